@@ -1,0 +1,3 @@
+//! The `keepwatch` command.
+
+fn main() {}
