@@ -1,0 +1,195 @@
+//! Reading chunks back: find, fetch, open, expand, and compare with the id.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, RwLock};
+
+use crate::compress::Expander;
+use crate::error::{Error, Result};
+use crate::id::Id;
+use crate::index::{BlobKind, Encoding, Location};
+use crate::keyring::Keyring;
+use crate::object::{Header, SESSION_HEADER};
+use crate::pack::{BlobCipher, BlobInfo};
+use crate::repository::Repository;
+use crate::storage::{ObjectKind, ObjectName, StorageError};
+use crate::tree::Content;
+
+/// Bounds `Content` against a hostile tree: 4 levels of lists already hold more than any file has.
+pub(crate) const MAX_LEVEL: u8 = 4;
+
+/// The id of a chunk: BLAKE3 keyed with the repository's id key over type and plaintext.
+pub(crate) fn chunk_id(ring: &Keyring, kind: BlobKind, plaintext: &[u8]) -> Id {
+    Id::from_bytes(ring.id_key.mac(&[&[kind as u8], plaintext]))
+}
+
+/// Opened session keys, so that each costs one X25519 operation however many packs it sealed.
+#[derive(Debug)]
+pub(crate) struct ChunkReader {
+    repository: [u8; 16],
+    ring: Keyring,
+    sessions: RwLock<HashMap<Vec<u8>, Arc<BlobCipher>>>,
+    packs: RwLock<HashMap<Id, Arc<BlobCipher>>>,
+}
+
+/// Buffers of one reading thread.
+pub(crate) struct Scratch {
+    expander: Expander,
+    plain: Vec<u8>,
+}
+
+impl Scratch {
+    pub fn new() -> Result<Self> {
+        let expander = Expander::new().map_err(Error::io("start", "zstd".as_ref()))?;
+        Ok(Self {
+            expander,
+            plain: Vec::new(),
+        })
+    }
+}
+
+impl ChunkReader {
+    pub fn new(repository: [u8; 16], ring: Keyring) -> Self {
+        Self {
+            repository,
+            ring,
+            sessions: RwLock::default(),
+            packs: RwLock::default(),
+        }
+    }
+
+    /// The cipher for the blobs of the pack that begins with `header`.
+    pub fn cipher(&self, header: &Header<'_>, object: &str) -> Result<Arc<BlobCipher>> {
+        let lock = "no thread panics while it holds this lock";
+        // The whole header is the key: a changed commitment or version must not find the old cipher.
+        if let Some(found) = self.sessions.read().expect(lock).get(header.bytes()) {
+            return Ok(found.clone());
+        }
+        let key = header.key(&self.ring, object)?;
+        let cipher = Arc::new(BlobCipher::new(header.suite, self.repository, header.epoch, &key));
+        self.sessions
+            .write()
+            .expect(lock)
+            .insert(header.bytes().to_vec(), cipher.clone());
+        Ok(cipher)
+    }
+
+    fn cipher_of_pack(&self, repository: &Repository, pack: Id) -> Result<Arc<BlobCipher>> {
+        let lock = "no thread panics while it holds this lock";
+        if let Some(found) = self.packs.read().expect(lock).get(&pack) {
+            return Ok(found.clone());
+        }
+        let name = ObjectName::new(ObjectKind::Pack, pack);
+        let bytes = repository.storage().read_range(&name, 0, SESSION_HEADER)?;
+        let object = name.to_string();
+        let header = Header::parse(&bytes, ObjectKind::Pack, &self.repository, &object)?;
+        let cipher = self.cipher(&header, &object)?;
+        self.packs.write().expect(lock).insert(pack, cipher.clone());
+        Ok(cipher)
+    }
+}
+
+/// Opens, expands and verifies one sealed blob.
+pub(crate) fn open_blob<'a>(
+    cipher: &BlobCipher,
+    ring: &Keyring,
+    info: &BlobInfo,
+    sealed: &mut [u8],
+    scratch: &'a mut Scratch,
+) -> Result<&'a [u8]> {
+    let chunk = format_args!("chunk {}", info.id).to_string();
+    let content = cipher.open(info, sealed)?;
+    match info.encoding {
+        Encoding::Raw if content.len() == info.raw_len as usize => {
+            scratch.plain.clear();
+            scratch.plain.extend_from_slice(content);
+        }
+        Encoding::Raw => return Err(Error::damaged(chunk, "its length is wrong")),
+        Encoding::Zstd => scratch
+            .expander
+            .expand(content, info.raw_len as usize, &mut scratch.plain)
+            .map_err(|error: io::Error| Error::damaged(&chunk, error))?,
+    }
+    // A writer's key suffices to store false content under an id: only this comparison finds it.
+    if chunk_id(ring, info.kind, &scratch.plain) != info.id {
+        return Err(Error::damaged(chunk, "its content does not fit its id"));
+    }
+    Ok(&scratch.plain)
+}
+
+impl Repository {
+    /// The content of a chunk, verified.
+    pub(crate) fn read_chunk<'a>(
+        &self,
+        kind: BlobKind,
+        id: Id,
+        scratch: &'a mut Scratch,
+    ) -> Result<&'a [u8]> {
+        // A collector may move chunks between our reading of the index and of the pack: look once more.
+        let mut last = None;
+        for attempt in 0..2 {
+            if attempt > 0 {
+                self.refresh_index()?;
+            }
+            let places = self.index()?.lookup_all(&id)?;
+            for place in places {
+                if place.kind != kind {
+                    continue;
+                }
+                match self.read_at(&id, &place, scratch) {
+                    Ok(()) => return Ok(&scratch.plain),
+                    Err(error) => last = Some(error),
+                }
+            }
+            if !matches!(
+                last,
+                None | Some(Error::Storage(StorageError::NotFound { .. }))
+            ) {
+                break;
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::Missing {
+            object: format!("chunk {id}"),
+        }))
+    }
+
+    fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<()> {
+        let cipher = self.chunks().cipher_of_pack(self, place.pack)?;
+        let name = ObjectName::new(ObjectKind::Pack, place.pack);
+        let mut sealed = self.storage().read_range(
+            &name,
+            u64::from(place.offset),
+            place.stored_len as usize,
+        )?;
+        let info = BlobInfo {
+            id: *id,
+            kind: place.kind,
+            encoding: place.encoding,
+            raw_len: place.raw_len,
+        };
+        open_blob(&cipher, self.ring(), &info, &mut sealed, scratch).map(drop)
+    }
+
+    /// The ids of the chunks that a content stands for, in order.
+    pub(crate) fn content_ids(&self, content: &Content, scratch: &mut Scratch) -> Result<Vec<Id>> {
+        if content.level > MAX_LEVEL {
+            return Err(Error::damaged("a directory", "its lists are nested too deeply"));
+        }
+        let mut ids = content.ids.clone();
+        for _ in 0..content.level {
+            let mut next = Vec::new();
+            for id in ids {
+                let list = self.read_chunk(BlobKind::Tree, id, scratch)?;
+                if list.len() % 32 != 0 {
+                    return Err(Error::damaged(format_args!("chunk {id}"), "it is no list of ids"));
+                }
+                next.extend(
+                    list.chunks_exact(32)
+                        .map(|id| Id::from_bytes(id.try_into().expect("32 bytes"))),
+                );
+            }
+            ids = next;
+        }
+        Ok(ids)
+    }
+}
