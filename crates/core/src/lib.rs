@@ -1,1 +1,4 @@
 //! The vault.
+
+pub mod id;
+pub mod storage;

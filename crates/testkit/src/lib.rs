@@ -1,1 +1,41 @@
 //! Test doubles and fixtures.
+//!
+//! - [`FaultStorage`] and [`NoSpaceStorage`] make any storage fail at a chosen operation and let
+//!   a test act between two operations.
+//! - [`CrashDisk`] says which objects may be left after a crash.
+//! - [`corrupt`] damages objects in a [`MemoryStorage`](keepwatch_core::storage::MemoryStorage).
+//! - [`storage_conformance`] is the contract of a storage as a list of checks.
+//! - [`testdata`] finds the fixtures.
+
+mod conformance;
+pub mod corrupt;
+mod crash_disk;
+mod fault;
+mod no_space;
+mod random;
+
+use std::path::{Path, PathBuf};
+
+pub use conformance::storage_conformance;
+pub use crash_disk::{CrashDisk, LogEntry};
+pub use fault::{FaultStorage, Op, OpKind, Persisted, When, is_crash, is_injected};
+pub use no_space::NoSpaceStorage;
+
+/// The directory of fixtures: the environment variable `KEEPWATCH_TESTDATA`, or else
+/// `shared/testdata` next to the workspace.
+///
+/// # Panics
+///
+/// When there is no such directory: a test without its fixtures must not pass.
+pub fn testdata() -> PathBuf {
+    let path = match std::env::var_os("KEEPWATCH_TESTDATA") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata"),
+    };
+    assert!(
+        path.is_dir(),
+        "no fixtures at {}: set KEEPWATCH_TESTDATA to the directory that holds them",
+        path.display()
+    );
+    path
+}

@@ -1,0 +1,128 @@
+//! Where a vault's objects live: the [`Storage`] seam and its two built-in implementations.
+//!
+//! A storage holds immutable objects under [`ObjectName`]s. It knows nothing about keys, packs
+//! or snapshots beyond their names, so a new backend is the seven methods of [`Storage`] and
+//! nothing else; caching, throttling and fault injection are wrappers around one.
+//!
+//! The order in which the vault writes its objects, and with it crash safety, rests on two
+//! promises: [`Storage::create`] is durable when it returns, and [`Storage::list`] shows every
+//! object whose `create` returned before the listing began. [`Storage::remove`] promises less,
+//! on purpose: after a crash a removed object may be back.
+
+mod error;
+mod local;
+mod memory;
+mod name;
+
+pub use error::StorageError;
+pub use local::LocalStorage;
+pub use memory::MemoryStorage;
+pub use name::{ObjectKind, ObjectName};
+
+use crate::id::Id;
+
+/// The largest object, or part of one, that is read into memory: 512 MiB.
+///
+/// Packs and indexes are far smaller. The bound keeps a damaged or hostile storage from making
+/// a reader allocate whatever size it claims.
+pub const MAX_READ: u64 = 512 * 1024 * 1024;
+
+/// A place that keeps immutable objects.
+///
+/// Implementations are safe to use from many threads, and several processes may use one place
+/// at the same time. All methods block.
+pub trait Storage: Send + Sync + std::fmt::Debug {
+    /// Writes a new object made of `parts`, one after the other.
+    ///
+    /// Atomic: a reader sees the whole object or none. Durable: once this returns `Ok` the
+    /// object survives a power failure. Never replaces: of several concurrent creates of one
+    /// name exactly one succeeds.
+    ///
+    /// # Errors
+    ///
+    /// - [`StorageError::AlreadyExists`] when the name is taken; the object found there is as
+    ///   durable as if this call had written it.
+    /// - [`StorageError::NoSpace`]: nothing was left behind.
+    /// - Any other error: the object may or may not exist, but is never partial.
+    fn create(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), StorageError>;
+
+    /// Reads a whole object.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NotFound`]; [`StorageError::TooLarge`] above [`MAX_READ`], before
+    /// anything is allocated.
+    fn read(&self, name: &ObjectName) -> Result<Vec<u8>, StorageError>;
+
+    /// Reads exactly `len` bytes from byte `offset` on.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::Truncated`] when the object ends before the range does (a range of no
+    /// bytes is in bounds everywhere); otherwise as [`Storage::read`].
+    fn read_range(
+        &self,
+        name: &ObjectName,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, StorageError>;
+
+    /// The size of an object in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`StorageError::NotFound`] when there is no such object.
+    fn size(&self, name: &ObjectName) -> Result<u64, StorageError>;
+
+    /// Calls `each` with the id and size in bytes of every object of one kind, in no promised
+    /// order, each object once.
+    ///
+    /// Shows every object whose `create` returned before this call and that was not removed;
+    /// what is created or removed meanwhile may or may not appear. `each` may use the storage.
+    /// The configuration, which has no id, is listed under [`Id::ZERO`].
+    ///
+    /// # Errors
+    ///
+    /// Fails rather than give a partial list; `each` may have been called by then.
+    fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(Id, u64)) -> Result<(), StorageError>;
+
+    /// Removes an object. Removing what is not there is `Ok`.
+    ///
+    /// Takes effect at once but is not durable: after a crash the object may be back.
+    ///
+    /// # Errors
+    ///
+    /// The object may or may not be gone.
+    fn remove(&self, name: &ObjectName) -> Result<(), StorageError>;
+
+    /// Where this storage is, for messages. Holds no secrets.
+    fn location(&self) -> String;
+}
+
+/// Refuses sizes that no well-formed object has.
+fn check_read_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
+    if size > MAX_READ {
+        return Err(StorageError::TooLarge {
+            object: name.canonical(),
+            size,
+            limit: MAX_READ,
+        });
+    }
+    Ok(())
+}
+
+/// Checks a range read against the object's `size` before anything is allocated.
+fn check_range(name: &ObjectName, size: u64, offset: u64, len: usize) -> Result<(), StorageError> {
+    let wanted = len as u64;
+    check_read_size(name, wanted)?;
+    let got = size.saturating_sub(offset);
+    if got < wanted {
+        return Err(StorageError::Truncated {
+            object: name.canonical(),
+            offset,
+            wanted,
+            got,
+        });
+    }
+    Ok(())
+}
