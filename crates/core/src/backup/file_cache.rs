@@ -1,0 +1,250 @@
+//! What the last backups saw of each file, so that what has not changed is not read again.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::Result;
+use crate::fs::Stat;
+use crate::id::Id;
+use crate::scrub::cache_error;
+use crate::snapshot::Mode;
+use crate::tree::Content;
+
+const SCHEMA: i64 = 1;
+
+/// A file as it was when it was last read.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    stat: Vec<u8>,
+    /// The run that read it.
+    run: i64,
+    pub content: Content,
+    /// The extents that its chunks hold, if it is sparse.
+    pub extents: Option<Vec<(u64, u64)>>,
+}
+
+impl Seen {
+    /// Whether the file is the same by all that the file system says of it, and was read no later
+    /// than `run`, if that matters.
+    pub fn is_current(&self, stat: &Stat, read_by: Option<i64>) -> bool {
+        self.stat == fingerprint(stat) && read_by.is_none_or(|run| self.run <= run)
+    }
+}
+
+/// The last run of a set of paths.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    pub number: i64,
+    pub snapshot: Id,
+}
+
+/// The database. Losing it costs time only.
+pub(crate) struct FileCache {
+    path: PathBuf,
+    connection: Connection,
+    run: i64,
+}
+
+impl FileCache {
+    /// Opens the cache, or makes a new one if what is there cannot be used.
+    pub fn open(path: &Path) -> Result<Self> {
+        match Self::try_open(path) {
+            Err(error) if is_unusable(&error) => {
+                tracing::warn!(path = %path.display(), %error, "the file cache is made anew");
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut name = path.as_os_str().to_owned();
+                    name.push(suffix);
+                    let _ = std::fs::remove_file(PathBuf::from(name));
+                }
+                Self::try_open(path)
+            }
+            result => result,
+        }
+        .map_err(|source| cache_error(path, source))
+    }
+
+    fn try_open(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch("PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version != 0 && version != SCHEMA {
+            return Err(rusqlite::Error::InvalidQuery);
+        }
+        connection.execute_batch(&format!(
+            "CREATE TABLE IF NOT EXISTS runs (
+                 run INTEGER PRIMARY KEY AUTOINCREMENT, paths BLOB NOT NULL, full INTEGER NOT NULL, snapshot BLOB);
+             CREATE TABLE IF NOT EXISTS files (
+                 dir BLOB NOT NULL, name BLOB NOT NULL, stat BLOB NOT NULL, run INTEGER NOT NULL,
+                 level INTEGER NOT NULL, content BLOB NOT NULL, extents BLOB,
+                 PRIMARY KEY (dir, name)) WITHOUT ROWID;
+             PRAGMA user_version = {SCHEMA};"
+        ))?;
+        Ok(Self {
+            path: path.to_owned(),
+            connection,
+            run: 0,
+        })
+    }
+
+    fn fail(&self) -> impl Fn(rusqlite::Error) -> crate::Error + '_ {
+        |source| cache_error(&self.path, source)
+    }
+
+    /// The last run of this set that ended with a snapshot; the last full one if `full`.
+    pub fn last_run(&self, set: &Id, full: bool) -> Result<Option<Run>> {
+        self.connection
+            .query_row(
+                "SELECT run, snapshot FROM runs WHERE paths = ? AND snapshot IS NOT NULL AND full >= ? ORDER BY run DESC LIMIT 1",
+                params![set.as_bytes().as_slice(), full],
+                |row| {
+                    Ok(Run {
+                        number: row.get(0)?,
+                        snapshot: Id::from_bytes(row.get(1)?),
+                    })
+                },
+            )
+            .optional()
+            .map_err(self.fail())
+    }
+
+    /// Begins a run; what is remembered from now on belongs to it.
+    pub fn begin(&mut self, set: &Id, mode: Mode) -> Result<()> {
+        self.connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .and_then(|()| {
+                self.connection.execute(
+                    "INSERT INTO runs (paths, full) VALUES (?, ?)",
+                    params![set.as_bytes().as_slice(), mode == Mode::Full],
+                )
+            })
+            .map_err(self.fail())?;
+        self.run = self.connection.last_insert_rowid();
+        Ok(())
+    }
+
+    /// Makes what was remembered so far survive an interruption.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.connection
+            .execute_batch("COMMIT; BEGIN IMMEDIATE")
+            .map_err(self.fail())
+    }
+
+    /// Ends the run with its snapshot.
+    pub fn finish(&self, snapshot: &Id) -> Result<()> {
+        self.connection
+            .execute(
+                "UPDATE runs SET snapshot = ? WHERE run = ?",
+                params![snapshot.as_bytes().as_slice(), self.run],
+            )
+            .and_then(|_| self.connection.execute_batch("COMMIT"))
+            .map_err(self.fail())
+    }
+
+    /// Ends the run without a snapshot, keeping what it learned of files.
+    pub fn abandon(&self) -> Result<()> {
+        self.connection.execute_batch("COMMIT").map_err(self.fail())
+    }
+
+    /// What is known of a file.
+    pub fn get(&self, dir: &[u8; 16], name: &[u8]) -> Result<Option<Seen>> {
+        self.connection
+            .prepare_cached("SELECT stat, run, level, content, extents FROM files WHERE dir = ? AND name = ?")
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![dir.as_slice(), name], |row| {
+                        let content: Vec<u8> = row.get(3)?;
+                        let extents: Option<Vec<u8>> = row.get(4)?;
+                        Ok(Seen {
+                            stat: row.get(0)?,
+                            run: row.get(1)?,
+                            content: Content {
+                                level: row.get(2)?,
+                                ids: content
+                                    .chunks_exact(32)
+                                    .map(|id| Id::from_bytes(id.try_into().expect("32 bytes")))
+                                    .collect(),
+                            },
+                            extents: extents.map(|bytes| decode_extents(&bytes)),
+                        })
+                    })
+                    .optional()
+            })
+            .map_err(self.fail())
+    }
+
+    /// Remembers a file that was read in this run.
+    pub fn put(
+        &self,
+        dir: &[u8; 16],
+        name: &[u8],
+        stat: &Stat,
+        content: &Content,
+        extents: Option<&[(u64, u64)]>,
+    ) -> Result<()> {
+        let mut ids = Vec::with_capacity(content.ids.len() * 32);
+        for id in &content.ids {
+            ids.extend_from_slice(id.as_bytes());
+        }
+        let extents: Option<Vec<u8>> = extents.map(|extents| {
+            extents
+                .iter()
+                .flat_map(|(at, len)| [at.to_le_bytes(), len.to_le_bytes()])
+                .flatten()
+                .collect()
+        });
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO files (dir, name, stat, run, level, content, extents) VALUES (?, ?, ?, ?, ?, ?, ?)")
+            .and_then(|mut statement| {
+                statement.execute(params![
+                    dir.as_slice(),
+                    name,
+                    fingerprint(stat),
+                    self.run,
+                    content.level,
+                    ids,
+                    extents
+                ])
+            })
+            .map(drop)
+            .map_err(self.fail())
+    }
+
+    /// Forgets a file, because what is known of it cannot be trusted.
+    pub fn remove(&self, dir: &[u8; 16], name: &[u8]) -> Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM files WHERE dir = ? AND name = ?")
+            .and_then(|mut statement| statement.execute(params![dir.as_slice(), name]))
+            .map(drop)
+            .map_err(self.fail())
+    }
+}
+
+fn is_unusable(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    match error {
+        rusqlite::Error::InvalidQuery => true,
+        error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+    }
+}
+
+/// All that tells whether a file has changed: not its mode or owner, which change without its content.
+fn fingerprint(stat: &Stat) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(56);
+    bytes.extend_from_slice(&stat.size.to_le_bytes());
+    bytes.extend_from_slice(&stat.ino.to_le_bytes());
+    bytes.extend_from_slice(&stat.dev.to_le_bytes());
+    for time in [&stat.mtime, &stat.ctime] {
+        bytes.extend_from_slice(&time.secs.to_le_bytes());
+        bytes.extend_from_slice(&time.nanos.to_le_bytes());
+    }
+    bytes
+}
+
+fn decode_extents(bytes: &[u8]) -> Vec<(u64, u64)> {
+    let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("8 bytes"));
+    bytes
+        .chunks_exact(16)
+        .map(|pair| (number(&pair[..8]), number(&pair[8..])))
+        .collect()
+}
