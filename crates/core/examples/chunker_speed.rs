@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "{id}: {:.0} MB/s in memory, {:.0} MB/s through a buffer, mean chunk {} KiB",
             per_second(in_place),
             per_second(streamed),
-            BYTES / chunks >> 10,
+            (BYTES / chunks) >> 10,
         );
     }
     Ok(())

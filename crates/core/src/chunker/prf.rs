@@ -17,16 +17,16 @@ const CONTEXT: &str = "keepwatch v1 chunker prf";
 
 /// Stretches fingerprinted side by side: each step of one fingerprint waits for a table look-up
 /// of the step before.
-const LANES: usize = 8;
+const LANES: usize = 4;
 
 /// Positions per lane in one round. Longer spends less on warming lanes up, shorter wastes less
 /// when a round holds a cut.
-const SPAN: usize = 1024;
+const SPAN: usize = 2048;
 
 const ROUND: usize = LANES * SPAN;
 
 /// Positions per lane between two calls of AES.
-const STEP: usize = 32;
+const STEP: usize = 64;
 
 /// Blocks given to AES at once: several times what any implementation works on in parallel.
 const BATCH: usize = LANES * STEP;

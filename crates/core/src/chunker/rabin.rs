@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_rolled_window_has_the_fingerprint_of_its_bytes() {
         let rabin = Rabin::new(|| 0b1_1011);
-        let data: Vec<u8> = (0..1000_u32).map(|i| (i * i >> 3) as u8).collect();
+        let data: Vec<u8> = (0..1000_u32).map(|i| ((i * i) >> 3) as u8).collect();
         let mut print = rabin.of(&data[..WINDOW]);
         for (i, pair) in data.windows(WINDOW + 1).enumerate() {
             print = rabin.append(rabin.drop_oldest(print, pair[0]), pair[WINDOW]);

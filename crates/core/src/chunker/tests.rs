@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read};
 
