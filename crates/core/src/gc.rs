@@ -215,7 +215,7 @@ impl Repository {
             view,
             &|pack| !view.named.contains(pack),
             &mut |entry, pack, good| {
-                *used.entry(*pack).or_default() += u64::from(entry.stored_len);
+                *used.entry(*pack).or_default() += u64::from(entry.stored_len());
                 if !good {
                     rescue.insert(*pack);
                 }
@@ -280,7 +280,7 @@ impl Repository {
         let mut live = 0;
         self.for_each_live(view, &|_| true, &mut |entry, pack, _| {
             if packs.contains(pack) {
-                live += u64::from(entry.stored_len);
+                live += u64::from(entry.stored_len());
             }
         })?;
         let size: u64 = packs.iter().filter_map(|pack| view.packs.get(pack)).sum();
@@ -478,29 +478,23 @@ struct Rebuilt {
 
 impl Rebuilt {
     fn new(index: &LocalIndex) -> Self {
-        let published: HashSet<Id> = index.published();
-        let forgotten: HashSet<Id> = index.forgotten();
-        // Whatever was both made and removed for good needs no word any more.
-        let mut only_published: Vec<Id> = published.difference(&forgotten).copied().collect();
-        let mut only_forgotten: Vec<Id> = forgotten.difference(&published).copied().collect();
-        only_published.sort();
-        only_forgotten.sort();
+        let (published, forgotten) = (index.published(), index.forgotten());
         Self {
             done: Vec::new(),
             packs: BTreeMap::new(),
             entries: Vec::new(),
-            published: only_published,
-            forgotten: only_forgotten,
+            // Whatever was both made and removed for good needs no word any more.
+            published: published.difference(&forgotten).copied().collect(),
+            forgotten: forgotten.difference(&published).copied().collect(),
         }
     }
 
     fn push(&mut self, entry: &Entry, pack: &Id, size: u64) {
         let next = self.packs.len() as u32;
         let (number, _) = *self.packs.entry(*pack).or_insert((next, size));
-        self.entries.push(Entry {
-            pack: number,
-            ..*entry
-        });
+        let mut entry = *entry;
+        entry.pack = number;
+        self.entries.push(entry);
         if self.entries.len() == MAX_ENTRIES {
             self.close();
         }

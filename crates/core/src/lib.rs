@@ -1,5 +1,59 @@
-//! The vault.
+//! The Keepwatch vault: encrypted, deduplicated backups that are verified and proven to restore.
+//!
+//! Start with [`Repository`]: [`Repository::init`] makes one in any [`storage::Storage`],
+//! [`Repository::open`] opens it, [`Repository::backup`] and [`Repository::restore`] are what it is
+//! for. `docs/FORMAT.md` describes every byte that it writes, `docs/ARCHITECTURE.md` how the parts
+//! work together.
 
 pub mod chunker;
+pub mod fs;
 pub mod id;
+pub mod index;
+pub mod retention;
 pub mod storage;
+pub mod tree;
+
+mod backup;
+mod browse;
+mod cache;
+mod check;
+mod compress;
+mod config;
+mod error;
+mod forget;
+mod gc;
+mod keyring;
+mod keys;
+mod keyslot;
+mod mark;
+mod object;
+mod pack;
+mod progress;
+mod read;
+mod repair;
+mod repository;
+mod restore;
+mod scrub;
+mod segment;
+mod snapshot;
+mod walk;
+
+pub use keepwatch_crypto as crypto;
+
+pub use backup::{BackupOptions, BackupReport, ByteCounts, FileCounts, PathError, Source, Stream};
+pub use browse::{Change, ChangeKind, Listed, Stats};
+pub use cache::CachePlace;
+pub use check::{CheckError, CheckReport, Checked, ReadData};
+pub use compress::Compression;
+pub use config::{ChunkerConfig, Config, FORMAT_VERSION, MAX_CHUNK, MAX_PACK, Padding};
+pub use error::{Error, Result};
+pub use forget::{Filter, ForgetReport};
+pub use gc::{PruneOptions, PruneReport};
+pub use id::Id;
+pub use keyring::Role;
+pub use keys::KeyInfo;
+pub use progress::{Progress, Silent};
+pub use repair::RepairReport;
+pub use repository::{InitOptions, Repository};
+pub use restore::{Overwrite, RestoreOptions, RestoreReport};
+pub use snapshot::{Mode, Name, Snapshot, Trashed};

@@ -51,7 +51,7 @@ impl<'r> Marker<'r> {
                     .repository
                     .read_chunk(BlobKind::Tree, id, &mut self.scratch)?;
                 let mut files = Vec::new();
-                for node in decoder.decode(chunk)? {
+                for node in decoder.decode_chunk(chunk)? {
                     match node.kind {
                         NodeKind::File { content, .. } => files.push(content),
                         NodeKind::Dir { content } => todo.push(content),

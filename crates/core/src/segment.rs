@@ -1,7 +1,7 @@
 //! Building index segments from packs.
 
 use crate::id::Id;
-use crate::index::{Entry, Segment};
+use crate::index::{Entry, Location, Segment};
 use crate::pack::PackedBlob;
 
 /// An index object holds no more entries than this.
@@ -18,14 +18,16 @@ impl SegmentBuilder {
     pub fn add(&mut self, pack: Id, size: u64, blobs: &[PackedBlob]) {
         let number = self.packs.len() as u32;
         self.packs.push((pack, size));
-        self.entries.extend(blobs.iter().map(|blob| Entry {
-            id: blob.info.id,
-            pack: number,
-            offset: blob.offset,
-            stored_len: blob.stored_len,
-            raw_len: blob.info.raw_len,
-            kind: blob.info.kind,
-            encoding: blob.info.encoding,
+        self.entries.extend(blobs.iter().map(|blob| {
+            let location = Location {
+                pack,
+                offset: blob.offset,
+                stored_len: blob.stored_len,
+                raw_len: blob.info.raw_len,
+                kind: blob.info.kind,
+                encoding: blob.info.encoding,
+            };
+            Entry::new(blob.info.id, number, &location).expect("chunks are at most 16 MiB")
         }));
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use crate::error::Result;
 use crate::fs::Stat;
@@ -12,6 +12,7 @@ use crate::snapshot::Mode;
 use crate::tree::Content;
 
 const SCHEMA: i64 = 1;
+const ROWS_AT_ONCE: usize = 2000;
 
 /// A file as it was when it was last read.
 #[derive(Clone, Debug)]
@@ -44,6 +45,8 @@ pub(crate) struct FileCache {
     path: PathBuf,
     connection: Connection,
     run: i64,
+    /// Rows are written together, so that other processes wait for milliseconds only.
+    waiting: Vec<Waiting>,
 }
 
 impl FileCache {
@@ -84,6 +87,7 @@ impl FileCache {
             path: path.to_owned(),
             connection,
             run: 0,
+            waiting: Vec::new(),
         })
     }
 
@@ -111,39 +115,59 @@ impl FileCache {
     /// Begins a run; what is remembered from now on belongs to it.
     pub fn begin(&mut self, set: &Id, mode: Mode) -> Result<()> {
         self.connection
-            .execute_batch("BEGIN IMMEDIATE")
-            .and_then(|()| {
-                self.connection.execute(
-                    "INSERT INTO runs (paths, full) VALUES (?, ?)",
-                    params![set.as_bytes().as_slice(), mode == Mode::Full],
-                )
-            })
+            .execute(
+                "INSERT INTO runs (paths, full) VALUES (?, ?)",
+                params![set.as_bytes().as_slice(), mode == Mode::Full],
+            )
             .map_err(self.fail())?;
         self.run = self.connection.last_insert_rowid();
         Ok(())
     }
 
-    /// Makes what was remembered so far survive an interruption.
-    pub fn checkpoint(&self) -> Result<()> {
-        self.connection
-            .execute_batch("COMMIT; BEGIN IMMEDIATE")
-            .map_err(self.fail())
-    }
-
     /// Ends the run with its snapshot.
-    pub fn finish(&self, snapshot: &Id) -> Result<()> {
+    pub fn finish(&mut self, snapshot: &Id) -> Result<()> {
+        self.flush()?;
         self.connection
             .execute(
                 "UPDATE runs SET snapshot = ? WHERE run = ?",
                 params![snapshot.as_bytes().as_slice(), self.run],
             )
-            .and_then(|_| self.connection.execute_batch("COMMIT"))
+            .map(drop)
             .map_err(self.fail())
     }
 
-    /// Ends the run without a snapshot, keeping what it learned of files.
-    pub fn abandon(&self) -> Result<()> {
-        self.connection.execute_batch("COMMIT").map_err(self.fail())
+    /// Writes what was remembered so far. What a run learned of files stays even if it is interrupted.
+    pub fn flush(&mut self) -> Result<()> {
+        let rows = std::mem::take(&mut self.waiting);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let run = self.run;
+        let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut insert = transaction.prepare_cached(
+                    "INSERT OR REPLACE INTO files (dir, name, stat, run, level, content, extents) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                )?;
+                let mut delete = transaction.prepare_cached("DELETE FROM files WHERE dir = ? AND name = ?")?;
+                for row in rows {
+                    match row.file {
+                        Some(file) => insert.execute(params![
+                            row.dir.as_slice(),
+                            row.name,
+                            file.stat,
+                            run,
+                            file.level,
+                            file.ids,
+                            file.extents
+                        ])?,
+                        None => delete.execute(params![row.dir.as_slice(), row.name])?,
+                    };
+                }
+            }
+            transaction.commit()
+        };
+        write(&mut self.connection).map_err(|source| cache_error(&self.path, source))
     }
 
     /// What is known of a file.
@@ -175,49 +199,57 @@ impl FileCache {
 
     /// Remembers a file that was read in this run.
     pub fn put(
-        &self,
+        &mut self,
         dir: &[u8; 16],
         name: &[u8],
         stat: &Stat,
         content: &Content,
         extents: Option<&[(u64, u64)]>,
     ) -> Result<()> {
-        let mut ids = Vec::with_capacity(content.ids.len() * 32);
-        for id in &content.ids {
-            ids.extend_from_slice(id.as_bytes());
-        }
-        let extents: Option<Vec<u8>> = extents.map(|extents| {
-            extents
-                .iter()
-                .flat_map(|(at, len)| [at.to_le_bytes(), len.to_le_bytes()])
-                .flatten()
-                .collect()
-        });
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO files (dir, name, stat, run, level, content, extents) VALUES (?, ?, ?, ?, ?, ?, ?)")
-            .and_then(|mut statement| {
-                statement.execute(params![
-                    dir.as_slice(),
-                    name,
-                    fingerprint(stat),
-                    self.run,
-                    content.level,
-                    ids,
-                    extents
-                ])
-            })
-            .map(drop)
-            .map_err(self.fail())
+        let file = Row {
+            stat: fingerprint(stat),
+            level: content.level,
+            ids: content.ids.iter().flat_map(|id| *id.as_bytes()).collect(),
+            extents: extents.map(encode_extents),
+        };
+        self.wait(dir, name, Some(file))
     }
 
     /// Forgets a file, because what is known of it cannot be trusted.
-    pub fn remove(&self, dir: &[u8; 16], name: &[u8]) -> Result<()> {
-        self.connection
-            .prepare_cached("DELETE FROM files WHERE dir = ? AND name = ?")
-            .and_then(|mut statement| statement.execute(params![dir.as_slice(), name]))
-            .map(drop)
-            .map_err(self.fail())
+    pub fn remove(&mut self, dir: &[u8; 16], name: &[u8]) -> Result<()> {
+        self.wait(dir, name, None)
     }
+
+    fn wait(&mut self, dir: &[u8; 16], name: &[u8], file: Option<Row>) -> Result<()> {
+        self.waiting.push(Waiting {
+            dir: *dir,
+            name: name.to_vec(),
+            file,
+        });
+        if self.waiting.len() >= ROWS_AT_ONCE { self.flush() } else { Ok(()) }
+    }
+}
+
+struct Waiting {
+    dir: [u8; 16],
+    name: Vec<u8>,
+    /// Nothing: the row goes.
+    file: Option<Row>,
+}
+
+struct Row {
+    stat: Vec<u8>,
+    level: u8,
+    ids: Vec<u8>,
+    extents: Option<Vec<u8>>,
+}
+
+fn encode_extents(extents: &[(u64, u64)]) -> Vec<u8> {
+    extents
+        .iter()
+        .flat_map(|(at, len)| [at.to_le_bytes(), len.to_le_bytes()])
+        .flatten()
+        .collect()
 }
 
 fn is_unusable(error: &rusqlite::Error) -> bool {

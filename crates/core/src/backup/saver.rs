@@ -286,6 +286,14 @@ impl<'r> Saver<'r> {
         self.publish_segment(&mut lock(&self.written))
     }
 
+    /// Makes what an interrupted backup has stored last until the next one.
+    pub fn save_progress(&self) -> Result<()> {
+        if self.dry_run {
+            return Ok(());
+        }
+        self.checkpoint(&mut lock(&self.written))
+    }
+
     /// Announces the snapshot; from now on no collector takes a pack it rests on.
     pub fn announce(&self, snapshot: Id) -> Result<()> {
         let mut written = lock(&self.written);
@@ -322,11 +330,6 @@ impl<'r> Saver<'r> {
         }
     }
 
-    /// The pending object of this session, to be handed on to the next try.
-    pub fn take_pending(&self) -> Option<Id> {
-        lock(&self.written).pending.take()
-    }
-
     /// Bytes of plaintext that the repository did not have.
     pub fn new_bytes(&self) -> u64 {
         self.new_bytes.load(Ordering::Relaxed)
@@ -335,11 +338,6 @@ impl<'r> Saver<'r> {
     /// Bytes that they take in packs.
     pub fn stored_bytes(&self) -> u64 {
         self.stored_bytes.load(Ordering::Relaxed)
-    }
-
-    /// The packs written so far.
-    pub fn packs(&self) -> Vec<Id> {
-        lock(&self.written).packs.clone()
     }
 }
 

@@ -1,0 +1,224 @@
+//! Turning the stream of entries that the scan finds into trees, bottom up.
+
+use crossbeam_channel::Receiver;
+
+use crate::backup::file_cache::FileCache;
+use crate::backup::saver::{Saver, Tools};
+use crate::backup::{FileCounts, PathError};
+use crate::error::{Error, Result};
+use crate::fs::Stat;
+use crate::id::Id;
+use crate::index::BlobKind;
+use crate::tree::{Content, Metadata, Node, NodeKind, TreeWriter};
+
+/// Contents with more chunks than this are kept as lists of their own, not in the directory.
+const MAX_DIRECT: usize = 1024;
+
+/// What the scan sends, in the order of the tree.
+pub(crate) enum Item {
+    /// A directory begins.
+    Enter { name: Vec<u8>, meta: Metadata },
+    /// The directory that began last ends.
+    Leave,
+    /// An entry that is complete.
+    Node(Node, Verdict),
+    /// A file that is being read.
+    File(Box<FileItem>),
+    /// Something that could not be read at all.
+    Failed(PathError),
+}
+
+/// A file on its way: everything but the content.
+pub(crate) struct FileItem {
+    pub path: Vec<u8>,
+    pub name: Vec<u8>,
+    pub meta: Metadata,
+    pub dir: [u8; 16],
+    /// Its content at the last run, to tell changed from touched.
+    pub before: Option<Content>,
+    pub read: Receiver<Result<ReadFile, PathError>>,
+}
+
+/// A file that was read.
+pub(crate) struct ReadFile {
+    pub size: u64,
+    pub ids: Vec<Id>,
+    pub extents: Option<Vec<(u64, u64)>>,
+    /// It changed while it was read, twice.
+    pub changed: bool,
+    /// What to remember it by; nothing if it may change again without showing it.
+    pub remember: Option<Stat>,
+}
+
+/// What a file is compared with the last backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Not a file.
+    Other,
+    New,
+    Changed,
+    Unmodified,
+}
+
+/// What was put into the trees.
+#[derive(Default)]
+pub(crate) struct Assembled {
+    pub root: Content,
+    pub files: FileCounts,
+    pub dirs: u64,
+    pub bytes: u64,
+    pub errors: Vec<PathError>,
+}
+
+/// Builds trees until the scan ends. Runs in a thread of its own.
+pub(crate) struct Assembler<'a, 'r> {
+    pub saver: &'a Saver<'r>,
+    pub tools: Tools,
+    pub cache: Option<&'a mut FileCache>,
+}
+
+struct Open {
+    name: Vec<u8>,
+    meta: Metadata,
+    writer: TreeWriter,
+    ids: Vec<Id>,
+}
+
+impl Assembler<'_, '_> {
+    pub fn run(&mut self, items: &Receiver<Item>) -> Result<Assembled> {
+        let mut done = Assembled::default();
+        let mut stack = vec![Open {
+            name: Vec::new(),
+            meta: Metadata::default(),
+            writer: TreeWriter::new(),
+            ids: Vec::new(),
+        }];
+        for item in items {
+            match item {
+                Item::Enter { name, meta } => {
+                    done.dirs += 1;
+                    stack.push(Open {
+                        name,
+                        meta,
+                        writer: TreeWriter::new(),
+                        ids: Vec::new(),
+                    });
+                }
+                Item::Leave => {
+                    let open = stack.pop().expect("every end has a beginning");
+                    let node = self.close(open)?;
+                    self.push(&mut stack, &node)?;
+                }
+                Item::Node(node, verdict) => {
+                    done.count(verdict);
+                    if let NodeKind::File { size, .. } = node.kind {
+                        done.bytes += size;
+                    }
+                    self.push(&mut stack, &node)?;
+                }
+                Item::File(file) => {
+                    // The reading threads end only after they have answered for every file.
+                    let read = file.read.recv().map_err(|_| Error::Interrupted)?;
+                    match read {
+                        Err(error) => done.failed(error),
+                        Ok(read) => {
+                            let node = self.file(&mut done, *file, read)?;
+                            self.push(&mut stack, &node)?;
+                        }
+                    }
+                }
+                Item::Failed(error) => done.failed(error),
+            }
+        }
+        // When the scan stopped early directories are still open: the root is then not used.
+        let root = stack.swap_remove(0);
+        let NodeKind::Dir { content } = self.close(root)?.kind else {
+            unreachable!("directories are closed as directories");
+        };
+        done.root = content;
+        Ok(done)
+    }
+
+    fn file(&mut self, done: &mut Assembled, file: FileItem, read: ReadFile) -> Result<Node> {
+        let content = self.content(read.ids)?;
+        done.count(match &file.before {
+            None => Verdict::New,
+            Some(before) if *before == content => Verdict::Unmodified,
+            Some(_) => Verdict::Changed,
+        });
+        done.bytes += read.size;
+        if let Some(cache) = &mut self.cache {
+            match &read.remember {
+                Some(stat) => {
+                    cache.put(&file.dir, &file.name, stat, &content, read.extents.as_deref())?;
+                }
+                None => cache.remove(&file.dir, &file.name)?,
+            }
+        }
+        if read.changed {
+            done.errors.push(PathError::new(&file.path, "it changed while it was read"));
+        }
+        Ok(Node {
+            name: file.name,
+            meta: file.meta,
+            kind: NodeKind::File {
+                size: read.size,
+                content,
+                extents: read.extents,
+                changed: read.changed,
+            },
+        })
+    }
+
+    fn push(&mut self, stack: &mut [Open], node: &Node) -> Result<()> {
+        let open = stack.last_mut().expect("the root stays open");
+        for chunk in open.writer.push(node)? {
+            open.ids.push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, mut open: Open) -> Result<Node> {
+        if let Some(chunk) = open.writer.finish() {
+            open.ids.push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
+        }
+        Ok(Node {
+            name: open.name,
+            meta: open.meta,
+            kind: NodeKind::Dir {
+                content: self.content(open.ids)?,
+            },
+        })
+    }
+
+    /// Chunk ids as a content: directly if they are few, else as chunks that list them.
+    fn content(&mut self, mut ids: Vec<Id>) -> Result<Content> {
+        let mut level = 0;
+        while ids.len() > MAX_DIRECT {
+            let mut lists = Vec::with_capacity(ids.len() / MAX_DIRECT + 1);
+            for part in ids.chunks(MAX_DIRECT * 4) {
+                let bytes: Vec<u8> = part.iter().flat_map(|id| *id.as_bytes()).collect();
+                lists.push(self.saver.save(BlobKind::Tree, &bytes, &mut self.tools)?);
+            }
+            ids = lists;
+            level += 1;
+        }
+        Ok(Content { level, ids })
+    }
+}
+
+impl Assembled {
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Other => {}
+            Verdict::New => self.files.new += 1,
+            Verdict::Changed => self.files.changed += 1,
+            Verdict::Unmodified => self.files.unmodified += 1,
+        }
+    }
+
+    fn failed(&mut self, error: PathError) {
+        self.files.failed += 1;
+        self.errors.push(error);
+    }
+}
