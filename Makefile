@@ -1,0 +1,63 @@
+# What people and CI type. `make help` lists it.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/keepwatch/target
+export VENV ?= $(CARGO_TARGET_DIR)/venv
+FUZZ_SECONDS ?= 60
+CARGO_FLAGS ?= --locked
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-rust test-doc test-reader check fmt lint doc deny secrets bench fuzz-smoke clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Installs what building and testing need and this machine lacks
+	@scripts/setup --test
+
+build: ## The release binary
+	@scripts/setup --build
+	cargo build $(CARGO_FLAGS) --release --package keepwatch
+	@echo "built $(CARGO_TARGET_DIR)/release/keepwatch"
+
+demo: ## Backs up a real directory twice, checks and restores it, and compares
+	@scripts/demo
+
+test: setup test-rust test-doc test-reader ## All tests
+
+test-rust:
+	cargo nextest run $(CARGO_FLAGS) --workspace
+
+test-doc:
+	cargo test $(CARGO_FLAGS) --workspace --doc
+
+# Uses the binary that the Rust tests have just built.
+test-reader:
+	KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" "$(VENV)/bin/python" examples/test_read_repository.py
+
+check: test lint doc deny secrets ## What a change must pass
+
+fmt: ## Formats the code
+	cargo fmt --all
+
+lint: ## Formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+doc: ## The API documentation, warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+
+deny: ## Licences, bans and sources of dependencies; offline
+	@scripts/setup --check
+	cargo deny --offline --locked check licenses bans sources
+
+secrets: ## Looks for secrets in the tree
+	scripts/secrets
+
+bench: build ## Measures Keepwatch and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run)
+	@scripts/bench $(BENCH)
+
+fuzz-smoke: ## Runs each fuzz target for FUZZ_SECONDS
+	@scripts/fuzz-smoke "$(FUZZ_SECONDS)"
+
+clean: ## Removes what was built
+	cargo clean
