@@ -48,7 +48,7 @@ doc: ## The API documentation, warnings are errors
 
 deny: ## Licences, bans and sources of dependencies; offline
 	@scripts/setup --check
-	cargo deny --offline --locked check licenses bans sources
+	cargo deny --offline --locked check --hide-inclusion-graph licenses bans sources
 
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
