@@ -46,9 +46,9 @@ lint: ## Formatting and clippy, warnings are errors
 doc: ## The API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
 
-deny: ## Licences, bans and sources of dependencies; offline
+deny: ## Licences, bans and sources of dependencies
 	@scripts/setup --check
-	cargo deny --offline --locked check --hide-inclusion-graph licenses bans sources
+	cargo deny --locked check --hide-inclusion-graph licenses bans sources
 
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
