@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+pub mod backuphandler;
 mod cipher;
 mod credential;
 mod error;
@@ -10,7 +11,9 @@ mod identity;
 mod key;
 mod passphrase;
 mod random;
+mod read_full;
 mod recipient;
+pub mod sealed;
 pub mod slot;
 mod suite;
 mod xaes;
