@@ -6,11 +6,14 @@
 
 mod assemble;
 mod file_cache;
+mod read;
+mod roots;
 mod saver;
 mod scan;
 mod source;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -56,6 +59,14 @@ pub struct BackupOptions {
     pub excludes: Excludes,
     /// Stay on the file systems that the paths are on.
     pub one_file_system: bool,
+    /// Leave out what is in directories with a valid `CACHEDIR.TAG`, but for the tag.
+    pub exclude_caches: bool,
+    /// Leave out what is in directories that have an entry of one of these names, but for it.
+    pub exclude_if_present: Vec<Vec<u8>>,
+    /// Leave out what the `.gitignore` files in the sources name.
+    pub gitignore: bool,
+    /// Directories never entered wherever they turn up, like the repository itself.
+    pub skip: Vec<PathBuf>,
     /// How hard to compress.
     pub compression: Compression,
     /// Read and count, and write nothing.

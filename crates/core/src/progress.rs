@@ -2,6 +2,10 @@
 
 /// Receives progress from the threads of an operation. Every method may do nothing.
 pub trait Progress: Sync {
+    /// Whether it is worth counting beforehand how much there is to do.
+    fn wants_total(&self) -> bool {
+        false
+    }
     /// How much there is to do; may be called again when more becomes known.
     fn total(&self, _files: u64, _bytes: u64) {}
     /// More has been done.

@@ -1,14 +1,16 @@
-//! Restoring snapshots: plan by walking the tree, apply on all cores, beneath the target and nowhere else.
+//! Restoring snapshots: one thread walks the tree and decides, others write files, all of it
+//! beneath the target and nowhere else.
 
 mod content;
+mod entry;
 mod links;
+mod plan;
 
-use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use crate::backup::PathError;
@@ -19,11 +21,10 @@ use crate::id::Id;
 use crate::progress::Progress;
 use crate::read::Scratch;
 use crate::repository::Repository;
-use crate::restore::content::restore_file;
-use crate::restore::links::Links;
+use crate::restore::entry::{Job, restore_entry};
+use crate::restore::plan::Planner;
 use crate::snapshot::Snapshot;
-use crate::tree::{Metadata, Node, NodeKind};
-use crate::walk::Walk;
+use crate::tree::{Content, Metadata, Node, NodeKind};
 
 /// What to do with files that are in the target already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +39,7 @@ pub enum Overwrite {
 }
 
 /// How to restore.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct RestoreOptions {
     /// What to do with files that are there. Without it a target that is not empty is refused,
     /// unless an interrupted restore of the same snapshot left it so.
@@ -49,6 +50,8 @@ pub struct RestoreOptions {
     pub exclude: Option<Excludes>,
     /// Remove what is in restored directories and not in the snapshot.
     pub delete: bool,
+    /// Restore owners by number, not by name.
+    pub numeric_owner: bool,
     /// Change nothing; only count.
     pub dry_run: bool,
     /// Set to stop.
@@ -68,6 +71,8 @@ pub struct RestoreReport {
     pub skipped: u64,
     /// Entries that `delete` removed.
     pub deleted: u64,
+    /// Whether something could not be restored because the repository is damaged.
+    pub damaged: bool,
     /// Entries that could not be restored, or not wholly.
     pub errors: Vec<PathError>,
 }
@@ -78,20 +83,42 @@ const MARKER: &str = ".keepwatch-restore";
 /// What all threads of a restore share.
 struct Shared<'r> {
     repository: &'r Repository,
+    root: Option<RestoreRoot>,
     overwrite: Overwrite,
     dry_run: bool,
     files: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,
+    damaged: AtomicBool,
     errors: Mutex<Vec<PathError>>,
     progress: &'r dyn Progress,
 }
 
 impl Shared<'_> {
-    fn failed(&self, path: &[u8], error: &dyn std::error::Error) {
-        let problem = PathError::new(path, &with_causes(error));
-        self.progress.message(&format!("{}: {}", problem.path, problem.error));
+    fn failed(&self, path: &[u8], error: &Error) {
+        if error.is_damage() {
+            self.damaged.store(true, Ordering::Relaxed);
+        }
+        self.problem(path, &with_causes(error));
+    }
+
+    fn failed_io(&self, path: &[u8], error: &std::io::Error) {
+        self.problem(path, &with_causes(error));
+    }
+
+    fn problem(&self, path: &[u8], text: &str) {
+        let problem = PathError::new(path, text);
+        self.progress.message(&format!("{}: {text}", problem.path));
         lock(&self.errors).push(problem);
+    }
+
+    fn written(&self, bytes: u64) {
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn skip(&self) {
+        self.skipped.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -99,6 +126,7 @@ impl Shared<'_> {
 /// child holds its parent, so this happens deepest first.
 struct Target<'s, 'r> {
     shared: &'s Shared<'r>,
+    /// Nothing in a dry run, where the target has no such directory.
     dir: Option<RestoreDir>,
     path: Vec<u8>,
     meta: Option<Metadata>,
@@ -107,18 +135,12 @@ struct Target<'s, 'r> {
 
 impl Drop for Target<'_, '_> {
     fn drop(&mut self) {
-        if let (Some(dir), Some(meta)) = (&self.dir, &self.meta)
+        if let (Some(dir), Some(meta), false) = (&self.dir, &self.meta, self.shared.dry_run)
             && let Err(error) = dir.set_own_metadata(meta)
         {
-            self.shared.failed(&self.path, &error);
+            self.shared.failed_io(&self.path, &error);
         }
     }
-}
-
-struct Job<'s, 'r> {
-    target: Arc<Target<'s, 'r>>,
-    path: Vec<u8>,
-    node: Node,
 }
 
 impl Repository {
@@ -127,7 +149,8 @@ impl Repository {
     /// A directory's content goes directly into `target`; so does the whole snapshot, when `path`
     /// is empty, with the full paths that it holds.
     ///
-    /// Entries that cannot be restored are in the report; they are no error of this function.
+    /// Entries that cannot be restored are in the report; they are no error of this function. A
+    /// file whose content is damaged is not written at all.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the target is not empty and nothing says what to do about it.
@@ -146,249 +169,126 @@ impl Repository {
             None => (snapshot.root.clone(), None),
             Some(node) => match &node.kind {
                 NodeKind::Dir { content } => (content.clone(), None),
-                _ => (crate::tree::Content::default(), Some(node)),
+                _ => (Content::default(), Some(node)),
             },
         };
         let marker = target.join(MARKER);
-        let overwrite = self.admit(id, target, &marker, options)?;
+        let overwrite = admit(id, target, &marker, options)?;
+        let opened = match RestoreRoot::open(target, options.numeric_owner) {
+            Ok(root) => Some(root),
+            Err(error) if options.dry_run && error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::io("open the target", target)(error)),
+        };
         let shared = Shared {
             repository: self,
+            root: opened,
             overwrite,
             dry_run: options.dry_run,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             skipped: AtomicU64::new(0),
+            damaged: AtomicBool::new(false),
             errors: Mutex::default(),
             progress,
         };
-        progress.total(snapshot.files, snapshot.bytes);
-        let root = if options.dry_run {
-            None
-        } else {
-            Some(RestoreRoot::open(target).map_err(Error::io("open the target", target))?)
-        };
+        if path.is_empty() {
+            progress.total(snapshot.files, snapshot.bytes);
+        }
+        let dir = shared.root.as_ref().map(RestoreRoot::dir).transpose();
         let top = Target {
             shared: &shared,
-            dir: root.as_ref().map(RestoreRoot::dir).transpose().map_err(Error::io("open the target", target))?,
+            dir: dir.map_err(Error::io("open the target", target))?,
             path: Vec::new(),
             meta: None,
             _parent: None,
         };
-        let (dirs, deleted) = self.run(&shared, top, &content, single, options)?;
-        if let Some(root) = &root {
+        let (dirs, deleted) = run(&shared, top, &content, single, options)?;
+        if let (Some(root), false) = (&shared.root, options.dry_run) {
             root.sync().map_err(Error::io("write to disk", target))?;
             remove_marker(&marker)?;
         }
         progress.finish();
-        let mut errors = shared.errors.into_inner().expect("all threads have ended");
+        let mut errors = std::mem::take(&mut *lock(&shared.errors));
         errors.sort();
         Ok(RestoreReport {
-            files: shared.files.into_inner(),
+            files: shared.files.load(Ordering::Relaxed),
             dirs,
-            bytes: shared.bytes.into_inner(),
-            skipped: shared.skipped.into_inner(),
+            bytes: shared.bytes.load(Ordering::Relaxed),
+            skipped: shared.skipped.load(Ordering::Relaxed),
             deleted,
+            damaged: shared.damaged.load(Ordering::Relaxed),
             errors,
         })
     }
 }
 
-impl Repository {
-    /// Decides what may be done with what is in the target, and marks the restore as begun.
-    fn admit(
-        &self,
-        id: &Id,
-        target: &Path,
-        marker: &Path,
-        options: &RestoreOptions,
-    ) -> Result<Overwrite> {
-        let occupied = match std::fs::read_dir(target) {
-            Ok(mut entries) => entries.next().is_some(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io("read the target", target)(error)),
-        };
-        let resumed = occupied
-            && std::fs::read(marker).is_ok_and(|content| content == id.to_string().as_bytes());
-        let overwrite = match options.overwrite {
-            Some(overwrite) => overwrite,
-            None if !occupied || resumed => Overwrite::IfChanged,
-            None => {
-                return Err(Error::Invalid {
-                    what: "target",
-                    problem: format!(
-                        "{} is not empty; say what to do with files that are there (never, if-changed, always)",
-                        target.display()
-                    ),
-                });
-            }
-        };
-        if !options.dry_run {
-            std::fs::create_dir_all(target).map_err(Error::io("make the target", target))?;
-            remove_marker(marker)?;
-            std::fs::write(marker, id.to_string()).map_err(Error::io("write", marker))?;
-        }
-        Ok(overwrite)
-    }
-
-    /// Walks the tree in this thread while others write files; gives directories and deletions.
-    fn run<'s, 'r>(
-        &'r self,
-        shared: &'s Shared<'r>,
-        top: Target<'s, 'r>,
-        content: &crate::tree::Content,
-        single: Option<Node>,
-        options: &RestoreOptions,
-    ) -> Result<(u64, u64)> {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let (jobs, waiting) = bounded::<Job<'s, 'r>>(256);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads)
-                .map(|_| {
-                    let waiting = waiting.clone();
-                    scope.spawn(move || -> Result<()> {
-                        let mut scratch = Scratch::new()?;
-                        for job in waiting {
-                            restore_file(shared, &job, &mut scratch);
-                        }
-                        Ok(())
-                    })
-                })
-                .collect();
-            drop(waiting);
-            let mut planner = Planner {
-                shared,
-                options,
-                jobs: Some(jobs),
-                stack: vec![Level {
-                    target: Arc::new(top),
-                    prefix: 0,
-                    names: HashSet::new(),
-                    complete: true,
-                }],
-                links: Links::default(),
-                dirs: 0,
-                deleted: 0,
-            };
-            let planned = match single {
-                Some(node) => planner.entry(b"", node).map(drop),
-                None => planner.walk(self, content),
-            };
-            planner.jobs = None;
-            for worker in workers {
-                worker.join().expect("a restoring thread does not panic")?;
-            }
-            planned?;
-            // A link needs its file, which is there only now.
-            planner.links.apply(shared);
-            planner.unwind(0);
-            Ok((planner.dirs, planner.deleted))
-        })
-    }
-}
-
-/// A directory that is being restored.
-struct Level<'s, 'r> {
-    target: Arc<Target<'s, 'r>>,
-    /// The length of its path.
-    prefix: usize,
-    /// What the snapshot has in it, for `delete`.
-    names: HashSet<Vec<u8>>,
-    /// Whether all of the snapshot's entries were wanted.
-    complete: bool,
-}
-
-struct Planner<'s, 'r, 'o> {
+/// Walks the tree in this thread while others write files; gives directories and deletions.
+fn run<'s, 'r>(
     shared: &'s Shared<'r>,
-    options: &'o RestoreOptions,
-    jobs: Option<Sender<Job<'s, 'r>>>,
-    stack: Vec<Level<'s, 'r>>,
-    links: Links<'s, 'r>,
-    dirs: u64,
-    deleted: u64,
-}
-
-impl Planner<'_, '_, '_> {
-    fn walk(&mut self, repository: &Repository, content: &crate::tree::Content) -> Result<()> {
-        let mut walk = Walk::new(repository, content)?;
-        while let Some((path, node)) = walk.next()? {
-            if self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-                return Err(Error::Interrupted);
-            }
-            let path = path.to_vec();
-            if !self.entry(&path, node)? {
-                walk.skip();
-            }
+    top: Target<'s, 'r>,
+    content: &Content,
+    single: Option<Node>,
+    options: &RestoreOptions,
+) -> Result<(u64, u64)> {
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    // Every job keeps its directory open, so this bounds how many are.
+    let (jobs, waiting) = bounded::<Job<'s, 'r>>(64);
+    std::thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for _ in 0..threads {
+            let mut scratch = Scratch::new()?;
+            let waiting = waiting.clone();
+            workers.push(scope.spawn(move || {
+                for job in waiting {
+                    restore_entry(shared, job, &mut scratch);
+                }
+            }));
         }
-        Ok(())
-    }
-
-    /// Restores one entry or hands it to a worker; whether to go into it.
-    fn entry(&mut self, path: &[u8], node: Node) -> Result<bool> {
-        let parent_len = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-        self.unwind(parent_len);
-        let level = self.stack.last_mut().expect("the target stays open");
-        if self.options.delete {
-            level.names.insert(node.name.clone());
-        }
-        let is_dir = matches!(node.kind, NodeKind::Dir { .. });
-        if self.options.exclude.as_ref().is_some_and(|exclude| exclude.matches(path, is_dir, 0)) {
-            return Ok(false);
-        }
-        // A directory that is not itself wanted may hold what is; it is made only when needed.
-        let wanted = self
-            .options
-            .include
-            .as_ref()
-            .is_none_or(|include| includes(include, path, is_dir));
-        if !wanted && !is_dir {
-            level.complete = false;
-            return Ok(false);
-        }
-        let target = level.target.clone();
-        if is_dir {
-            return Ok(self.directory(&target, path, node));
-        }
-        if let Some(key) = node.meta.hardlink
-            && let Some(link) = self.links.follow(key, &target, path, &node)
-        {
-            self.links.defer(link);
-            return Ok(false);
-        }
-        let job = Job {
-            target,
-            path: path.to_vec(),
-            node,
+        drop(waiting);
+        let mut planner = Planner::new(shared, options, jobs, top);
+        let planned = match single {
+            Some(node) => planner.entry(&[b"/", node.name.as_slice()].concat(), node).map(drop),
+            None => planner.walk(content),
         };
-        self.jobs
-            .as_ref()
-            .expect("workers wait until the walk has ended")
-            .send(job)
-            .map_err(|_| Error::Interrupted)?;
-        Ok(false)
-    }
-
-    fn directory(&mut self, parent: &Arc<Target<'_, '_>>, path: &[u8], node: Node) -> bool {
-        let _ = (parent, path, node);
-        true
-    }
-
-    /// Leaves directories until the one whose path has `prefix` bytes is the last.
-    fn unwind(&mut self, prefix: usize) {
-        while self.stack.last().is_some_and(|level| level.prefix > prefix) {
-            self.stack.pop();
+        let counts = planner.finish();
+        for worker in workers {
+            worker.join().expect("a restoring thread does not panic");
         }
-    }
+        planned.map(|()| counts)
+    })
 }
 
-/// Whether a path or one of the directories above it is wanted.
-fn includes(include: &Excludes, path: &[u8], is_dir: bool) -> bool {
-    let mut ends = path
-        .iter()
-        .enumerate()
-        .skip(1)
-        .filter(|(_, byte)| **byte == b'/')
-        .map(|(at, _)| at);
-    include.matches(path, is_dir, 0) || ends.any(|end| include.matches(&path[..end], true, 0))
+/// Decides what may be done with what is in the target, and marks the restore as begun.
+fn admit(id: &Id, target: &Path, marker: &Path, options: &RestoreOptions) -> Result<Overwrite> {
+    let occupied = match std::fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(Error::io("read the target", target)(error)),
+    };
+    let resumed =
+        occupied && std::fs::read(marker).is_ok_and(|content| content == id.to_string().as_bytes());
+    let overwrite = match options.overwrite {
+        Some(overwrite) => overwrite,
+        None if !occupied || resumed => Overwrite::IfChanged,
+        None => {
+            return Err(Error::Invalid {
+                what: "target",
+                problem: format!(
+                    "{} is not empty; say what to do with files that are there (never, if-changed, always)",
+                    target.display()
+                ),
+            });
+        }
+    };
+    if !options.dry_run {
+        std::fs::create_dir_all(target).map_err(Error::io("make the target", target))?;
+        // Made anew, not written through: a link in its place must not lead us elsewhere.
+        remove_marker(marker)?;
+        std::fs::File::create_new(marker)
+            .and_then(|mut file| std::io::Write::write_all(&mut file, id.to_string().as_bytes()))
+            .map_err(Error::io("write", marker))?;
+    }
+    Ok(overwrite)
 }
 
 fn remove_marker(marker: &Path) -> Result<()> {
@@ -400,9 +300,6 @@ fn remove_marker(marker: &Path) -> Result<()> {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("no thread panics while it holds this lock")
 }
-
-#[allow(unused)]
-type Unused = PathBuf;

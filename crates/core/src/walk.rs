@@ -83,6 +83,11 @@ impl<'r> Walk<'r> {
         Ok(None)
     }
 
+    /// The path of the entry given last, or of what could not be read.
+    pub fn path(&self) -> &[u8] {
+        &self.path
+    }
+
     /// Does not go into the directory that was given last.
     pub fn skip(&mut self) {
         self.enter = None;

@@ -2,14 +2,15 @@
 
 use crossbeam_channel::Receiver;
 
-use crate::backup::file_cache::FileCache;
+use crate::backup::file_cache::{DirKey, FileCache};
+use crate::backup::read::Outcome;
 use crate::backup::saver::{Saver, Tools};
 use crate::backup::{FileCounts, PathError};
 use crate::error::{Error, Result};
 use crate::fs::Stat;
 use crate::id::Id;
 use crate::index::BlobKind;
-use crate::tree::{Content, Metadata, Node, NodeKind, TreeWriter};
+use crate::tree::{Content, Metadata, Node, NodeKind, Time, TreeWriter};
 
 /// Contents with more chunks than this are kept as lists of their own, not in the directory.
 const MAX_DIRECT: usize = 1024;
@@ -20,12 +21,24 @@ pub(crate) enum Item {
     Enter { name: Vec<u8>, meta: Metadata },
     /// The directory that began last ends.
     Leave,
-    /// An entry that is complete.
-    Node(Node, Verdict),
+    /// An entry that is no file.
+    Node(Node),
+    /// A file whose content is in the repository already.
+    Known(Box<KnownFile>),
     /// A file that is being read.
     File(Box<FileItem>),
     /// Something that could not be read at all.
     Failed(PathError),
+}
+
+/// A file that has not changed since it was last read.
+pub(crate) struct KnownFile {
+    pub name: Vec<u8>,
+    pub meta: Metadata,
+    pub size: u64,
+    pub ids: Vec<Id>,
+    pub extents: Option<Vec<(u64, u64)>>,
+    pub verdict: Verdict,
 }
 
 /// A file on its way: everything but the content.
@@ -33,10 +46,10 @@ pub(crate) struct FileItem {
     pub path: Vec<u8>,
     pub name: Vec<u8>,
     pub meta: Metadata,
-    pub dir: [u8; 16],
+    pub dir: DirKey,
     /// Its content at the last run, to tell changed from touched.
-    pub before: Option<Content>,
-    pub read: Receiver<Result<ReadFile, PathError>>,
+    pub before: Option<Vec<Id>>,
+    pub read: Receiver<Outcome>,
 }
 
 /// A file that was read.
@@ -46,6 +59,8 @@ pub(crate) struct ReadFile {
     pub extents: Option<Vec<(u64, u64)>>,
     /// It changed while it was read, twice.
     pub changed: bool,
+    /// Its modification time when it was read; nothing for streams.
+    pub mtime: Option<Time>,
     /// What to remember it by; nothing if it may change again without showing it.
     pub remember: Option<Stat>,
 }
@@ -53,8 +68,6 @@ pub(crate) struct ReadFile {
 /// What a file is compared with the last backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Not a file.
-    Other,
     New,
     Changed,
     Unmodified,
@@ -109,19 +122,28 @@ impl Assembler<'_, '_> {
                     let node = self.close(open)?;
                     self.push(&mut stack, &node)?;
                 }
-                Item::Node(node, verdict) => {
-                    done.count(verdict);
-                    if let NodeKind::File { size, .. } = node.kind {
-                        done.bytes += size;
-                    }
+                Item::Node(node) => self.push(&mut stack, &node)?,
+                Item::Known(file) => {
+                    done.count(file.verdict);
+                    done.bytes += file.size;
+                    let node = Node {
+                        name: file.name,
+                        meta: file.meta,
+                        kind: NodeKind::File {
+                            size: file.size,
+                            content: self.content(file.ids)?,
+                            extents: file.extents,
+                            changed: false,
+                        },
+                    };
                     self.push(&mut stack, &node)?;
                 }
                 Item::File(file) => {
-                    // The reading threads end only after they have answered for every file.
-                    let read = file.read.recv().map_err(|_| Error::Interrupted)?;
-                    match read {
+                    // A reader that ends without an answer has failed, and says why itself.
+                    match file.read.recv().map_err(|_| Error::Interrupted)? {
                         Err(error) => done.failed(error),
-                        Ok(read) => {
+                        Ok(None) => {}
+                        Ok(Some(read)) => {
                             let node = self.file(&mut done, *file, read)?;
                             self.push(&mut stack, &node)?;
                         }
@@ -140,17 +162,16 @@ impl Assembler<'_, '_> {
     }
 
     fn file(&mut self, done: &mut Assembled, file: FileItem, read: ReadFile) -> Result<Node> {
-        let content = self.content(read.ids)?;
         done.count(match &file.before {
             None => Verdict::New,
-            Some(before) if *before == content => Verdict::Unmodified,
+            Some(before) if *before == read.ids => Verdict::Unmodified,
             Some(_) => Verdict::Changed,
         });
         done.bytes += read.size;
         if let Some(cache) = &mut self.cache {
             match &read.remember {
                 Some(stat) => {
-                    cache.put(&file.dir, &file.name, stat, &content, read.extents.as_deref())?;
+                    cache.put(&file.dir, &file.name, stat, &read.ids, read.extents.as_deref())?;
                 }
                 None => cache.remove(&file.dir, &file.name)?,
             }
@@ -158,12 +179,14 @@ impl Assembler<'_, '_> {
         if read.changed {
             done.errors.push(PathError::new(&file.path, "it changed while it was read"));
         }
+        let mut meta = file.meta;
+        meta.mtime = read.mtime.unwrap_or(meta.mtime);
         Ok(Node {
             name: file.name,
-            meta: file.meta,
+            meta,
             kind: NodeKind::File {
                 size: read.size,
-                content,
+                content: self.content(read.ids)?,
                 extents: read.extents,
                 changed: read.changed,
             },
@@ -210,7 +233,6 @@ impl Assembler<'_, '_> {
 impl Assembled {
     fn count(&mut self, verdict: Verdict) {
         match verdict {
-            Verdict::Other => {}
             Verdict::New => self.files.new += 1,
             Verdict::Changed => self.files.changed += 1,
             Verdict::Unmodified => self.files.unmodified += 1,

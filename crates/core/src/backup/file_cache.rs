@@ -9,10 +9,12 @@ use crate::fs::Stat;
 use crate::id::Id;
 use crate::scrub::cache_error;
 use crate::snapshot::Mode;
-use crate::tree::Content;
 
 const SCHEMA: i64 = 1;
 const ROWS_AT_ONCE: usize = 2000;
+
+/// Stands for the path of a directory.
+pub(crate) type DirKey = [u8; 16];
 
 /// A file as it was when it was last read.
 #[derive(Clone, Debug)]
@@ -20,7 +22,8 @@ pub(crate) struct Seen {
     stat: Vec<u8>,
     /// The run that read it.
     run: i64,
-    pub content: Content,
+    /// The chunks of its content, all of them: a list of chunks may outlive what it lists.
+    pub ids: Vec<Id>,
     /// The extents that its chunks hold, if it is sparse.
     pub extents: Option<Vec<(u64, u64)>>,
 }
@@ -79,7 +82,7 @@ impl FileCache {
                  run INTEGER PRIMARY KEY AUTOINCREMENT, paths BLOB NOT NULL, full INTEGER NOT NULL, snapshot BLOB);
              CREATE TABLE IF NOT EXISTS files (
                  dir BLOB NOT NULL, name BLOB NOT NULL, stat BLOB NOT NULL, run INTEGER NOT NULL,
-                 level INTEGER NOT NULL, content BLOB NOT NULL, extents BLOB,
+                 chunks BLOB NOT NULL, extents BLOB,
                  PRIMARY KEY (dir, name)) WITHOUT ROWID;
              PRAGMA user_version = {SCHEMA};"
         ))?;
@@ -147,7 +150,7 @@ impl FileCache {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut insert = transaction.prepare_cached(
-                    "INSERT OR REPLACE INTO files (dir, name, stat, run, level, content, extents) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT OR REPLACE INTO files (dir, name, stat, run, chunks, extents) VALUES (?, ?, ?, ?, ?, ?)",
                 )?;
                 let mut delete = transaction.prepare_cached("DELETE FROM files WHERE dir = ? AND name = ?")?;
                 for row in rows {
@@ -157,7 +160,6 @@ impl FileCache {
                             row.name,
                             file.stat,
                             run,
-                            file.level,
                             file.ids,
                             file.extents
                         ])?,
@@ -171,24 +173,21 @@ impl FileCache {
     }
 
     /// What is known of a file.
-    pub fn get(&self, dir: &[u8; 16], name: &[u8]) -> Result<Option<Seen>> {
+    pub fn get(&self, dir: &DirKey, name: &[u8]) -> Result<Option<Seen>> {
         self.connection
-            .prepare_cached("SELECT stat, run, level, content, extents FROM files WHERE dir = ? AND name = ?")
+            .prepare_cached("SELECT stat, run, chunks, extents FROM files WHERE dir = ? AND name = ?")
             .and_then(|mut statement| {
                 statement
                     .query_row(params![dir.as_slice(), name], |row| {
-                        let content: Vec<u8> = row.get(3)?;
-                        let extents: Option<Vec<u8>> = row.get(4)?;
+                        let chunks = row.get_ref(2)?.as_blob()?;
+                        let extents: Option<Vec<u8>> = row.get(3)?;
                         Ok(Seen {
                             stat: row.get(0)?,
                             run: row.get(1)?,
-                            content: Content {
-                                level: row.get(2)?,
-                                ids: content
-                                    .chunks_exact(32)
-                                    .map(|id| Id::from_bytes(id.try_into().expect("32 bytes")))
-                                    .collect(),
-                            },
+                            ids: chunks
+                                .chunks_exact(32)
+                                .map(|id| Id::from_bytes(id.try_into().expect("32 bytes")))
+                                .collect(),
                             extents: extents.map(|bytes| decode_extents(&bytes)),
                         })
                     })
@@ -200,27 +199,26 @@ impl FileCache {
     /// Remembers a file that was read in this run.
     pub fn put(
         &mut self,
-        dir: &[u8; 16],
+        dir: &DirKey,
         name: &[u8],
         stat: &Stat,
-        content: &Content,
+        ids: &[Id],
         extents: Option<&[(u64, u64)]>,
     ) -> Result<()> {
         let file = Row {
             stat: fingerprint(stat),
-            level: content.level,
-            ids: content.ids.iter().flat_map(|id| *id.as_bytes()).collect(),
+            ids: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             extents: extents.map(encode_extents),
         };
         self.wait(dir, name, Some(file))
     }
 
     /// Forgets a file, because what is known of it cannot be trusted.
-    pub fn remove(&mut self, dir: &[u8; 16], name: &[u8]) -> Result<()> {
+    pub fn remove(&mut self, dir: &DirKey, name: &[u8]) -> Result<()> {
         self.wait(dir, name, None)
     }
 
-    fn wait(&mut self, dir: &[u8; 16], name: &[u8], file: Option<Row>) -> Result<()> {
+    fn wait(&mut self, dir: &DirKey, name: &[u8], file: Option<Row>) -> Result<()> {
         self.waiting.push(Waiting {
             dir: *dir,
             name: name.to_vec(),
@@ -231,7 +229,7 @@ impl FileCache {
 }
 
 struct Waiting {
-    dir: [u8; 16],
+    dir: DirKey,
     name: Vec<u8>,
     /// Nothing: the row goes.
     file: Option<Row>,
@@ -239,7 +237,6 @@ struct Waiting {
 
 struct Row {
     stat: Vec<u8>,
-    level: u8,
     ids: Vec<u8>,
     extents: Option<Vec<u8>>,
 }

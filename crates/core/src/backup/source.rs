@@ -47,6 +47,13 @@ impl Source {
         }
     }
 
+    pub(crate) fn file_path(&self) -> Option<&Path> {
+        match self {
+            Source::Path(path) => Some(path),
+            Source::Stream(..) => None,
+        }
+    }
+
     pub(crate) fn name(&self) -> Name {
         Name(self.path().as_os_str().as_bytes().to_vec())
     }

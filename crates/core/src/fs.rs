@@ -1,0 +1,18 @@
+//! The file system: what to leave out of a backup, and how files are read and restored.
+//!
+//! Everything is reached from open directories, never by a path of several components: a
+//! directory that is swapped for a symbolic link in the middle of a run leads nowhere, and paths
+//! may be longer than the system's limit of 4096 bytes.
+
+mod excludes;
+mod owners;
+mod source;
+mod stat;
+mod target;
+
+pub use excludes::*;
+
+pub(crate) use owners::{OwnerIds, OwnerNames};
+pub(crate) use source::{SourceDir, SourceFile};
+pub(crate) use stat::{FileKind, Stat};
+pub(crate) use target::{RestoreDir, RestoreRoot, TEMPORARY_PREFIX};
