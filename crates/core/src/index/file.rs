@@ -63,15 +63,31 @@ impl LocalFile {
         let Some(layout) = Layout::of(&header, len) else {
             return Ok(None);
         };
-        let mut meta = vec![0; layout.meta_len];
-        file.read_exact_at(&mut meta, layout.meta_at)
-            .map_err(fail)?;
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&header[..72]).update(&meta);
+        hasher.update(&header[..72]);
+        let mut bytes = vec![0; layout.tables_len];
+        file.read_exact_at(&mut bytes, layout.tables_at)
+            .map_err(fail)?;
+        hasher.update(&bytes);
+        let mut words_at = layout.tables_at + bytes.len() as u64;
+        let mut words = |count: usize| -> io::Result<Vec<u64>> {
+            let mut words = Vec::with_capacity(count);
+            let mut buffer = [0; 1 << 14];
+            while words.len() < count {
+                let len = buffer.len().min((count - words.len()) * 8);
+                file.read_exact_at(&mut buffer[..len], words_at)?;
+                words_at += len as u64;
+                hasher.update(&buffer[..len]);
+                words.extend(buffer[..len].chunks_exact(8).map(to_u64));
+            }
+            Ok(words)
+        };
+        let fences = words(layout.fences).map_err(fail)?;
+        let filter = Filter::from_words(words(layout.filter).map_err(fail)?);
         if hasher.finalize() != header[72..104] {
             return Ok(None);
         }
-        let mut rest = meta.as_slice();
+        let mut rest = bytes.as_slice();
         let tables = Tables {
             covered: take_ids(&mut rest, layout.covered),
             packs: take(&mut rest, layout.packs * 40)
@@ -81,9 +97,6 @@ impl LocalFile {
             published: take_ids(&mut rest, layout.published),
             forgotten: take_ids(&mut rest, layout.forgotten),
         };
-        let words = |bytes: &[u8]| bytes.chunks_exact(8).map(to_u64).collect();
-        let fences = words(take(&mut rest, layout.fences * 8));
-        let filter = Filter::from_words(words(rest));
         Ok(Some(Self {
             path: path.to_owned(),
             file,
@@ -152,7 +165,7 @@ impl LocalFile {
             let len = (hi - lo).min(WINDOW);
             let start = guess.saturating_sub(len / 2).clamp(lo, hi - len);
             window.load(start, len)?;
-            if !window.is_sorted() {
+            if !window.is_plausible() {
                 return Err(self.damaged());
             }
             let before = window.count_below(id);
@@ -230,10 +243,19 @@ impl<'f> Window<'f> {
             .partition_point(|entry| entry[..32] < id.as_bytes()[..]) as u64
     }
 
-    /// Pages that never reached the disk before a power failure are not in order.
-    fn is_sorted(&self) -> bool {
+    /// Whether entries are in order and between their fences. Pages that never reached the disk
+    /// before a power failure are not.
+    fn is_plausible(&self) -> bool {
+        let entries = self.entries();
         let prefix = |entry: &[u8; Entry::LEN]| to_be_u64(&entry[..8]);
-        self.entries().is_sorted_by_key(prefix)
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return true;
+        };
+        let fence = |position: u64| self.file.fences.get((position / FENCE_STEP) as usize);
+        let above = fence(self.start + self.len - 1 + FENCE_STEP);
+        fence(self.start).is_some_and(|fence| *fence <= prefix(first))
+            && above.is_none_or(|fence| prefix(last) <= *fence)
+            && entries.is_sorted_by_key(prefix)
     }
 
     fn get(&mut self, position: u64) -> Result<Entry, IndexError> {
@@ -294,8 +316,9 @@ struct Layout {
     published: usize,
     forgotten: usize,
     fences: usize,
-    meta_at: u64,
-    meta_len: usize,
+    filter: usize,
+    tables_at: u64,
+    tables_len: usize,
 }
 
 impl Layout {
@@ -313,13 +336,12 @@ impl Layout {
             return None;
         }
         let ids = u64::from(covered) + u64::from(published) + u64::from(forgotten);
-        let meta_len = (ids * 32 + u64::from(packs) * 40)
-            .checked_add(fences.checked_mul(8)?)?
-            .checked_add(filter.checked_mul(8)?)?;
-        let meta_at = entries
+        let tables_len = ids * 32 + u64::from(packs) * 40;
+        let tables_at = entries
             .checked_mul(Entry::LEN as u64)?
             .checked_add(HEADER as u64)?;
-        if meta_at.checked_add(meta_len)? != len {
+        let words_len = fences.checked_add(filter)?.checked_mul(8)?;
+        if tables_at.checked_add(tables_len)?.checked_add(words_len)? != len {
             return None;
         }
         Some(Self {
@@ -329,8 +351,9 @@ impl Layout {
             published: published as usize,
             forgotten: forgotten as usize,
             fences: usize::try_from(fences).ok()?,
-            meta_at,
-            meta_len: usize::try_from(meta_len).ok()?,
+            filter: usize::try_from(filter).ok()?,
+            tables_at,
+            tables_len: usize::try_from(tables_len).ok()?,
         })
     }
 }

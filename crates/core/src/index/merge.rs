@@ -51,9 +51,7 @@ pub fn merge(dir: &Path, number: u64, files: &[Arc<LocalFile>]) -> Result<LocalF
             }
         }
         if places.len() > 1 {
-            places.sort_unstable_by_key(|entry| entry.to_bytes());
-            // The order of bytes is not that of numbers.
-            places.sort_by_key(|entry| entry.pack);
+            places.sort_unstable_by_key(|entry| (entry.pack, entry.to_bytes()));
             places.dedup_by_key(|entry| entry.pack);
         }
         for entry in &places {
