@@ -75,6 +75,29 @@ pub struct BackupOptions {
     pub stop: Option<Arc<AtomicBool>>,
 }
 
+impl BackupOptions {
+    /// An incremental backup that begins at `time`, with nothing left out and nothing said.
+    pub fn at(time: Timestamp) -> Self {
+        Self {
+            mode: Mode::default(),
+            tags: Vec::new(),
+            host: String::new(),
+            user: String::new(),
+            program: String::new(),
+            time,
+            excludes: Excludes::default(),
+            one_file_system: false,
+            exclude_caches: false,
+            exclude_if_present: Vec::new(),
+            gitignore: false,
+            skip: Vec::new(),
+            compression: Compression::default(),
+            dry_run: false,
+            stop: None,
+        }
+    }
+}
+
 /// Something that could not be done with one path.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PathError {

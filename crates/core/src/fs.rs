@@ -12,7 +12,7 @@ mod target;
 
 pub use excludes::*;
 
-pub(crate) use owners::{OwnerIds, OwnerNames};
+pub(crate) use owners::OwnerNames;
 pub(crate) use source::{SourceDir, SourceFile};
 pub(crate) use stat::{FileKind, Stat};
 pub(crate) use target::{RestoreDir, RestoreRoot, TEMPORARY_PREFIX};

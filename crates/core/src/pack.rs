@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::{BlobKind, Encoding};
 use crate::keyring::Keyring;
-use crate::object::{Header, SESSION_HEADER, Session, commitment};
+use crate::object::{Header, SESSION_HEADER, commitment};
 use crate::storage::ObjectKind;
 
 const TRAILER_CONTEXT: &str = "keepwatch v1 pack trailer";
@@ -111,10 +111,6 @@ impl PackBuilder {
 
     pub fn len(&self) -> usize {
         self.bytes.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.blobs.is_empty()
     }
 
     /// Adds padding and trailer; gives the pack's id, bytes and content.

@@ -164,7 +164,7 @@ impl Repository {
         progress: &dyn Progress,
     ) -> Result<RestoreReport> {
         self.needs_full("restoring")?;
-        self.index()?;
+        self.refresh_index()?;
         let (content, single) = match self.node_at(&snapshot.root, path)? {
             None => (snapshot.root.clone(), None),
             Some(node) => match &node.kind {

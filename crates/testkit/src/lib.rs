@@ -5,6 +5,8 @@
 //! - [`CrashDisk`] says which objects may be left after a crash.
 //! - [`corrupt`] damages objects in a [`MemoryStorage`](keepwatch_core::storage::MemoryStorage).
 //! - [`storage_conformance`] is the contract of a storage as a list of checks.
+//! - [`tree`] makes and compares directory trees.
+//! - [`vault`] makes repositories.
 //! - [`testdata`] finds the fixtures.
 
 mod conformance;
@@ -13,6 +15,8 @@ mod crash_disk;
 mod fault;
 mod no_space;
 mod random;
+pub mod tree;
+pub mod vault;
 
 use std::path::{Path, PathBuf};
 

@@ -169,12 +169,8 @@ impl Assembler<'_, '_> {
         });
         done.bytes += read.size;
         if let Some(cache) = &mut self.cache {
-            match &read.remember {
-                Some(stat) => {
-                    cache.put(&file.dir, &file.name, stat, &read.ids, read.extents.as_deref())?;
-                }
-                None => cache.remove(&file.dir, &file.name)?,
-            }
+            let (stat, extents) = (read.remember.as_ref(), read.extents.as_deref());
+            cache.put(&file.dir, &file.name, stat, &read.ids, extents)?;
         }
         if read.changed {
             done.errors.push(PathError::new(&file.path, "it changed while it was read"));
@@ -195,7 +191,7 @@ impl Assembler<'_, '_> {
 
     fn push(&mut self, stack: &mut [Open], node: &Node) -> Result<()> {
         let open = stack.last_mut().expect("the root stays open");
-        for chunk in open.writer.push(node)? {
+        if let Some(chunk) = open.writer.push(node)? {
             open.ids.push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
         }
         Ok(())

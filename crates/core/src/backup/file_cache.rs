@@ -49,7 +49,7 @@ pub(crate) struct FileCache {
     connection: Connection,
     run: i64,
     /// Rows are written together, so that other processes wait for milliseconds only.
-    waiting: Vec<Waiting>,
+    waiting: Vec<Row>,
 }
 
 impl FileCache {
@@ -152,19 +152,9 @@ impl FileCache {
                 let mut insert = transaction.prepare_cached(
                     "INSERT OR REPLACE INTO files (dir, name, stat, run, chunks, extents) VALUES (?, ?, ?, ?, ?, ?)",
                 )?;
-                let mut delete = transaction.prepare_cached("DELETE FROM files WHERE dir = ? AND name = ?")?;
                 for row in rows {
-                    match row.file {
-                        Some(file) => insert.execute(params![
-                            row.dir.as_slice(),
-                            row.name,
-                            file.stat,
-                            run,
-                            file.ids,
-                            file.extents
-                        ])?,
-                        None => delete.execute(params![row.dir.as_slice(), row.name])?,
-                    };
+                    let dir = row.dir.as_slice();
+                    insert.execute(params![dir, row.name, row.stat, run, row.ids, row.extents])?;
                 }
             }
             transaction.commit()
@@ -197,45 +187,30 @@ impl FileCache {
     }
 
     /// Remembers a file that was read in this run.
+    ///
+    /// Without a `stat` it counts as changed the next time, because nothing would show a change.
     pub fn put(
         &mut self,
         dir: &DirKey,
         name: &[u8],
-        stat: &Stat,
+        stat: Option<&Stat>,
         ids: &[Id],
         extents: Option<&[(u64, u64)]>,
     ) -> Result<()> {
-        let file = Row {
-            stat: fingerprint(stat),
-            ids: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
-            extents: extents.map(encode_extents),
-        };
-        self.wait(dir, name, Some(file))
-    }
-
-    /// Forgets a file, because what is known of it cannot be trusted.
-    pub fn remove(&mut self, dir: &DirKey, name: &[u8]) -> Result<()> {
-        self.wait(dir, name, None)
-    }
-
-    fn wait(&mut self, dir: &DirKey, name: &[u8], file: Option<Row>) -> Result<()> {
-        self.waiting.push(Waiting {
+        self.waiting.push(Row {
             dir: *dir,
             name: name.to_vec(),
-            file,
+            stat: stat.map(fingerprint).unwrap_or_default(),
+            ids: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
+            extents: extents.map(encode_extents),
         });
         if self.waiting.len() >= ROWS_AT_ONCE { self.flush() } else { Ok(()) }
     }
 }
 
-struct Waiting {
+struct Row {
     dir: DirKey,
     name: Vec<u8>,
-    /// Nothing: the row goes.
-    file: Option<Row>,
-}
-
-struct Row {
     stat: Vec<u8>,
     ids: Vec<u8>,
     extents: Option<Vec<u8>>,

@@ -152,7 +152,7 @@ impl Reader<'_, '_> {
         }))
     }
 
-    fn stream(&mut self, stream: Stream) -> Result<io::Result<ReadFile>> {
+    fn stream(&mut self, stream: Stream) -> Result<ReadFile> {
         let failed = |problem: String| Error::SourceFailed {
             name: stream.path.display().to_string(),
             problem,
@@ -161,14 +161,14 @@ impl Reader<'_, '_> {
             .cut(stream.reader, true)?
             .map_err(|error| failed(error.to_string()))?;
         (stream.finish)().map_err(failed)?;
-        Ok(Ok(ReadFile {
+        Ok(ReadFile {
             size,
             ids,
             extents: None,
             changed: false,
             mtime: None,
             remember: None,
-        }))
+        })
     }
 
     /// Stores everything that a reader gives; the outer error is the repository's.

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::compress::{Compression, Squeezer};
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::index::{BlobKind, Encoding};
+use crate::index::BlobKind;
 use crate::object::Session;
 use crate::pack::{BLOB_HEAD, BLOB_TAIL, BlobCipher, BlobInfo, PackBuilder, PackedBlob};
 use crate::read::chunk_id;

@@ -71,10 +71,6 @@ impl SourceDir {
         Ok(Stat::new(&raw))
     }
 
-    pub fn has_entry(&self, name: &[u8]) -> bool {
-        self.stat_entry(name).is_ok()
-    }
-
     pub fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
         let target = rustix::fs::readlinkat(&self.fd, OsStr::from_bytes(name), Vec::new())?;
         Ok(target.into_bytes())

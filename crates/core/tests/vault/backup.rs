@@ -1,0 +1,127 @@
+//! What backups notice, keep and leave out.
+
+use std::fs;
+
+use keepwatch_core::{BackupOptions, Mode, ReadData, Silent, Source};
+use keepwatch_testkit::tree::{assert_same_tree, noise, write};
+use keepwatch_testkit::vault;
+
+use crate::fixture::{Fixture, set_mtime};
+
+#[test]
+fn what_goes_in_comes_out() {
+    let fixture = Fixture::with_tree();
+    let report = fixture.backup();
+    assert_eq!(report.files.new, 9);
+    assert_eq!(report.parent, None);
+    fixture.restore("latest", &fixture.target());
+    assert_same_tree(&fixture.source(), &fixture.target());
+    let check = fixture.repository.check(ReadData::All, &Silent).unwrap();
+    assert_eq!(check.errors, []);
+    assert_eq!(check.checked.snapshots, 1);
+}
+
+#[test]
+fn nothing_changed_stores_nothing() {
+    let fixture = Fixture::with_tree();
+    let first = fixture.backup();
+    let second = fixture.backup();
+    assert_eq!(second.parent, first.snapshot);
+    assert_eq!(second.files.unmodified, 9);
+    assert_eq!((second.files.new, second.files.changed), (0, 0));
+    assert_eq!(second.bytes.new, 0);
+    assert_eq!(second.bytes.scanned, first.bytes.scanned);
+}
+
+#[test]
+fn both_versions_are_kept() {
+    let fixture = Fixture::with_tree();
+    fixture.backup();
+    let old = fixture.dir.path().join("old");
+    let first = fixture.repository.find_snapshot("latest").unwrap().0;
+    fixture.restore("latest", &old);
+    write(&fixture.source(), "small", b"other content");
+    fs::remove_file(fixture.source().join("empty")).unwrap();
+    write(&fixture.source(), "added/new", noise(50_000, 7));
+    let report = fixture.backup();
+    // Hard links are one file under two names.
+    assert_eq!((report.files.new, report.files.changed, report.files.unmodified), (1, 2, 6));
+    fixture.restore("latest", &fixture.target());
+    assert_same_tree(&fixture.source(), &fixture.target());
+    let again = fixture.dir.path().join("again");
+    fixture.restore(&first.to_string(), &again);
+    assert_same_tree(&old, &again);
+}
+
+#[test]
+fn a_change_that_keeps_size_and_time_is_noticed() {
+    let fixture = Fixture::new();
+    let file = write(&fixture.source(), "file", b"before");
+    set_mtime(&file, 1_000_000, 0);
+    fixture.backup();
+    fs::write(&file, b"behind").unwrap();
+    set_mtime(&file, 1_000_000, 0);
+    let report = fixture.backup();
+    assert_eq!(report.files.changed, 1);
+}
+
+#[test]
+fn modes_choose_what_is_compared_with() {
+    let fixture = Fixture::new();
+    let source = fixture.source();
+    write(&source, "a", noise(5000, 1));
+    write(&source, "b", noise(5000, 2));
+    let run = |mode| {
+        let options = BackupOptions {
+            mode,
+            ..vault::backup_options()
+        };
+        let sources = vec![Source::Path(source.clone())];
+        fixture.repository.backup(sources, &options, &Silent).unwrap()
+    };
+    let mode_of = |report: &keepwatch_core::BackupReport| {
+        fixture.repository.find_snapshot(&report.snapshot.unwrap().to_string()).unwrap().1.mode
+    };
+    // Without a full backup a differential one is full.
+    let first = run(Mode::Differential);
+    assert_eq!(mode_of(&first), Mode::Full);
+    let second = run(Mode::Incremental);
+    assert_eq!(second.parent, first.snapshot);
+    let third = run(Mode::Differential);
+    assert_eq!(third.parent, first.snapshot);
+    assert_eq!(third.files.unmodified, 2);
+    let fourth = run(Mode::Full);
+    assert_eq!(mode_of(&fourth), Mode::Full);
+    assert_eq!(fourth.files.unmodified, 2);
+    assert_eq!(run(Mode::Differential).parent, fourth.snapshot);
+}
+
+#[test]
+fn a_repository_in_its_own_source_is_left_out() {
+    let fixture = Fixture::with_tree();
+    let inside = fixture.source().join("backups");
+    fs::create_dir(&inside).unwrap();
+    write(&inside, "pack", noise(1000, 3));
+    let options = BackupOptions {
+        skip: vec![inside],
+        ..vault::backup_options()
+    };
+    let report = fixture
+        .repository
+        .backup(vec![Source::Path(fixture.source())], &options, &Silent)
+        .unwrap();
+    assert_eq!(report.files.new, 9);
+}
+
+#[test]
+fn a_source_that_is_missing_is_an_error_and_one_of_several_is_reported() {
+    let fixture = Fixture::with_tree();
+    let missing = fixture.dir.path().join("missing");
+    let error = vault::backup(&fixture.repository, &missing).unwrap_err();
+    assert!(error.to_string().contains("missing"), "{error}");
+    let sources = vec![Source::Path(missing), Source::Path(fixture.source())];
+    let report = fixture.repository.backup(sources, &vault::backup_options(), &Silent).unwrap();
+    assert!(report.snapshot.is_some());
+    assert_eq!(report.files.failed, 1);
+    assert!(report.errors[0].path.to_string().ends_with("/missing"));
+}
