@@ -211,7 +211,15 @@ impl Repository {
             if let Some(cache) = &mut cache {
                 cache.begin(&owner.set, mode)?;
             }
-            let pass = self.pass(&mut sources, &saver, cache.as_mut(), mode, last, options, progress);
+            let pass = self.pass(
+                &mut sources,
+                &saver,
+                cache.as_mut(),
+                mode,
+                last,
+                options,
+                progress,
+            );
             // What was learned of files is kept, whatever becomes of the snapshot.
             if let Some(cache) = &mut cache {
                 cache.flush()?;
@@ -265,7 +273,10 @@ impl Repository {
                     return Ok(report);
                 }
                 Err(conflicts) => {
-                    tracing::info!(packs = conflicts.len(), "a collector takes packs that this backup rests on: storing their chunks anew");
+                    tracing::info!(
+                        packs = conflicts.len(),
+                        "a collector takes packs that this backup rests on: storing their chunks anew"
+                    );
                     if sources.iter().any(Source::is_stream) {
                         return Err(Error::Busy {
                             what: "a prune that removed what this stream rests on".to_owned(),
@@ -288,7 +299,9 @@ impl Repository {
         snapshot: &Snapshot,
     ) -> Result<std::result::Result<Id, HashSet<Id>>> {
         saver.finish_index()?;
-        let bytes = saver.session().seal(ObjectKind::Snapshot, &to_json(snapshot))?;
+        let bytes = saver
+            .session()
+            .seal(ObjectKind::Snapshot, &to_json(snapshot))?;
         let id = Id::of(&bytes);
         saver.announce(id)?;
         let conflicts = saver.conflicts()?;
@@ -331,7 +344,10 @@ impl Repository {
             options,
             progress,
             stop,
-            chunker: self.config().chunker().chunker(self.ring().chunker_key.expose())?,
+            chunker: self
+                .config()
+                .chunker()
+                .chunker(self.ring().chunker_key.expose())?,
         };
         let assembler = Assembler {
             saver,
@@ -342,7 +358,9 @@ impl Repository {
             let uploading = scope.spawn(|| saver.upload());
             let result = scan.run(sources, assembler);
             saver.close();
-            let uploaded = uploading.join().expect("the uploading thread does not panic");
+            let uploaded = uploading
+                .join()
+                .expect("the uploading thread does not panic");
             (result, uploaded)
         });
         // The uploading thread knows why the others had to stop.
@@ -357,7 +375,10 @@ impl Repository {
     /// Names what is backed up, for pending objects and the cache, without telling it.
     fn set_id(&self, host: &str, paths: &[Name]) -> Id {
         let key = self.ring().id_key.derive("keepwatch v1 backup set");
-        let mut parts = vec![(host.len() as u64).to_le_bytes().to_vec(), host.as_bytes().to_vec()];
+        let mut parts = vec![
+            (host.len() as u64).to_le_bytes().to_vec(),
+            host.as_bytes().to_vec(),
+        ];
         for path in paths {
             parts.push((path.0.len() as u64).to_le_bytes().to_vec());
             parts.push(path.0.clone());

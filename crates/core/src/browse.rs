@@ -223,9 +223,11 @@ impl Repository {
         let mut sink = ExtentWriter::new(extents.as_deref().unwrap_or(&whole), out);
         for id in ids {
             let data = self.read_chunk(BlobKind::Data, id, &mut scratch)?;
-            sink.write(data).map_err(Error::io("write", "the output".as_ref()))?;
+            sink.write(data)
+                .map_err(Error::io("write", "the output".as_ref()))?;
         }
-        sink.finish(size).map_err(Error::io("write", "the output".as_ref()))?;
+        sink.finish(size)
+            .map_err(Error::io("write", "the output".as_ref()))?;
         Ok(size)
     }
 
@@ -280,7 +282,9 @@ impl<'a> ExtentWriter<'a> {
     fn write(&mut self, mut data: &[u8]) -> std::io::Result<()> {
         while !data.is_empty() {
             let Some(&(start, len)) = self.extents.first() else {
-                return Err(std::io::Error::other("there is more content than the file has"));
+                return Err(std::io::Error::other(
+                    "there is more content than the file has",
+                ));
             };
             if self.done_in_extent == len {
                 self.extents = &self.extents[1..];
@@ -304,7 +308,9 @@ impl<'a> ExtentWriter<'a> {
             _ => false,
         };
         if !ended {
-            return Err(std::io::Error::other("there is less content than the file has"));
+            return Err(std::io::Error::other(
+                "there is less content than the file has",
+            ));
         }
         self.zeros_to(size)
     }
@@ -384,7 +390,11 @@ impl Differ<'_> {
         };
         match (below(old), below(new)) {
             (None, None) => Ok(()),
-            (a, b) => self.directories(&a.unwrap_or_else(|| empty.clone()), &b.unwrap_or(empty), &path),
+            (a, b) => self.directories(
+                &a.unwrap_or_else(|| empty.clone()),
+                &b.unwrap_or(empty),
+                &path,
+            ),
         }
     }
 }

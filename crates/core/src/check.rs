@@ -121,7 +121,10 @@ impl Repository {
             checked.chunks += counts.0;
             checked.bytes += counts.1;
         }
-        let mut errors = findings.errors.into_inner().expect("all threads have ended");
+        let mut errors = findings
+            .errors
+            .into_inner()
+            .expect("all threads have ended");
         if checked.snapshots == 0 && checked.packs == 0 && errors.is_empty() {
             errors.push(CheckError {
                 object: self.location(),
@@ -186,7 +189,10 @@ impl Repository {
 
     fn pending_packs(&self) -> Result<HashSet<Id>> {
         let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
-        Ok(pending.into_iter().flat_map(|(_, pending)| pending.packs).collect())
+        Ok(pending
+            .into_iter()
+            .flat_map(|(_, pending)| pending.packs)
+            .collect())
     }
 
     fn check_small_objects(&self, findings: &Findings) -> Result<()> {
@@ -239,7 +245,10 @@ impl Repository {
         let mut marker = Marker::new(self)?;
         for (name, root) in roots {
             if let Err(error) = marker.mark(&root) {
-                findings.add(name, format!("its tree cannot be read: {}", with_causes(&error)));
+                findings.add(
+                    name,
+                    format!("its tree cannot be read: {}", with_causes(&error)),
+                );
             }
         }
         Ok(count)
@@ -265,7 +274,8 @@ impl Repository {
                 let mut chosen: Vec<_> = packs
                     .iter()
                     .filter(|(id, _)| {
-                        let first = u32::from_be_bytes(id.as_bytes()[..4].try_into().expect("4 bytes"));
+                        let first =
+                            u32::from_be_bytes(id.as_bytes()[..4].try_into().expect("4 bytes"));
                         first % of == n - 1
                     })
                     .map(|(id, size)| (*id, *size))
@@ -339,25 +349,43 @@ impl Repository {
     }
 
     /// Verifies one pack: name, trailer, index, and every chunk in it.
-    fn read_pack(&self, name: &ObjectName, scratch: &mut Scratch, findings: &Findings) -> Result<u64> {
+    fn read_pack(
+        &self,
+        name: &ObjectName,
+        scratch: &mut Scratch,
+        findings: &Findings,
+    ) -> Result<u64> {
         let mut bytes = self.read_raw(name)?;
         let object = name.to_string();
         let (header, blobs) = parse_pack(&bytes, self.config().id(), self.ring(), &object)?;
         let cipher = self.chunks().cipher(&header, &object)?;
         for blob in &blobs {
             let range = blob.offset as usize..(blob.offset + blob.stored_len) as usize;
-            if let Err(error) = open_blob(&cipher, self.ring(), &blob.info, &mut bytes[range], scratch) {
+            if let Err(error) =
+                open_blob(&cipher, self.ring(), &blob.info, &mut bytes[range], scratch)
+            {
                 findings.add(name, error);
             }
             let places = self.index()?.lookup_all(&blob.info.id)?;
             let here = places.iter().find(|place| place.pack == name.id);
             match here {
                 Some(place)
-                    if (place.offset, place.stored_len, place.raw_len, place.kind, place.encoding)
-                        == place_of(blob) => {}
-                Some(_) => findings.add(name, format!("the index has a wrong place for chunk {}", blob.info.id)),
+                    if (
+                        place.offset,
+                        place.stored_len,
+                        place.raw_len,
+                        place.kind,
+                        place.encoding,
+                    ) == place_of(blob) => {}
+                Some(_) => findings.add(
+                    name,
+                    format!("the index has a wrong place for chunk {}", blob.info.id),
+                ),
                 None if places.is_empty() => {
-                    findings.add(name, format!("the index does not know chunk {}", blob.info.id));
+                    findings.add(
+                        name,
+                        format!("the index does not know chunk {}", blob.info.id),
+                    );
                 }
                 None => {}
             }
@@ -368,7 +396,13 @@ impl Repository {
 
 fn place_of(blob: &PackedBlob) -> (u32, u32, u32, BlobKind, Encoding) {
     let info = &blob.info;
-    (blob.offset, blob.stored_len, info.raw_len, info.kind, info.encoding)
+    (
+        blob.offset,
+        blob.stored_len,
+        info.raw_len,
+        info.kind,
+        info.encoding,
+    )
 }
 
 /// An error with its causes, in one line.

@@ -59,7 +59,12 @@ impl Squeezer {
     /// Writes `data` to `out` from `at` on, compressed if that helps, and gives encoding and length.
     ///
     /// `out` is grown as needed and never shrunk.
-    pub fn squeeze(&mut self, data: &[u8], out: &mut Vec<u8>, at: usize) -> io::Result<(Encoding, usize)> {
+    pub fn squeeze(
+        &mut self,
+        data: &[u8],
+        out: &mut Vec<u8>,
+        at: usize,
+    ) -> io::Result<(Encoding, usize)> {
         if out.len() < at + data.len() {
             out.resize(at + data.len(), 0);
         }
@@ -151,7 +156,10 @@ mod tests {
 
     #[test]
     fn text_shrinks_and_noise_does_not() {
-        assert_eq!(round_trip(&b"motion at the gate. ".repeat(50_000)), Encoding::Zstd);
+        assert_eq!(
+            round_trip(&b"motion at the gate. ".repeat(50_000)),
+            Encoding::Zstd
+        );
         assert_eq!(round_trip(&noise(1_000_000)), Encoding::Raw);
         assert_eq!(round_trip(&noise(100)), Encoding::Raw);
         assert_eq!(round_trip(b""), Encoding::Raw);

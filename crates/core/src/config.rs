@@ -139,7 +139,10 @@ impl Config {
         if !(64 << 10..=largest).contains(&self.pack_size) {
             return Err(Error::Invalid {
                 what: "pack size",
-                problem: format!("{} is not between 65536 and {largest} bytes", self.pack_size),
+                problem: format!(
+                    "{} is not between 65536 and {largest} bytes",
+                    self.pack_size
+                ),
             });
         }
         Ok(self)

@@ -84,7 +84,10 @@ impl Repository {
         if let Some((_, error)) = problems.into_iter().next() {
             return Err(error);
         }
-        Ok(records.into_iter().flat_map(|(_, record)| record.packs).collect())
+        Ok(records
+            .into_iter()
+            .flat_map(|(_, record)| record.packs)
+            .collect())
     }
 
     /// Removes chunks that no snapshot needs.
@@ -122,7 +125,8 @@ impl Repository {
         }
         let removed = self.sweep(&run, &plan)?;
         let mut after = 0;
-        self.storage().list(ObjectKind::Pack, &mut |_, size| after += size)?;
+        self.storage()
+            .list(ObjectKind::Pack, &mut |_, size| after += size)?;
         report.packs_removed = removed.intersection(&plan.dead).count() as u64;
         report.packs_rewritten = removed.intersection(&plan.rewrite).count() as u64;
         report.bytes_freed = before.saturating_sub(after);
@@ -153,7 +157,10 @@ impl Repository {
         self.index_mut().merge_all()?;
         let (pendings, problems) = self.read_records::<Pending>(ObjectKind::Pending)?;
         fail_on(problems)?;
-        let protected = pendings.into_iter().flat_map(|(_, pending)| pending.packs).collect();
+        let protected = pendings
+            .into_iter()
+            .flat_map(|(_, pending)| pending.packs)
+            .collect();
         let (snapshots, problems) = self.snapshots()?;
         fail_on(problems)?;
         let trash = self.trash()?;
@@ -297,7 +304,9 @@ impl Repository {
             let uploading = scope.spawn(|| saver.upload());
             let copying = self.copy_live(packs, live, &saver);
             saver.close();
-            let uploaded = uploading.join().expect("the uploading thread does not panic");
+            let uploaded = uploading
+                .join()
+                .expect("the uploading thread does not panic");
             uploaded.and(copying)
         });
         copied?;
@@ -323,7 +332,8 @@ impl Repository {
                 let range = blob.offset as usize..(blob.offset + blob.stored_len) as usize;
                 let sealed = &mut bytes[range];
                 open_blob(&cipher, self.ring(), &blob.info, sealed, &mut scratch)?;
-                let content = &sealed[crate::pack::BLOB_HEAD..sealed.len() - crate::pack::BLOB_TAIL];
+                let content =
+                    &sealed[crate::pack::BLOB_HEAD..sealed.len() - crate::pack::BLOB_TAIL];
                 saver.copy(&blob.info, content, &mut buffer)?;
             }
         }
@@ -339,14 +349,18 @@ impl Repository {
             phase,
             packs: packs.copied().collect(),
         };
-        if doomed.is_empty() && plan.unindexed.is_empty() && self.list(ObjectKind::Index)?.len() < MANY_INDEX_OBJECTS {
+        if doomed.is_empty()
+            && plan.unindexed.is_empty()
+            && self.list(ObjectKind::Index)?.len() < MANY_INDEX_OBJECTS
+        {
             return Ok(HashSet::new());
         }
         let tombstone = self.write_record(
             ObjectKind::Gc,
             &record(GcPhase::Tombstone, &mut doomed.union(&plan.unindexed)),
         )?;
-        let intent = self.write_record(ObjectKind::Gc, &record(GcPhase::Sweep, &mut doomed.iter()))?;
+        let intent =
+            self.write_record(ObjectKind::Gc, &record(GcPhase::Sweep, &mut doomed.iter()))?;
 
         let view = self.view(run)?;
         let mut sweep: HashSet<Id> = doomed

@@ -171,7 +171,10 @@ impl Keyring {
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        if epochs.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+        if epochs
+            .windows(2)
+            .any(|pair| pair[0].number >= pair[1].number)
+        {
             return Err(bad("its epochs are out of order"));
         }
         Ok(Self {

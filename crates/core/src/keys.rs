@@ -65,7 +65,13 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::NeedsFullKey`] for a writer.
-    pub fn add_key(&self, lock: &Lock<'_>, role: Role, label: &str, now: Timestamp) -> Result<KeyInfo> {
+    pub fn add_key(
+        &self,
+        lock: &Lock<'_>,
+        role: Role,
+        label: &str,
+        now: Timestamp,
+    ) -> Result<KeyInfo> {
         self.needs_full("adding a key")?;
         let created = now.as_second().max(0).unsigned_abs();
         let slot = KeySlot::create(

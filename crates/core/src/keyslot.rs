@@ -1,6 +1,8 @@
 //! Key slot objects: who may open the repository (FORMAT.md, section 4.3).
 
-use keepwatch_crypto::{Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, random_bytes, slot};
+use keepwatch_crypto::{
+    Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, random_bytes, slot,
+};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -63,8 +65,14 @@ impl KeySlot {
 
     /// The same slot with the keyring as it is now, without knowing what opens it.
     pub fn renewed(&self, ring: &Keyring) -> Result<Self> {
-        if !ct_eq(&self.mac_with(&slot_authentication(ring, &self.slot_id)?), self.mac()) {
-            return Err(Error::damaged("a key slot", "it was not written by a full key"));
+        if !ct_eq(
+            &self.mac_with(&slot_authentication(ring, &self.slot_id)?),
+            self.mac(),
+        ) {
+            return Err(Error::damaged(
+                "a key slot",
+                "it was not written by a full key",
+            ));
         }
         finish(
             self.bytes[..FIXED].to_vec(),

@@ -88,7 +88,10 @@ impl<'r> Marker<'r> {
     /// Marks the lists of a content and gives the ids of its chunks.
     fn lists_of(&mut self, content: &Content) -> Result<Vec<Id>> {
         if content.level > crate::read::MAX_LEVEL {
-            return Err(Error::damaged("a directory", "its lists are nested too deeply"));
+            return Err(Error::damaged(
+                "a directory",
+                "its lists are nested too deeply",
+            ));
         }
         let mut ids = content.ids.clone();
         for _ in 0..content.level {

@@ -1,6 +1,8 @@
 //! The envelope of every object but `config` and key slots (FORMAT.md, section 4.1).
 
-use keepwatch_crypto::{Cipher, Key, OVERHEAD, PublicKey, SecretKey, Suite, ct_eq, open_from, seal_to};
+use keepwatch_crypto::{
+    Cipher, Key, OVERHEAD, PublicKey, SecretKey, Suite, ct_eq, open_from, seal_to,
+};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -142,10 +144,19 @@ pub(crate) struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Reads the header at the start of `bytes`; `object` names it in errors.
-    pub fn parse(bytes: &'a [u8], kind: ObjectKind, repository: &[u8; 16], object: &str) -> Result<Self> {
+    pub fn parse(
+        bytes: &'a [u8],
+        kind: ObjectKind,
+        repository: &[u8; 16],
+        object: &str,
+    ) -> Result<Self> {
         let bad = |problem: &str| Error::damaged(object, problem);
         let session = uses_session_key(kind);
-        let len = if session { SESSION_HEADER } else { INDEX_HEADER };
+        let len = if session {
+            SESSION_HEADER
+        } else {
+            INDEX_HEADER
+        };
         let bytes = bytes.get(..len).ok_or_else(|| bad("it is cut off"))?;
         if &bytes[..4] != MAGIC {
             return Err(bad("it is not an object of a repository"));
@@ -194,7 +205,10 @@ impl<'a> Header<'a> {
         } else {
             epoch.index_key.clone()
         };
-        if !ct_eq(&commitment(&key), &self.bytes[self.bytes.len() - COMMITMENT..]) {
+        if !ct_eq(
+            &commitment(&key),
+            &self.bytes[self.bytes.len() - COMMITMENT..],
+        ) {
             return Err(Error::damaged(object, "its key commitment is wrong"));
         }
         Ok(key)

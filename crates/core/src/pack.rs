@@ -73,7 +73,12 @@ impl BlobCipher {
     pub fn open<'a>(&self, info: &BlobInfo, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.cipher
             .open_in_place(&self.aad(info), sealed)
-            .map_err(|_| Error::damaged(format_args!("chunk {}", info.id), "it does not authenticate"))
+            .map_err(|_| {
+                Error::damaged(
+                    format_args!("chunk {}", info.id),
+                    "it does not authenticate",
+                )
+            })
     }
 }
 
@@ -197,8 +202,16 @@ pub(crate) fn parse_trailer(
         blobs.push(PackedBlob {
             info: BlobInfo {
                 id: Id::from_bytes(entry[..32].try_into().expect("32 bytes")),
-                kind: if flags & FLAG_TREE == 0 { BlobKind::Data } else { BlobKind::Tree },
-                encoding: if flags & FLAG_ZSTD == 0 { Encoding::Raw } else { Encoding::Zstd },
+                kind: if flags & FLAG_TREE == 0 {
+                    BlobKind::Data
+                } else {
+                    BlobKind::Tree
+                },
+                encoding: if flags & FLAG_ZSTD == 0 {
+                    Encoding::Raw
+                } else {
+                    Encoding::Zstd
+                },
                 raw_len,
             },
             offset: offset as u32,
@@ -217,7 +230,9 @@ pub(crate) fn parse_pack<'a>(
     object: &str,
 ) -> Result<(Header<'a>, Vec<PackedBlob>)> {
     let header = Header::parse(bytes, ObjectKind::Pack, repository, object)?;
-    let last_four = bytes[bytes.len() - 4..].try_into().expect("longer than a header");
+    let last_four = bytes[bytes.len() - 4..]
+        .try_into()
+        .expect("longer than a header");
     let (at, len) = trailer_range(bytes.len() as u64, last_four, object)?;
     let trailer = &bytes[at as usize..at as usize + len];
     let blobs = parse_trailer(&header, trailer, at, ring, object)?;
@@ -248,9 +263,22 @@ mod tests {
 
     #[test]
     fn padme_rounds_up_by_at_most_an_eighth() {
-        for len in [0u64, 1, 2, 9, 100, 4097, 1 << 20, (16 << 20) + 12_345, 100_000_001] {
+        for len in [
+            0u64,
+            1,
+            2,
+            9,
+            100,
+            4097,
+            1 << 20,
+            (16 << 20) + 12_345,
+            100_000_001,
+        ] {
             let padded = padme(len);
-            assert!(padded >= len && padded - len <= len / 8, "{len} -> {padded}");
+            assert!(
+                padded >= len && padded - len <= len / 8,
+                "{len} -> {padded}"
+            );
             assert_eq!(padme(padded), padded);
         }
     }

@@ -66,7 +66,12 @@ impl ChunkReader {
             return Ok(found.clone());
         }
         let key = header.key(&self.ring, object)?;
-        let cipher = Arc::new(BlobCipher::new(header.suite, self.repository, header.epoch, &key));
+        let cipher = Arc::new(BlobCipher::new(
+            header.suite,
+            self.repository,
+            header.epoch,
+            &key,
+        ));
         self.sessions
             .write()
             .expect(lock)
@@ -156,11 +161,9 @@ impl Repository {
     fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<()> {
         let cipher = self.chunks().cipher_of_pack(self, place.pack)?;
         let name = ObjectName::new(ObjectKind::Pack, place.pack);
-        let mut sealed = self.storage().read_range(
-            &name,
-            u64::from(place.offset),
-            place.stored_len as usize,
-        )?;
+        let mut sealed =
+            self.storage()
+                .read_range(&name, u64::from(place.offset), place.stored_len as usize)?;
         let info = BlobInfo {
             id: *id,
             kind: place.kind,
@@ -173,7 +176,10 @@ impl Repository {
     /// The ids of the chunks that a content stands for, in order.
     pub(crate) fn content_ids(&self, content: &Content, scratch: &mut Scratch) -> Result<Vec<Id>> {
         if content.level > MAX_LEVEL {
-            return Err(Error::damaged("a directory", "its lists are nested too deeply"));
+            return Err(Error::damaged(
+                "a directory",
+                "its lists are nested too deeply",
+            ));
         }
         let mut ids = content.ids.clone();
         for _ in 0..content.level {
@@ -181,7 +187,10 @@ impl Repository {
             for id in ids {
                 let list = self.read_chunk(BlobKind::Tree, id, scratch)?;
                 if list.len() % 32 != 0 {
-                    return Err(Error::damaged(format_args!("chunk {id}"), "it is no list of ids"));
+                    return Err(Error::damaged(
+                        format_args!("chunk {id}"),
+                        "it is no list of ids",
+                    ));
                 }
                 next.extend(
                     list.chunks_exact(32)

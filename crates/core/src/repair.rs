@@ -35,7 +35,10 @@ impl Repository {
             .filter(|(id, size)| known.get(id) != Some(size))
             .map(|(id, size)| (*id, *size))
             .collect();
-        progress.total(missing.len() as u64, missing.iter().map(|(_, size)| size).sum());
+        progress.total(
+            missing.len() as u64,
+            missing.iter().map(|(_, size)| size).sum(),
+        );
         let mut builder = SegmentBuilder::default();
         for (id, size) in missing {
             let name = ObjectName::new(ObjectKind::Pack, id);
@@ -98,4 +101,3 @@ pub struct RepairReport {
     /// Packs that could not be read.
     pub errors: Vec<CheckError>,
 }
-

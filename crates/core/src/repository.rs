@@ -118,7 +118,11 @@ impl Repository {
     /// # Errors
     /// [`Error::NoRepository`], [`Error::WrongKey`], or [`Error::Damaged`] if what the slot
     /// holds does not fit the repository.
-    pub fn open(storage: Arc<dyn Storage>, credential: &Credential, cache: &CachePlace) -> Result<Self> {
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        credential: &Credential,
+        cache: &CachePlace,
+    ) -> Result<Self> {
         let config_bytes = read_config(&*storage)?;
         let config = Config::parse(&config_bytes)?;
         let mut problem = None;
@@ -129,7 +133,10 @@ impl Repository {
                     return Self::assemble(storage, config, ring, cache);
                 }
                 Ok(Some(_)) => {
-                    problem = Some(Error::damaged("config", "it is not what the key slot vouches for"));
+                    problem = Some(Error::damaged(
+                        "config",
+                        "it is not what the key slot vouches for",
+                    ));
                 }
                 Ok(None) => {}
                 // One damaged slot must not keep out who has another.
@@ -219,7 +226,13 @@ impl Repository {
     pub(crate) fn read_object(&self, kind: ObjectKind, id: Id) -> Result<Zeroizing<Vec<u8>>> {
         let name = ObjectName::new(kind, id);
         let bytes = self.read_raw(&name)?;
-        object::open(&bytes, kind, self.config.id(), &self.ring, &name.to_string())
+        object::open(
+            &bytes,
+            kind,
+            self.config.id(),
+            &self.ring,
+            &name.to_string(),
+        )
     }
 
     pub(crate) fn read_record<T: DeserializeOwned>(&self, kind: ObjectKind, id: Id) -> Result<T> {
@@ -286,11 +299,16 @@ impl Repository {
         if !self.index_read.load(Ordering::Acquire) {
             self.refresh_index()?;
         }
-        Ok(self.index.read().expect("no thread panics while it changes the index"))
+        Ok(self
+            .index
+            .read()
+            .expect("no thread panics while it changes the index"))
     }
 
     pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, LocalIndex> {
-        self.index.write().expect("no thread panics while it changes the index")
+        self.index
+            .write()
+            .expect("no thread panics while it changes the index")
     }
 
     /// Brings the local index up to date; gives the index objects that cannot be used.
@@ -366,7 +384,10 @@ impl Repository {
             let (mut snapshots, problems) = self.snapshots()?;
             return match snapshots.pop() {
                 Some(found) => Ok(found),
-                None => Err(problems.into_iter().next().map_or_else(missing, |(_, error)| error)),
+                None => Err(problems
+                    .into_iter()
+                    .next()
+                    .map_or_else(missing, |(_, error)| error)),
             };
         }
         if name.len() < 4 || !name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -404,12 +425,14 @@ fn has_objects(storage: &dyn Storage) -> Result<bool> {
 }
 
 fn read_config(storage: &dyn Storage) -> Result<Vec<u8>> {
-    storage.read(&ObjectName::config()).map_err(|error| match error {
-        StorageError::NotFound { .. } => Error::NoRepository {
-            location: storage.location(),
-        },
-        error => error.into(),
-    })
+    storage
+        .read(&ObjectName::config())
+        .map_err(|error| match error {
+            StorageError::NotFound { .. } => Error::NoRepository {
+                location: storage.location(),
+            },
+            error => error.into(),
+        })
 }
 
 /// Every key slot, or what is wrong with it.

@@ -247,7 +247,9 @@ fn run<'s, 'r>(
         drop(waiting);
         let mut planner = Planner::new(shared, options, jobs, top);
         let planned = match single {
-            Some(node) => planner.entry(&[b"/", node.name.as_slice()].concat(), node).map(drop),
+            Some(node) => planner
+                .entry(&[b"/", node.name.as_slice()].concat(), node)
+                .map(drop),
             None => planner.walk(content),
         };
         let counts = planner.finish();
@@ -301,5 +303,7 @@ fn remove_marker(marker: &Path) -> Result<()> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no thread panics while it holds this lock")
+    mutex
+        .lock()
+        .expect("no thread panics while it holds this lock")
 }

@@ -35,8 +35,20 @@ pub struct Described {
 
 impl fmt::Debug for Described {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Described { kind, mode, owner, mtime, size, xattrs, linked_to, .. } = self;
-        write!(f, "{kind} {mode:o} {owner:?} {mtime:?} {size} bytes, {xattrs:?} {linked_to:?}")
+        let Described {
+            kind,
+            mode,
+            owner,
+            mtime,
+            size,
+            xattrs,
+            linked_to,
+            ..
+        } = self;
+        write!(
+            f,
+            "{kind} {mode:o} {owner:?} {mtime:?} {size} bytes, {xattrs:?} {linked_to:?}"
+        )
     }
 }
 
@@ -61,17 +73,35 @@ pub fn describe(root: &Path) -> BTreeMap<PathBuf, Described> {
     }
     paths.sort();
     for path in paths {
-        let relative = path.strip_prefix(root).expect("it is beneath the root").to_owned();
+        let relative = path
+            .strip_prefix(root)
+            .expect("it is beneath the root")
+            .to_owned();
         let meta = fs::symlink_metadata(&path).expect("it is there");
         let kind = meta.file_type();
-        let linked_to = (meta.nlink() > 1 && !kind.is_dir())
-            .then(|| inodes.entry((meta.dev(), meta.ino())).or_insert_with(|| relative.clone()).clone());
+        let linked_to = (meta.nlink() > 1 && !kind.is_dir()).then(|| {
+            inodes
+                .entry((meta.dev(), meta.ino()))
+                .or_insert_with(|| relative.clone())
+                .clone()
+        });
         let (kind, content) = if kind.is_file() {
-            ("file", Id::of(&fs::read(&path).expect("it can be read")).as_bytes().to_vec())
+            (
+                "file",
+                Id::of(&fs::read(&path).expect("it can be read"))
+                    .as_bytes()
+                    .to_vec(),
+            )
         } else if kind.is_dir() {
             ("dir", Vec::new())
         } else if kind.is_symlink() {
-            ("symlink", fs::read_link(&path).expect("it is a link").into_os_string().into_vec())
+            (
+                "symlink",
+                fs::read_link(&path)
+                    .expect("it is a link")
+                    .into_os_string()
+                    .into_vec(),
+            )
         } else if kind.is_fifo() {
             ("fifo", Vec::new())
         } else if kind.is_socket() {
@@ -145,7 +175,11 @@ pub fn assert_same_tree(expected: &Path, found: &Path) {
     }
     let count = differences.len();
     differences.truncate(10);
-    assert!(count == 0, "{count} differences:\n{}", differences.join("\n"));
+    assert!(
+        count == 0,
+        "{count} differences:\n{}",
+        differences.join("\n")
+    );
 }
 
 /// Reproducible bytes that do not compress.

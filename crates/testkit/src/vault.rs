@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use keepwatch_core::chunker::ChunkerParams;
 use keepwatch_core::crypto::{Credential, Key, Lock};
 use keepwatch_core::storage::Storage;
-use keepwatch_core::chunker::ChunkerParams;
 use keepwatch_core::{
-    BackupOptions, BackupReport, CachePlace, InitOptions, Repository, RestoreOptions, RestoreReport, Silent,
-    Source,
+    BackupOptions, BackupReport, CachePlace, InitOptions, Repository, RestoreOptions,
+    RestoreReport, Silent, Source,
 };
 
 /// The key file of every repository made here.
@@ -89,7 +89,13 @@ pub fn restore(
     dir: &Path,
     target: &Path,
 ) -> keepwatch_core::Result<RestoreReport> {
-    restore_with(repository, snapshot, dir, target, &RestoreOptions::default())
+    restore_with(
+        repository,
+        snapshot,
+        dir,
+        target,
+        &RestoreOptions::default(),
+    )
 }
 
 /// Restores with options.
@@ -106,5 +112,12 @@ pub fn restore_with(
 ) -> keepwatch_core::Result<RestoreReport> {
     use std::os::unix::ffi::OsStrExt;
     let (id, snapshot) = repository.find_snapshot(snapshot)?;
-    repository.restore(&id, &snapshot, dir.as_os_str().as_bytes(), target, options, &Silent)
+    repository.restore(
+        &id,
+        &snapshot,
+        dir.as_os_str().as_bytes(),
+        target,
+        options,
+        &Silent,
+    )
 }

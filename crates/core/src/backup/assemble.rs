@@ -173,7 +173,8 @@ impl Assembler<'_, '_> {
             cache.put(&file.dir, &file.name, stat, &read.ids, extents)?;
         }
         if read.changed {
-            done.errors.push(PathError::new(&file.path, "it changed while it was read"));
+            done.errors
+                .push(PathError::new(&file.path, "it changed while it was read"));
         }
         let mut meta = file.meta;
         meta.mtime = read.mtime.unwrap_or(meta.mtime);
@@ -192,14 +193,16 @@ impl Assembler<'_, '_> {
     fn push(&mut self, stack: &mut [Open], node: &Node) -> Result<()> {
         let open = stack.last_mut().expect("the root stays open");
         if let Some(chunk) = open.writer.push(node)? {
-            open.ids.push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
+            open.ids
+                .push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
         }
         Ok(())
     }
 
     fn close(&mut self, mut open: Open) -> Result<Node> {
         if let Some(chunk) = open.writer.finish() {
-            open.ids.push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
+            open.ids
+                .push(self.saver.save(BlobKind::Tree, &chunk, &mut self.tools)?);
         }
         Ok(Node {
             name: open.name,

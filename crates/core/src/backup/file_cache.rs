@@ -72,7 +72,9 @@ impl FileCache {
 
     fn try_open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
-        connection.execute_batch("PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+        connection.execute_batch(
+            "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+        )?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version != 0 && version != SCHEMA {
             return Err(rusqlite::Error::InvalidQuery);
@@ -147,7 +149,8 @@ impl FileCache {
         }
         let run = self.run;
         let write = |connection: &mut Connection| -> rusqlite::Result<()> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut insert = transaction.prepare_cached(
                     "INSERT OR REPLACE INTO files (dir, name, stat, run, chunks, extents) VALUES (?, ?, ?, ?, ?, ?)",
@@ -165,7 +168,9 @@ impl FileCache {
     /// What is known of a file.
     pub fn get(&self, dir: &DirKey, name: &[u8]) -> Result<Option<Seen>> {
         self.connection
-            .prepare_cached("SELECT stat, run, chunks, extents FROM files WHERE dir = ? AND name = ?")
+            .prepare_cached(
+                "SELECT stat, run, chunks, extents FROM files WHERE dir = ? AND name = ?",
+            )
             .and_then(|mut statement| {
                 statement
                     .query_row(params![dir.as_slice(), name], |row| {
@@ -204,7 +209,11 @@ impl FileCache {
             ids: ids.iter().flat_map(|id| *id.as_bytes()).collect(),
             extents: extents.map(encode_extents),
         });
-        if self.waiting.len() >= ROWS_AT_ONCE { self.flush() } else { Ok(()) }
+        if self.waiting.len() >= ROWS_AT_ONCE {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -228,7 +237,10 @@ fn is_unusable(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
     match error {
         rusqlite::Error::InvalidQuery => true,
-        error => matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)),
+        error => matches!(
+            error.sqlite_error_code(),
+            Some(DatabaseCorrupt | NotADatabase)
+        ),
     }
 }
 

@@ -126,7 +126,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    #[allow(clippy::type_complexity, reason = "ids, size and extents, taken apart at once")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "ids, size and extents, taken apart at once"
+    )]
     fn content(
         &mut self,
         source: &SourceFile,
@@ -206,7 +209,9 @@ impl Reader<'_, '_> {
                 Ok(()) => waiting += 1,
                 // Everybody is busy: this thread works too instead of waiting.
                 Err(TrySendError::Full(piece) | TrySendError::Disconnected(piece)) => {
-                    ids[number] = self.saver.save(BlobKind::Data, &piece.data, &mut self.tools)?;
+                    ids[number] = self
+                        .saver
+                        .save(BlobKind::Data, &piece.data, &mut self.tools)?;
                     self.spare.push(piece.data);
                 }
             }
@@ -282,11 +287,17 @@ impl Read for ExtentReader<'_> {
                 None => return Ok(0),
             }
         }
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(buf.len());
+        let wanted = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buf.len());
         let read = self.file.read_at(&mut buf[..wanted], self.at)?;
         self.at += read as u64;
         // At the end of the file nothing more comes, whatever its size was before.
-        self.left = if read == 0 { 0 } else { self.left - read as u64 };
+        self.left = if read == 0 {
+            0
+        } else {
+            self.left - read as u64
+        };
         Ok(read)
     }
 }

@@ -77,7 +77,12 @@ struct Written {
 }
 
 impl<'r> Saver<'r> {
-    pub fn new(repository: &'r Repository, owner: Owner, avoid: HashSet<Id>, dry_run: bool) -> Result<Self> {
+    pub fn new(
+        repository: &'r Repository,
+        owner: Owner,
+        avoid: HashSet<Id>,
+        dry_run: bool,
+    ) -> Result<Self> {
         let session = repository.session()?;
         let cipher = BlobCipher::new(
             repository.config().suite(),
@@ -156,7 +161,8 @@ impl<'r> Saver<'r> {
             encoding,
             raw_len: plaintext.len() as u32,
         };
-        self.new_bytes.fetch_add(plaintext.len() as u64, Ordering::Relaxed);
+        self.new_bytes
+            .fetch_add(plaintext.len() as u64, Ordering::Relaxed);
         self.seal_and_push(&info, len, &mut tools.buffer)
     }
 
@@ -180,9 +186,14 @@ impl<'r> Saver<'r> {
         let target = self.repository.config().pack_size() as usize;
         let finished = {
             let mut open = lock(&self.open[info.kind as usize]);
-            let pack = open.get_or_insert_with(|| PackBuilder::new(&self.header, target + (1 << 20)));
+            let pack =
+                open.get_or_insert_with(|| PackBuilder::new(&self.header, target + (1 << 20)));
             pack.push(*info, &buffer[..total]);
-            if pack.len() < target { None } else { open.take() }
+            if pack.len() < target {
+                None
+            } else {
+                open.take()
+            }
         };
         if let Some(pack) = finished {
             self.hand_over(Some(pack));
@@ -195,7 +206,9 @@ impl<'r> Saver<'r> {
     }
 
     fn hand_over(&self, pack: Option<PackBuilder>) {
-        self.full.send(pack).expect("the saver itself holds the receiver");
+        self.full
+            .send(pack)
+            .expect("the saver itself holds the receiver");
     }
 
     /// Writes packs until [`Saver::close`]; one thread runs this.
@@ -237,7 +250,9 @@ impl<'r> Saver<'r> {
         written.segment.add(id, bytes.len() as u64, &blobs);
         written.packs.push(id);
         written.since_checkpoint += 1;
-        if written.since_checkpoint >= PACKS_TO_CHECKPOINT || written.segment.len() >= CHUNKS_TO_CHECKPOINT {
+        if written.since_checkpoint >= PACKS_TO_CHECKPOINT
+            || written.segment.len() >= CHUNKS_TO_CHECKPOINT
+        {
             self.checkpoint(&mut written)?;
         }
         Ok(())
@@ -264,7 +279,12 @@ impl<'r> Saver<'r> {
         Ok(())
     }
 
-    fn replace_pending(&self, written: &mut Written, packs: Vec<Id>, snapshot: Option<Id>) -> Result<()> {
+    fn replace_pending(
+        &self,
+        written: &mut Written,
+        packs: Vec<Id>,
+        snapshot: Option<Id>,
+    ) -> Result<()> {
         let pending = self.repository.write_record(
             ObjectKind::Pending,
             &Pending {
@@ -315,9 +335,11 @@ impl<'r> Saver<'r> {
         let named = self.repository.doomed_packs()?;
         let mut missing = self.rests_on(&lock(&self.written));
         let mut conflicts: HashSet<Id> = missing.intersection(&named).copied().collect();
-        self.repository.storage().list(ObjectKind::Pack, &mut |id, _| {
-            missing.remove(&id);
-        })?;
+        self.repository
+            .storage()
+            .list(ObjectKind::Pack, &mut |id, _| {
+                missing.remove(&id);
+            })?;
         conflicts.extend(missing);
         Ok(conflicts)
     }
@@ -342,5 +364,7 @@ impl<'r> Saver<'r> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("no thread panics while it holds this lock")
+    mutex
+        .lock()
+        .expect("no thread panics while it holds this lock")
 }

@@ -41,7 +41,11 @@ pub(crate) struct Scan<'a, 'r> {
 
 impl Scan<'_, '_> {
     /// Walks, reads and stores; gives the trees.
-    pub fn run(self, sources: &mut [Source], mut assembler: Assembler<'_, '_>) -> Result<Assembled> {
+    pub fn run(
+        self,
+        sources: &mut [Source],
+        mut assembler: Assembler<'_, '_>,
+    ) -> Result<Assembled> {
         let roots = Root::merge(sources);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let started = now()?;
@@ -75,7 +79,11 @@ impl Scan<'_, '_> {
             drop(waiting_pieces);
             if self.progress.wants_total() {
                 let (options, progress, stop) = (self.options, self.progress, self.stop);
-                let paths: Vec<_> = sources.iter().filter_map(Source::file_path).map(Path::to_owned).collect();
+                let paths: Vec<_> = sources
+                    .iter()
+                    .filter_map(Source::file_path)
+                    .map(Path::to_owned)
+                    .collect();
                 scope.spawn(move || count::count(&paths, options, progress, stop));
             }
             let walked = Walker {
@@ -94,7 +102,9 @@ impl Scan<'_, '_> {
             for thread in threads {
                 read = read.and(thread.join().expect("a reading thread does not panic"));
             }
-            let assembled = assembling.join().expect("the assembling thread does not panic");
+            let assembled = assembling
+                .join()
+                .expect("the assembling thread does not panic");
             // Where one fails the others are interrupted: the failure itself is what to tell.
             let (assembled, stopped) = match assembled {
                 Ok(assembled) => (assembled, None),
@@ -174,7 +184,10 @@ impl Walker<'_, '_, '_> {
                 self.source(number, below, dir.as_ref(), name)?;
             } else {
                 let inner = dir.as_ref().and_then(|dir| dir.subdir_following(name).ok());
-                let meta = match inner.as_ref().map(|inner| (inner.stat(), inner.own_xattrs())) {
+                let meta = match inner
+                    .as_ref()
+                    .map(|inner| (inner.stat(), inner.own_xattrs()))
+                {
                     Some((Ok(stat), xattrs)) => self.metadata(&stat, xattrs.unwrap_or_default()),
                     // Only streams and sources that cannot be read lie below.
                     _ => self.made_up(0o755),
@@ -191,7 +204,13 @@ impl Walker<'_, '_, '_> {
         Ok(())
     }
 
-    fn source(&mut self, number: usize, root: &Root, dir: Option<&Arc<SourceDir>>, name: &[u8]) -> Result<()> {
+    fn source(
+        &mut self,
+        number: usize,
+        root: &Root,
+        dir: Option<&Arc<SourceDir>>,
+        name: &[u8],
+    ) -> Result<()> {
         if let Source::Stream(stream, _) = &mut self.sources[number] {
             let Some(stream) = stream.take() else {
                 return Err(Error::Invalid {
@@ -357,7 +376,8 @@ impl Walker<'_, '_, '_> {
             name: name.to_vec(),
             meta,
         })?;
-        let level = if self.scan.options.one_file_system && stat.dev != device && explicit.is_none() {
+        let level = if self.scan.options.one_file_system && stat.dev != device && explicit.is_none()
+        {
             // The mount point itself is kept, so that a restored system can mount it.
             None
         } else {
@@ -399,7 +419,14 @@ impl Walker<'_, '_, '_> {
         }))
     }
 
-    fn file(&mut self, dir: &Arc<SourceDir>, key: DirKey, name: &[u8], meta: Metadata, stat: &Stat) -> Result<()> {
+    fn file(
+        &mut self,
+        dir: &Arc<SourceDir>,
+        key: DirKey,
+        name: &[u8],
+        meta: Metadata,
+        stat: &Stat,
+    ) -> Result<()> {
         let seen = match &self.scan.known {
             Some(known) => known.get(&key, name)?,
             None => None,
@@ -408,7 +435,9 @@ impl Walker<'_, '_, '_> {
             .then(|| self.scan.last.map_or(0, |run| run.number));
         let seen = match seen {
             Some(seen)
-                if self.scan.mode != Mode::Full && seen.is_current(stat, read_by) && self.has_all(&seen.ids)? =>
+                if self.scan.mode != Mode::Full
+                    && seen.is_current(stat, read_by)
+                    && self.has_all(&seen.ids)? =>
             {
                 self.scan.progress.advance(1, stat.size);
                 let new = self.scan.last.is_none();
@@ -418,13 +447,19 @@ impl Walker<'_, '_, '_> {
                     size: stat.size,
                     ids: seen.ids,
                     extents: seen.extents,
-                    verdict: if new { Verdict::New } else { Verdict::Unmodified },
+                    verdict: if new {
+                        Verdict::New
+                    } else {
+                        Verdict::Unmodified
+                    },
                 })));
             }
             seen => seen,
         };
         // Without a last backup there is nothing that a file could have changed from.
-        let before = seen.map(|seen| seen.ids).filter(|_| self.scan.last.is_some());
+        let before = seen
+            .map(|seen| seen.ids)
+            .filter(|_| self.scan.last.is_some());
         let what = What::File {
             dir: dir.clone(),
             name: name.to_vec(),
@@ -472,14 +507,18 @@ impl Walker<'_, '_, '_> {
             mtime: stat.mtime,
             user: self.owners.user(stat.uid),
             group: self.owners.group(stat.gid),
-            hardlink: (stat.nlink > 1 && stat.kind != FileKind::Dir).then_some((stat.dev, stat.ino)),
+            hardlink: (stat.nlink > 1 && stat.kind != FileKind::Dir)
+                .then_some((stat.dev, stat.ino)),
             xattrs,
         }
     }
 
     /// Metadata of what is not a file here.
     fn made_up(&mut self, mode: u32) -> Metadata {
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let (uid, gid) = (
+            rustix::process::geteuid().as_raw(),
+            rustix::process::getegid().as_raw(),
+        );
         let time = self.scan.options.time;
         Metadata {
             mode,
@@ -499,7 +538,9 @@ impl Walker<'_, '_, '_> {
     /// The key of the directory at the current path without its last `cut` bytes.
     fn key(&self, cut: usize) -> DirKey {
         let hash = blake3::hash(&self.path[..self.path.len() - cut]);
-        hash.as_bytes()[..16].try_into().expect("a hash has 32 bytes")
+        hash.as_bytes()[..16]
+            .try_into()
+            .expect("a hash has 32 bytes")
     }
 
     fn push_name(&mut self, name: &[u8]) {
@@ -509,7 +550,9 @@ impl Walker<'_, '_, '_> {
 
     fn failed(&mut self, error: &str) -> Result<()> {
         let problem = PathError::new(&self.path, error);
-        self.scan.progress.message(&format!("{}: {error}", problem.path));
+        self.scan
+            .progress
+            .message(&format!("{}: {error}", problem.path));
         self.send(Item::Failed(problem))
     }
 

@@ -21,7 +21,9 @@ pub struct Stream {
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

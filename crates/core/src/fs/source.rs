@@ -192,7 +192,10 @@ fn list_xattrs(path: &[u8]) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         Err(error) => return Err(error.into()),
     };
     let mut xattrs = Vec::new();
-    for name in list.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+    for name in list
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+    {
         match get_xattr(path, name) {
             Ok(value) => xattrs.push((name.to_vec(), value)),
             // Removed meanwhile, or only for root to see.

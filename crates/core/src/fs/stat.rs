@@ -60,7 +60,10 @@ impl Stat {
             mode: raw.st_mode & 0o7777,
             uid: raw.st_uid,
             gid: raw.st_gid,
-            device: (rustix::fs::major(raw.st_rdev), rustix::fs::minor(raw.st_rdev)),
+            device: (
+                rustix::fs::major(raw.st_rdev),
+                rustix::fs::minor(raw.st_rdev),
+            ),
             size: raw.st_size.max(0).unsigned_abs(),
             allocated: raw.st_blocks.max(0).unsigned_abs() * 512,
             mtime: time(raw.st_mtime, raw.st_mtime_nsec),

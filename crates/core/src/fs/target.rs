@@ -14,7 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwatch_crypto::random_bytes;
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid,
+    XattrFlags,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -115,9 +116,8 @@ impl RestoreDir {
     }
 
     pub fn stat(&self, name: &[u8]) -> io::Result<Option<Stat>> {
-        let stat = retry_on_intr(|| {
-            rustix::fs::statat(&self.fd, os(name), AtFlags::SYMLINK_NOFOLLOW)
-        });
+        let stat =
+            retry_on_intr(|| rustix::fs::statat(&self.fd, os(name), AtFlags::SYMLINK_NOFOLLOW));
         match stat {
             Ok(raw) => Ok(Some(Stat::new(&raw))),
             Err(Errno::NOENT) => Ok(None),
@@ -144,7 +144,8 @@ impl RestoreDir {
     /// A new file with a temporary name.
     pub fn new_file(&self) -> io::Result<(Vec<u8>, File)> {
         let name = temporary_name()?;
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(&self.fd, &name, flags, Mode::RUSR | Mode::WUSR)?;
         Ok((name, File::from(fd)))
     }
@@ -220,11 +221,21 @@ impl RestoreDir {
             return self.first_error(owned, xattrs, Ok(()), times);
         }
         // Held by a descriptor, so that what is changed is what was made.
-        let fd = openat(&self.fd, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = openat(
+            &self.fd,
+            name,
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let owned = rustix::fs::chownat(&fd, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH);
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let xattrs = self.set_xattrs(path.as_bytes(), meta, true);
-        let mode = rustix::fs::chmodat(CWD, path.as_str(), self.mode(meta, owned.is_ok()), AtFlags::empty());
+        let mode = rustix::fs::chmodat(
+            CWD,
+            path.as_str(),
+            self.mode(meta, owned.is_ok()),
+            AtFlags::empty(),
+        );
         let times = rustix::fs::utimensat(CWD, path.as_str(), &times(meta), AtFlags::empty());
         self.first_error(owned, xattrs, mode, times)
     }
@@ -232,7 +243,11 @@ impl RestoreDir {
     fn owner(&self, meta: &Metadata) -> (Uid, Gid) {
         let (mut uid, mut gid) = (meta.uid, meta.gid);
         if !self.context.numeric {
-            let mut owners = self.context.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut owners = self
+                .context
+                .owners
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             if let Some(known) = meta.user.as_ref().and_then(|name| owners.user(name)) {
                 uid = known;
             }
@@ -278,8 +293,13 @@ impl RestoreDir {
         };
         // A new file has inherited attributes at most; a longer list is not ours to clean up.
         let present = present.unwrap_or(0);
-        for name in list[..present].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            if meta.xattrs.iter().any(|(wanted, _)| wanted == name) || name.starts_with(b"security.") {
+        for name in list[..present]
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+        {
+            if meta.xattrs.iter().any(|(wanted, _)| wanted == name)
+                || name.starts_with(b"security.")
+            {
                 continue;
             }
             let _ = if follow {

@@ -156,7 +156,12 @@ impl Reuse {
 }
 
 /// Reads bytes at a position of the joined extents of a file.
-fn read_joined(file: &File, extents: &[(u64, u64)], mut at: u64, mut out: &mut [u8]) -> io::Result<()> {
+fn read_joined(
+    file: &File,
+    extents: &[(u64, u64)],
+    mut at: u64,
+    mut out: &mut [u8],
+) -> io::Result<()> {
     for &(start, len) in extents {
         if out.is_empty() {
             break;
@@ -206,7 +211,10 @@ impl<'f> Placer<'f> {
         while done < len {
             while self.left == 0 {
                 let Some(&(at, extent)) = self.extents.next() else {
-                    return Err(Error::damaged("a file", "it has more content than its size"));
+                    return Err(Error::damaged(
+                        "a file",
+                        "it has more content than its size",
+                    ));
                 };
                 (self.at, self.left) = (at, extent);
             }
@@ -240,7 +248,10 @@ impl<'f> Placer<'f> {
         // An empty file has one extent of no bytes.
         match self.extents.as_slice() {
             [(_, 0)] if self.left == 0 => Ok(()),
-            _ => Err(Error::damaged("a file", "it has less content than its size")),
+            _ => Err(Error::damaged(
+                "a file",
+                "it has less content than its size",
+            )),
         }
     }
 }
@@ -250,7 +261,8 @@ fn copy_range(from: &File, to: &File, at: u64, len: u64) -> io::Result<()> {
     let (mut read_at, mut write_at, mut left) = (at, at, len);
     while left > 0 {
         let wanted = usize::try_from(left).unwrap_or(usize::MAX);
-        match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), wanted) {
+        match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), wanted)
+        {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(copied) => left -= copied as u64,
             Err(rustix::io::Errno::INTR) => {}

@@ -70,7 +70,9 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
         }
     }
     let made = match &node.kind {
-        NodeKind::File { content, extents, .. } => {
+        NodeKind::File {
+            content, extents, ..
+        } => {
             let wanted = content::Wanted {
                 size,
                 content,
@@ -127,7 +129,12 @@ fn special(dir: &RestoreDir, kind: &NodeKind) -> io::Result<Vec<u8>> {
 }
 
 /// Gives a new entry its metadata and its name.
-fn finish(dir: &RestoreDir, job: &Job<'_, '_>, temporary: &[u8], there: Option<&Stat>) -> Result<()> {
+fn finish(
+    dir: &RestoreDir,
+    job: &Job<'_, '_>,
+    temporary: &[u8],
+    there: Option<&Stat>,
+) -> Result<()> {
     let node = &job.node;
     let is_file = matches!(node.kind, NodeKind::File { .. });
     let link = matches!(node.kind, NodeKind::Symlink { .. });
@@ -161,7 +168,11 @@ fn restore_link(shared: &Shared<'_>, job: &Job<'_, '_>, first: &First) -> Result
     };
     let name = &job.node.name;
     let there = dir.stat(name).map_err(io_error("look at"))?;
-    let cut = first.path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let cut = first
+        .path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .unwrap_or(0);
     let (above, file) = (&first.path[..cut], &first.path[cut + 1..]);
     let from = root.dir_at(above).map_err(io_error("open the folder of"))?;
     if let Some(stat) = &there {

@@ -28,7 +28,10 @@ impl First {
             if let Some(restored) = *done {
                 return restored;
             }
-            done = self.signal.wait(done).unwrap_or_else(PoisonError::into_inner);
+            done = self
+                .signal
+                .wait(done)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -71,7 +71,12 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
     pub fn walk(&mut self, content: &Content) -> Result<()> {
         let mut walk = Walk::new(self.shared.repository, content)?;
         loop {
-            if self.options.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            if self
+                .options
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.load(Ordering::Relaxed))
+            {
                 return Err(Error::Interrupted);
             }
             match walk.next() {
@@ -191,7 +196,11 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
 
     /// Leaves directories until the one with a path of `path_len` bytes is the last.
     fn unwind(&mut self, path_len: usize) {
-        while self.stack.last().is_some_and(|level| level.path_len > path_len) {
+        while self
+            .stack
+            .last()
+            .is_some_and(|level| level.path_len > path_len)
+        {
             self.delete_extra();
             self.stack.pop();
         }
@@ -199,7 +208,11 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
 
     /// Removes from the last directory what the snapshot does not have in it.
     fn delete_extra(&mut self) {
-        let Some(level) = self.stack.last().filter(|level| self.options.delete && level.complete) else {
+        let Some(level) = self
+            .stack
+            .last()
+            .filter(|level| self.options.delete && level.complete)
+        else {
             return;
         };
         let Some(target) = &level.target else { return };
@@ -232,7 +245,11 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
 }
 
 /// Makes a directory, or takes the one that is there.
-fn make(shared: &Shared<'_>, parent: &Target<'_, '_>, name: &[u8]) -> io::Result<Option<RestoreDir>> {
+fn make(
+    shared: &Shared<'_>,
+    parent: &Target<'_, '_>,
+    name: &[u8],
+) -> io::Result<Option<RestoreDir>> {
     let Some(dir) = &parent.dir else {
         return Ok(None);
     };

@@ -45,7 +45,14 @@ fn both_versions_are_kept() {
     write(&fixture.source(), "added/new", noise(50_000, 7));
     let report = fixture.backup();
     // Hard links are one file under two names.
-    assert_eq!((report.files.new, report.files.changed, report.files.unmodified), (1, 2, 6));
+    assert_eq!(
+        (
+            report.files.new,
+            report.files.changed,
+            report.files.unmodified
+        ),
+        (1, 2, 6)
+    );
     fixture.restore("latest", &fixture.target());
     assert_same_tree(&fixture.source(), &fixture.target());
     let again = fixture.dir.path().join("again");
@@ -77,10 +84,18 @@ fn modes_choose_what_is_compared_with() {
             ..vault::backup_options()
         };
         let sources = vec![Source::Path(source.clone())];
-        fixture.repository.backup(sources, &options, &Silent).unwrap()
+        fixture
+            .repository
+            .backup(sources, &options, &Silent)
+            .unwrap()
     };
     let mode_of = |report: &keepwatch_core::BackupReport| {
-        fixture.repository.find_snapshot(&report.snapshot.unwrap().to_string()).unwrap().1.mode
+        fixture
+            .repository
+            .find_snapshot(&report.snapshot.unwrap().to_string())
+            .unwrap()
+            .1
+            .mode
     };
     // Without a full backup a differential one is full.
     let first = run(Mode::Differential);
@@ -120,7 +135,10 @@ fn a_source_that_is_missing_is_an_error_and_one_of_several_is_reported() {
     let error = vault::backup(&fixture.repository, &missing).unwrap_err();
     assert!(error.to_string().contains("missing"), "{error}");
     let sources = vec![Source::Path(missing), Source::Path(fixture.source())];
-    let report = fixture.repository.backup(sources, &vault::backup_options(), &Silent).unwrap();
+    let report = fixture
+        .repository
+        .backup(sources, &vault::backup_options(), &Silent)
+        .unwrap();
     assert!(report.snapshot.is_some());
     assert_eq!(report.files.failed, 1);
     assert!(report.errors[0].path.to_string().ends_with("/missing"));

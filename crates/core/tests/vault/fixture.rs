@@ -22,7 +22,11 @@ impl Fixture {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("source")).unwrap();
         let storage = MemoryStorage::new();
-        let repository = vault::init(Arc::new(storage.clone()), &vault::small(), &dir.path().join("cache"));
+        let repository = vault::init(
+            Arc::new(storage.clone()),
+            &vault::small(),
+            &dir.path().join("cache"),
+        );
         Self {
             dir,
             storage,
@@ -63,8 +67,16 @@ pub fn varied_tree(root: &Path) {
     write(root, "empty", b"");
     write(root, "small", b"one chunk");
     write(root, "large", noise(300_000, 1));
-    write(root, "text/long", b"the same line again and again\n".repeat(5000));
-    write(root, "text/copy", b"the same line again and again\n".repeat(5000));
+    write(
+        root,
+        "text/long",
+        b"the same line again and again\n".repeat(5000),
+    );
+    write(
+        root,
+        "text/copy",
+        b"the same line again and again\n".repeat(5000),
+    );
     write(root, "names/with space & 'quotes'\n.txt", b"newline");
     write(root, "names/\u{65e5}\u{672c}", b"unicode");
     write(root, &format!("names/{}", "n".repeat(255)), b"long name");
@@ -72,12 +84,19 @@ pub fn varied_tree(root: &Path) {
     symlink("../small", root.join("text/link")).unwrap();
     symlink("/nowhere/at/all", root.join("dangling")).unwrap();
     fs::hard_link(root.join("small"), root.join("text/small too")).unwrap();
-    let mode = |path: &str, mode| fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    let mode = |path: &str, mode| {
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap()
+    };
     mode("small", 0o4751);
     mode("large", 0o600);
     mode("empty dir", 0o1777);
     mode("text", 0o750);
-    rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), rustix::fs::Mode::from_raw_mode(0o640)).unwrap();
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        root.join("fifo"),
+        rustix::fs::Mode::from_raw_mode(0o640),
+    )
+    .unwrap();
     // Directories last, or the files above would change them.
     for path in ["names", "text", "empty dir", "large", "empty"] {
         set_mtime(&root.join(path), 1_234_567_890, 123_456_789);

@@ -21,7 +21,13 @@ fn a_target_that_is_not_empty_is_refused() {
     let fixture = Fixture::with_tree();
     fixture.backup();
     let kept = write(&fixture.target(), "mine", b"precious");
-    let error = vault::restore(&fixture.repository, "latest", &fixture.source(), &fixture.target()).unwrap_err();
+    let error = vault::restore(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &fixture.target(),
+    )
+    .unwrap_err();
     assert!(error.to_string().contains("not empty"), "{error}");
     assert_eq!(fs::read(kept).unwrap(), b"precious");
     assert_eq!(fs::read_dir(fixture.target()).unwrap().count(), 1);
@@ -36,7 +42,14 @@ fn overwrite_says_what_becomes_of_files() {
     write(&target, "small", b"changed");
     write(&target, "extra", b"not in the snapshot");
     let restore = |options: &RestoreOptions| {
-        vault::restore_with(&fixture.repository, "latest", &fixture.source(), &target, options).unwrap()
+        vault::restore_with(
+            &fixture.repository,
+            "latest",
+            &fixture.source(),
+            &target,
+            options,
+        )
+        .unwrap()
     };
     let report = restore(&with(Overwrite::Never));
     assert_eq!(report.files, 0);
@@ -51,7 +64,12 @@ fn overwrite_says_what_becomes_of_files() {
     bytes[150_000] ^= 1;
     let times = fs::metadata(&large).unwrap().modified().unwrap();
     fs::write(&large, &bytes).unwrap();
-    fs::File::options().write(true).open(&large).unwrap().set_modified(times).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&large)
+        .unwrap()
+        .set_modified(times)
+        .unwrap();
     restore(&with(Overwrite::IfChanged));
     assert_eq!(fs::read(&large).unwrap(), bytes);
     let options = RestoreOptions {
@@ -71,8 +89,14 @@ fn a_dry_run_changes_nothing() {
         dry_run: true,
         ..RestoreOptions::default()
     };
-    let report =
-        vault::restore_with(&fixture.repository, "latest", &fixture.source(), &fixture.target(), &options).unwrap();
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &fixture.target(),
+        &options,
+    )
+    .unwrap();
     assert_eq!(report.files, 12);
     assert!(!fixture.target().exists());
 }

@@ -13,7 +13,12 @@ use crate::progress::Progress;
 const TELL_EVERY: u64 = 4096;
 
 /// Counts files and bytes beneath `paths`. What cannot be read does not count.
-pub(crate) fn count(paths: &[PathBuf], options: &BackupOptions, progress: &dyn Progress, stop: &AtomicBool) {
+pub(crate) fn count(
+    paths: &[PathBuf],
+    options: &BackupOptions,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) {
     let (mut files, mut bytes) = (0, 0);
     let mut rules = Rules::new(options);
     for path in paths {
@@ -26,7 +31,9 @@ pub(crate) fn count(paths: &[PathBuf], options: &BackupOptions, progress: &dyn P
             }
             Err(_) => continue,
         };
-        let Ok(top) = SourceDir::open(path) else { continue };
+        let Ok(top) = SourceDir::open(path) else {
+            continue;
+        };
         let Ok(names) = top.names() else { continue };
         let base = path.as_os_str().as_bytes().to_vec();
         let names = rules.enter(&top, &base, names);
@@ -41,7 +48,9 @@ pub(crate) fn count(paths: &[PathBuf], options: &BackupOptions, progress: &dyn P
                 return;
             }
             let path = [base.as_slice(), b"/", &name].concat();
-            let Ok(stat) = dir.stat_entry(&name) else { continue };
+            let Ok(stat) = dir.stat_entry(&name) else {
+                continue;
+            };
             if rules.leave_out(&path, &stat) || rules.is_skipped(&stat) {
                 continue;
             }
@@ -54,7 +63,9 @@ pub(crate) fn count(paths: &[PathBuf], options: &BackupOptions, progress: &dyn P
                     }
                 }
                 FileKind::Dir if !options.one_file_system || stat.dev == device => {
-                    let Ok(inner) = dir.subdir(&name) else { continue };
+                    let Ok(inner) = dir.subdir(&name) else {
+                        continue;
+                    };
                     let Ok(names) = inner.names() else { continue };
                     let names = rules.enter(&inner, &path, names);
                     stack.push((inner, names.into_iter(), path));

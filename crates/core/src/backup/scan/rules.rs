@@ -1,7 +1,7 @@
 //! What a backup leaves out.
 
 use crate::backup::BackupOptions;
-use crate::fs::{Ignore, SourceDir, Stat, FileKind};
+use crate::fs::{FileKind, Ignore, SourceDir, Stat};
 
 /// How a valid `CACHEDIR.TAG` begins (bford.info/cachedir).
 const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
