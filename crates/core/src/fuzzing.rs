@@ -17,7 +17,9 @@ use crate::index::{BlobKind, Encoding, Segment};
 use crate::keyring::{Epoch, Keyring, Role};
 use crate::keyslot::KeySlot;
 use crate::object::{self, Header, Session};
-use crate::pack::{BLOB_HEAD, BLOB_TAIL, BlobCipher, BlobInfo, PackBuilder, PackedBlob, parse_pack};
+use crate::pack::{
+    BLOB_HEAD, BLOB_TAIL, BlobCipher, BlobInfo, PackBuilder, PackedBlob, parse_pack,
+};
 use crate::repository::to_json;
 use crate::snapshot::{GcRecord, Pending, Snapshot, Trashed};
 use crate::storage::ObjectKind;
@@ -73,7 +75,9 @@ pub fn key_slot(bytes: &[u8]) {
     static VALID: LazyLock<Vec<u8>> = LazyLock::new(|| {
         let lock = Lock::KeyFile(&KEY);
         let slot = KeySlot::create(&lock, SUITE, &REPOSITORY, Role::Full, "fuzzing", 1, &RING);
-        slot.expect("a key file needs no derivation").bytes().to_vec()
+        slot.expect("a key file needs no derivation")
+            .bytes()
+            .to_vec()
     });
     // A passphrase would derive keys at the cost that the bytes name; what bounds it is in `parse`.
     let credential = Credential::KeyFile(KEY.clone());
@@ -165,8 +169,13 @@ pub fn pack_trailer(list: &[u8]) {
     let session = Session::start(SUITE, REPOSITORY, RING.current()).expect("randomness");
     let mut bytes = session.header(ObjectKind::Pack).expect("randomness");
     let header = Header::parse(&bytes, ObjectKind::Pack, &REPOSITORY, OBJECT).expect("just made");
-    let key = RING.current().index_key.derive(crate::pack::TRAILER_CONTEXT);
-    let sealed = Cipher::new(SUITE, &key).seal(header.bytes(), list).expect("randomness");
+    let key = RING
+        .current()
+        .index_key
+        .derive(crate::pack::TRAILER_CONTEXT);
+    let sealed = Cipher::new(SUITE, &key)
+        .seal(header.bytes(), list)
+        .expect("randomness");
     let header_len = header.bytes().len();
     // Room for blobs, so that some lengths are possible.
     bytes.resize(header_len + 4096, 0);
@@ -205,7 +214,11 @@ pub fn tree(bytes: &[u8]) {
     let mut decoder = TreeDecoder::new();
     let mut again = Vec::new();
     for chunk in chunks {
-        again.extend(decoder.decode_chunk(&chunk).expect("what was written can be read"));
+        again.extend(
+            decoder
+                .decode_chunk(&chunk)
+                .expect("what was written can be read"),
+        );
     }
     assert_eq!(again, nodes);
 }

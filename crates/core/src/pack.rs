@@ -10,7 +10,7 @@ use crate::keyring::Keyring;
 use crate::object::{Header, SESSION_HEADER, commitment};
 use crate::storage::ObjectKind;
 
-const TRAILER_CONTEXT: &str = "keepwatch v1 pack trailer";
+pub(crate) const TRAILER_CONTEXT: &str = "keepwatch v1 pack trailer";
 const BLOB_CONTEXT: &str = "keepwatch v1 blob";
 const TRAILER_ENTRY: usize = 41;
 const MIN_TRAILER: usize = 32 + OVERHEAD;

@@ -1,0 +1,6 @@
+//! Key slot objects.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_core::fuzzing::key_slot(bytes));

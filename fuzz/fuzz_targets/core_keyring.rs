@@ -1,0 +1,6 @@
+//! The JSON in a key slot.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_core::fuzzing::keyring(bytes));

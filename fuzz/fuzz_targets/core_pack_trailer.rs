@@ -1,0 +1,6 @@
+//! The list in the trailer of a pack.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_core::fuzzing::pack_trailer(bytes));

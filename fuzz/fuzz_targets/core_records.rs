@@ -1,0 +1,6 @@
+//! Snapshots, trash, pending and collector objects.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_core::fuzzing::records(bytes));
