@@ -210,8 +210,7 @@ class Credential:
         """Takes one slot; its payload of `size` bytes, or nothing if the credential does not fit."""
         kind, length = slot.unpack("BH")
         body = slot.take(length)
-        if kind not in SLOT_FIELDS:
-            return None
+        require(kind in SLOT_FIELDS, f"slot kind {kind} is unknown")
         require(length == SLOT_FIELDS[kind] + 32 + size + 16, "a slot has an odd length")
         key = self.slot_key(kind, body)
         # The commitment comes last before the nonce (kinds 1 to 3) or the ciphertext (kind 4).
@@ -760,7 +759,8 @@ def read_credential(arguments: argparse.Namespace) -> Credential:
     if arguments.identity:
         return Credential(identity=read_identity(arguments.identity))
     if arguments.password_file:
-        return Credential(passphrase=arguments.password_file.read_bytes().removesuffix(b"\n").removesuffix(b"\r"))
+        line = arguments.password_file.read_bytes().split(b"\n")[0]
+        return Credential(passphrase=line.removesuffix(b"\r"))
     if "KEEPWATCH_PASSWORD" in os.environ:
         return Credential(passphrase=os.environb[b"KEEPWATCH_PASSWORD"])
     raise Problem("give KEEPWATCH_PASSWORD, --password-file, --key-file or --identity")

@@ -166,7 +166,7 @@ class ReaderTest(unittest.TestCase):
         key_file.write_bytes(os.urandom(32))
         public = self.keepwatch("keygen", "--output", identity).split()[-1]
         self.keepwatch("key", "add", "--repo", repo, "--new-key-file", key_file)
-        self.keepwatch("key", "add", "--repo", repo, "--new-recipient", public)
+        self.keepwatch("key", "add", "--repo", repo, "--recipient", public)
         self.keepwatch("key", "rotate", "--repo", repo)
         self.keepwatch("backup", "--repo", repo, self.source)
         self.assert_extracts(repo)
