@@ -16,6 +16,8 @@ mod recipient;
 pub mod sealed;
 pub mod slot;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod xaes;
 
 pub use cipher::{Cipher, NONCE_LEN, OVERHEAD, TAG_LEN};

@@ -1,0 +1,262 @@
+use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use keepwatch_crypto::backuphandler::{Decryptor, LegacyKey, encrypt};
+use keepwatch_crypto::{Credential, Error, Key, SecretKey};
+use proptest::prelude::*;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{key, key_file, pattern};
+
+fn samples() -> PathBuf {
+    let path = match std::env::var_os("KEEPWATCH_TESTDATA") {
+        Some(path) => PathBuf::from(path),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata"),
+    };
+    let path = path.join("backuphandler");
+    assert!(
+        path.is_dir(),
+        "no fixtures at {}: set KEEPWATCH_TESTDATA to the directory that holds them",
+        path.display()
+    );
+    path
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    passphrase: String,
+    enc_passphrase: BTreeMap<String, Entry>,
+    enc_keyfile: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    kind: String,
+    plain_size: Option<u64>,
+    plain_sha256: Option<String>,
+}
+
+fn expected() -> Expected {
+    serde_json::from_slice(&std::fs::read(samples().join("EXPECTED.json")).unwrap()).unwrap()
+}
+
+fn sample_key() -> Key {
+    let bytes = std::fs::read(samples().join("backup.key")).unwrap();
+    Key::from_bytes(bytes.try_into().unwrap())
+}
+
+fn check(folder: &str, entries: &BTreeMap<String, Entry>, credential: Credential) {
+    let mut decryptor = Decryptor::new(credential);
+    let mut count = 0;
+    for (name, entry) in entries
+        .iter()
+        .filter(|(_, entry)| entry.kind == "encrypted")
+    {
+        let file = std::fs::File::open(samples().join(folder).join(name)).unwrap();
+        let mut plain = Vec::new();
+        let len = decryptor
+            .decrypt(file, &mut plain)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(Some(len), entry.plain_size, "{name}");
+        let hash = hex::encode(Sha256::digest(&plain));
+        assert_eq!(Some(hash), entry.plain_sha256, "{name}");
+        count += 1;
+    }
+    println!("{folder}: {count} genuine files decrypted");
+    assert_eq!(count, 21);
+}
+
+#[test]
+fn genuine_files_of_a_passphrase() {
+    let expected = expected();
+    let credential = Credential::Passphrase(expected.passphrase.into());
+    check("enc_passphrase", &expected.enc_passphrase, credential);
+}
+
+#[test]
+fn genuine_files_of_a_key_file() {
+    check(
+        "enc_keyfile",
+        &expected().enc_keyfile,
+        Credential::KeyFile(sample_key()),
+    );
+}
+
+#[test]
+fn a_genuine_file_and_the_wrong_kind_of_key() {
+    let open = |path: &str, credential| {
+        let file = std::fs::File::open(samples().join(path)).unwrap();
+        let mut out = Vec::new();
+        let error = Decryptor::new(credential)
+            .decrypt(file, &mut out)
+            .unwrap_err();
+        assert!(out.is_empty());
+        error.to_string()
+    };
+    assert_eq!(
+        open(
+            "enc_keyfile/readme.txt.enc",
+            Credential::Passphrase("x".into())
+        ),
+        "it opens with a key file, not with a passphrase"
+    );
+    let other_way = "it opens with a passphrase, not with a key file";
+    assert_eq!(
+        open("enc_passphrase/readme.txt.enc", key_file(1)),
+        other_way
+    );
+    let identity = Credential::from(SecretKey::generate().unwrap());
+    assert_eq!(
+        open("enc_keyfile/readme.txt.enc", identity),
+        "it opens with a key file, not with an identity"
+    );
+    assert_eq!(
+        open("enc_keyfile/readme.txt.enc", key_file(1)),
+        "the key is wrong or the data was changed"
+    );
+}
+
+fn encrypted(plain: &[u8]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let len = encrypt(plain, &mut file, &LegacyKey::from_key_file(&key(1))).unwrap();
+    assert_eq!(len, plain.len() as u64);
+    assert_eq!(file.len(), plain.len() + 44);
+    assert_eq!(file[..16], [0; 16]);
+    file
+}
+
+fn decrypt(file: &[u8]) -> Result<Vec<u8>, Error> {
+    let mut plain = Vec::new();
+    let result = Decryptor::new(key_file(1)).decrypt(Cursor::new(file), &mut plain);
+    if result.is_err() {
+        assert!(
+            plain.is_empty(),
+            "plaintext was released before the tag was verified"
+        );
+    }
+    assert_eq!(result?, plain.len() as u64);
+    Ok(plain)
+}
+
+#[test]
+fn what_is_encrypted_is_decrypted() {
+    const BUFFER: usize = 64 << 10;
+    for size in [
+        0,
+        1,
+        15,
+        16,
+        17,
+        BUFFER - 1,
+        BUFFER,
+        BUFFER + 1,
+        3 * BUFFER + 5,
+    ] {
+        let plain = pattern(size);
+        assert!(decrypt(&encrypted(&plain)).unwrap() == plain, "{size}");
+    }
+}
+
+#[test]
+fn one_derivation_serves_many_files() {
+    let written = LegacyKey::from_passphrase(&"passphrase".into()).unwrap();
+    let mut decryptor = Decryptor::new(Credential::Passphrase("passphrase".into()));
+    for size in 0..500 {
+        let mut file = Vec::new();
+        encrypt(pattern(size).as_slice(), &mut file, &written).unwrap();
+        assert_ne!(file[..16], [0; 16]);
+        let mut plain = Vec::new();
+        decryptor.decrypt(Cursor::new(file), &mut plain).unwrap();
+        assert_eq!(plain, pattern(size));
+    }
+}
+
+#[test]
+fn every_flipped_bit_and_truncation() {
+    let mut file = encrypted(&pattern(100));
+    // The salt says which kind of key it is; it is not authenticated.
+    for at in 16 * 8..file.len() * 8 {
+        file[at / 8] ^= 1 << (at % 8);
+        assert!(matches!(decrypt(&file), Err(Error::Open)), "bit {at}");
+        file[at / 8] ^= 1 << (at % 8);
+    }
+    for len in 0..file.len() {
+        let error = decrypt(&file[..len]).unwrap_err();
+        assert!(
+            matches!(error, Error::Open | Error::Malformed { .. }),
+            "{len}"
+        );
+    }
+}
+
+/// A file of a given length that nobody has to store.
+struct Endless(u64, u64);
+
+impl Read for Endless {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        buf.fill(0);
+        Ok(buf.len())
+    }
+}
+
+impl Seek for Endless {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.1 = match to {
+            SeekFrom::Start(at) => at,
+            SeekFrom::End(_) => self.0,
+            SeekFrom::Current(_) => self.1,
+        };
+        Ok(self.1)
+    }
+}
+
+#[test]
+fn more_than_gcm_allows_is_refused() {
+    let limit = (1 << 36) - 32;
+    let error = Decryptor::new(key_file(1))
+        .decrypt(Endless(limit + 45, 0), io::sink())
+        .unwrap_err();
+    assert!(matches!(error, Error::TooLong { .. }), "{error}");
+}
+
+/// Gives other bytes when read a second time.
+struct Changing(Cursor<Vec<u8>>, u32);
+
+impl Read for Changing {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl Seek for Changing {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.1 += 1;
+        if self.1 == 3 {
+            self.0.get_mut()[40] ^= 1;
+        }
+        self.0.seek(to)
+    }
+}
+
+#[test]
+fn a_change_between_the_passes_is_noticed() {
+    let file = Changing(Cursor::new(encrypted(&pattern(100))), 0);
+    let result = Decryptor::new(key_file(1)).decrypt(file, io::sink());
+    assert!(matches!(result, Err(Error::Open)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_size_comes_back(len in 0..200_000usize, at: proptest::sample::Index, flip in 1..=255u8) {
+        let plain = pattern(len);
+        let mut file = encrypted(&plain);
+        prop_assert!(decrypt(&file).unwrap() == plain);
+        let at = 16 + at.index(file.len() - 16);
+        file[at] ^= flip;
+        prop_assert!(matches!(decrypt(&file), Err(Error::Open)));
+    }
+}

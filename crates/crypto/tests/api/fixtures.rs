@@ -1,0 +1,69 @@
+//! Files of released format versions, kept for ever: see `tests/vectors/README.md`.
+
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use keepwatch_crypto::sealed::{SealedReader, seal_stream};
+use keepwatch_crypto::{Credential, Lock, Passphrase, SecretKey, Suite};
+
+use crate::{CHEAP, key, key_file, pattern, small_chunks};
+
+const LEN: usize = 5000;
+const PASSPHRASE: &str = "correct horse battery staple";
+
+fn path(suite: Suite) -> PathBuf {
+    let name = format!("sealed-v1-{suite}.kw");
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name)
+}
+
+fn secret() -> SecretKey {
+    SecretKey::from_bytes([0x42; 32])
+}
+
+#[test]
+fn version_1_opens() {
+    for suite in Suite::ALL {
+        let file = std::fs::read(path(suite)).unwrap();
+        let credentials = [
+            Credential::Passphrase(PASSPHRASE.into()),
+            key_file(7),
+            Credential::from(secret()),
+        ];
+        for credential in credentials {
+            let mut reader = SealedReader::open(Cursor::new(&file), &credential).unwrap();
+            let mut plain = Vec::new();
+            reader.read_to_end(&mut plain).unwrap();
+            assert_eq!(plain, pattern(LEN));
+        }
+    }
+}
+
+#[test]
+#[ignore = "writes the fixtures of a new format version"]
+fn write_fixtures() {
+    let passphrase = Passphrase::from(PASSPHRASE);
+    let public = secret().public();
+    let locks = [
+        Lock::Passphrase(&passphrase, CHEAP),
+        Lock::KeyFile(&key(7)),
+        Lock::Recipient(&public),
+    ];
+    for suite in Suite::ALL {
+        let mut file = Vec::new();
+        seal_stream(
+            pattern(LEN).as_slice(),
+            &mut file,
+            &locks,
+            small_chunks(suite),
+            1,
+        )
+        .unwrap();
+        assert!(
+            !path(suite).exists(),
+            "a released fixture is never replaced"
+        );
+        std::fs::write(path(suite), file).unwrap();
+    }
+}
