@@ -27,6 +27,7 @@ import stat
 import struct
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Iterator
 
@@ -536,7 +537,7 @@ class Repository:
         """All snapshots, oldest first."""
         found = [(name, json.loads(self.open_object("snapshots", name))) for name in self.names("snapshots")]
         require(all(record["version"] == 1 for _, record in found), "unknown snapshot version")
-        return sorted(found, key=lambda item: (item[1]["time"], item[0]))
+        return sorted(found, key=lambda item: (datetime.fromisoformat(item[1]["time"]), item[0]))
 
     def snapshot(self, wanted: str) -> "Content":
         found = self.snapshots()
