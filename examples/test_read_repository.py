@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import re
 import shutil
 import stat
 import subprocess
@@ -114,9 +115,15 @@ class ReaderTest(unittest.TestCase):
         cls.folder.cleanup()
 
     @classmethod
-    def keepwatch(cls, *arguments: str | Path, expect: int = 0, passphrase: str = PASSPHRASE) -> str:
-        return run(KEEPWATCH, *arguments, expect=expect, KEEPWATCH_PASSWORD=passphrase,
-                   XDG_CACHE_HOME=str(cls.base / "cache"))
+    def keepwatch(cls, *arguments: str | Path, expect: int = 0, passphrase: str | None = PASSPHRASE) -> str:
+        given = {} if passphrase is None else {"KEEPWATCH_PASSWORD": passphrase}
+        return run(KEEPWATCH, *arguments, expect=expect, XDG_CACHE_HOME=str(cls.base / "cache"), **given)
+
+    @classmethod
+    def new_identity(cls, name: str) -> tuple[Path, str]:
+        identity = cls.base / name
+        cls.keepwatch("keygen", "--output", identity)
+        return identity, re.search("age1[0-9a-z]{58}", identity.read_text())[0]
 
     @classmethod
     def new_repository(cls, name: str, *options: str) -> Path:
@@ -162,9 +169,9 @@ class ReaderTest(unittest.TestCase):
 
     def test_key_files_identities_and_rotation(self) -> None:
         repo = self.copy_of_repository("with keys")
-        key_file, identity = self.base / "key", self.base / "identity"
+        key_file = self.base / "key"
         key_file.write_bytes(os.urandom(32))
-        public = self.keepwatch("keygen", "--output", identity).split()[-1]
+        identity, public = self.new_identity("identity")
         self.keepwatch("key", "add", "--repo", repo, "--new-key-file", key_file)
         self.keepwatch("key", "add", "--repo", repo, "--recipient", public)
         self.keepwatch("key", "rotate", "--repo", repo)
@@ -198,8 +205,7 @@ class ReaderTest(unittest.TestCase):
         read("snapshots", repo, expect=13)
 
     def test_sealed_files(self) -> None:
-        identity = self.base / "file identity"
-        public = self.keepwatch("keygen", "--output", identity).split()[-1]
+        identity, public = self.new_identity("file identity")
         sealed, opened = self.base / "sealed.kw", self.base / "opened"
         for size in (0, 1, 65_535, 65_536, 65_537, 3 * MIB):
             plain = self.base / "plain"
@@ -209,7 +215,7 @@ class ReaderTest(unittest.TestCase):
                 (("--identity", identity), None, ("--recipient", public)),
             ):
                 with self.subTest(size=size, recipient=bool(options)):
-                    self.keepwatch("encrypt", *seal_options, "--output", sealed, plain)
+                    self.keepwatch("encrypt", *seal_options, "--output", sealed, plain, passphrase=passphrase)
                     read(*options, "decrypt", sealed, opened, passphrase=passphrase)
                     self.assertEqual(opened.read_bytes(), plain.read_bytes())
                     opened.unlink()
