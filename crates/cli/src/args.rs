@@ -1,0 +1,125 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::commands::{
+    backup, check, completions, decrypt, diff, dump, encrypt, find, forget, init, key, keygen, ls,
+    man, prune, repair, restore, snapshots, stats,
+};
+
+/// Encrypted, deduplicated backups that are proven to restore
+#[derive(Debug, Parser)]
+#[command(
+    name = "keepwatch",
+    version,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = EXIT_CODES
+)]
+pub struct Cli {
+    /// What goes with every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  done
+    1  failed
+    2  called wrongly
+    3  partly done: something was skipped or could not be read
+   10  no repository
+   11  busy
+   12  wrong key
+   13  damaged data found
+  130  interrupted";
+
+/// Options of every command.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The repository
+    #[arg(long, global = true, value_name = "DIR", env = "KEEPWATCH_REPO")]
+    pub repo: Option<PathBuf>,
+    /// Read the passphrase from the first line of a file
+    #[arg(long, global = true, value_name = "FILE", group = "credential")]
+    pub password_file: Option<PathBuf>,
+    /// Run a command, without a shell, that prints the passphrase
+    #[arg(long, global = true, value_name = "COMMAND", group = "credential")]
+    pub password_command: Option<String>,
+    /// Use a key file of 32 bytes
+    #[arg(long, global = true, value_name = "FILE", group = "credential")]
+    pub key_file: Option<PathBuf>,
+    /// Use the age identities in a file
+    #[arg(long, global = true, value_name = "FILE", group = "credential")]
+    pub identity: Option<PathBuf>,
+    /// Where to keep what makes the next run faster [default: ~/.cache/keepwatch]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
+    /// Keep nothing on this machine
+    #[arg(long, global = true, conflicts_with = "cache_dir")]
+    pub no_cache: bool,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more; twice for even more
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a repository
+    Init(init::InitArgs),
+    /// Back up files, standard input or the output of a command
+    Backup(backup::BackupArgs),
+    /// List snapshots
+    Snapshots(snapshots::SnapshotsArgs),
+    /// List what is in a snapshot
+    Ls(ls::LsArgs),
+    /// Find files in snapshots
+    Find(find::FindArgs),
+    /// Show what differs between two snapshots
+    Diff(diff::DiffArgs),
+    /// Write a file of a snapshot to standard output
+    Dump(dump::DumpArgs),
+    /// Restore files from a snapshot
+    Restore(restore::RestoreArgs),
+    /// Look for damage
+    Check(check::CheckArgs),
+    /// Make a new index from the data
+    RepairIndex,
+    /// Mend a repository
+    Repair(repair::RepairArgs),
+    /// Move snapshots to the trash, by a policy or one by one
+    Forget(forget::ForgetArgs),
+    /// Free the space of what no snapshot needs
+    Prune(prune::PruneArgs),
+    /// Count what snapshots hold
+    Stats(stats::StatsArgs),
+    /// Manage what opens the repository
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Encrypt a file
+    Encrypt(encrypt::EncryptArgs),
+    /// Decrypt a file
+    Decrypt(decrypt::DecryptArgs),
+    /// Make an age identity or a key file
+    Keygen(keygen::KeygenArgs),
+    /// Show how the repository is doing
+    Status,
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Write manual pages
+    Man(man::ManArgs),
+}

@@ -1,0 +1,100 @@
+//! One file for each command: parse, call the library, render.
+
+pub mod backup;
+pub mod check;
+pub mod completions;
+pub mod decrypt;
+pub mod diff;
+pub mod dump;
+pub mod encrypt;
+pub mod find;
+pub mod forget;
+pub mod init;
+pub mod key;
+pub mod keygen;
+pub mod ls;
+pub mod man;
+pub mod prune;
+pub mod repair;
+pub mod restore;
+pub mod snapshots;
+pub mod stats;
+pub mod status;
+
+use jiff::Timestamp;
+
+use crate::args::{Command, Global};
+use crate::bar::Bar;
+use crate::exit::{Code, Failure, report_problem};
+use crate::open::{Opened, open};
+use crate::output::Output;
+
+/// What a command ends with.
+pub type Outcome = Result<Code, Failure>;
+
+/// What every command has at hand.
+pub struct Context {
+    /// The global options.
+    pub global: Global,
+    /// Where the result goes.
+    pub out: Output,
+}
+
+impl Context {
+    /// For these options.
+    pub fn new(global: &Global) -> Self {
+        Self {
+            global: global.clone(),
+            out: Output::new(global.json, global.quiet),
+        }
+    }
+
+    /// Opens the repository.
+    pub fn open(&self) -> Result<Opened, Failure> {
+        open(&self.global)
+    }
+
+    /// A progress bar, if there is somebody to see it.
+    pub fn bar(&self) -> Bar {
+        Bar::new(self.global.quiet)
+    }
+
+    /// Tells of one thing that went wrong while the others go on.
+    pub fn problem(&self, text: &str, code: Code) {
+        report_problem(text, code, self.global.json);
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Runs a command and says everything that it has to say.
+pub fn run(command: Command, context: &mut Context) -> Outcome {
+    let code = match command {
+        Command::Init(args) => init::run(&args, context),
+        Command::Backup(args) => backup::run(args, context),
+        Command::Snapshots(args) => snapshots::run(&args, context),
+        Command::Ls(args) => ls::run(&args, context),
+        Command::Find(args) => find::run(&args, context),
+        Command::Diff(args) => diff::run(&args, context),
+        Command::Dump(args) => dump::run(&args, context),
+        Command::Restore(args) => restore::run(&args, context),
+        Command::Check(args) => check::run(&args, context),
+        Command::RepairIndex => repair::index(context),
+        Command::Repair(args) => repair::run(&args, context),
+        Command::Forget(args) => forget::run(&args, context),
+        Command::Prune(args) => prune::run(&args, context),
+        Command::Stats(args) => stats::run(&args, context),
+        Command::Key(command) => key::run(&command, context),
+        Command::Encrypt(args) => encrypt::run(&args, context),
+        Command::Decrypt(args) => decrypt::run(&args, context),
+        Command::Keygen(args) => keygen::run(&args, context),
+        Command::Status => status::run(context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+    }?;
+    context.out.finish()?;
+    Ok(code)
+}

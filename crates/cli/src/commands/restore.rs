@@ -1,0 +1,147 @@
+//! `keepwatch restore`
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use keepwatch_core::fs::{Excludes, ExcludesBuilder};
+use keepwatch_core::{Overwrite, RestoreOptions, RestoreReport};
+
+use crate::commands::{Context, Outcome};
+use crate::exit::{Code, Failure};
+use crate::interrupt::stop_flag;
+use crate::output::counted;
+use crate::select::{LatestArgs, split_name};
+use crate::values::human_size;
+
+/// What to restore, and where.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The snapshot, and perhaps a path in it
+    #[arg(value_name = "SNAPSHOT[:PATH]")]
+    snapshot: String,
+    /// The directory to restore into
+    #[arg(long, short, value_name = "DIR")]
+    target: PathBuf,
+    /// Only what is at this path of the snapshot, directly into the target
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
+    /// Only what matches a pattern; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Not what matches a pattern; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+    /// What to do with files that are there [default: refuse a target that is not empty]
+    #[arg(long, value_enum)]
+    overwrite: Option<OverwriteName>,
+    /// Remove what the snapshot does not have from the directories that are restored
+    #[arg(long)]
+    delete: bool,
+    /// Restore owners by number, not by name
+    #[arg(long)]
+    numeric_owner: bool,
+    /// Only count
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// What `latest` means.
+    #[command(flatten)]
+    latest: LatestArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OverwriteName {
+    /// Leave them
+    Never,
+    /// Replace those of other size or time
+    IfChanged,
+    /// Compare the content of all
+    Always,
+}
+
+/// Restores a snapshot.
+pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
+    let options = RestoreOptions {
+        overwrite: args.overwrite.map(|name| match name {
+            OverwriteName::Never => Overwrite::Never,
+            OverwriteName::IfChanged => Overwrite::IfChanged,
+            OverwriteName::Always => Overwrite::Always,
+        }),
+        include: patterns(&args.include)?,
+        exclude: patterns(&args.exclude)?,
+        delete: args.delete,
+        numeric_owner: args.numeric_owner,
+        dry_run: args.dry_run,
+        stop: None,
+    };
+    let (name, path) = split_name(&args.snapshot);
+    let path = args.path.as_deref().unwrap_or(path);
+    let opened = context.open()?;
+    let (id, snapshot) = args.latest.find(&opened.repository, name)?;
+    let options = RestoreOptions {
+        stop: Some(stop_flag()?),
+        ..options
+    };
+    let bar = context.bar();
+    let report = opened.repository.restore(
+        &id,
+        &snapshot,
+        path.as_bytes(),
+        &args.target,
+        &options,
+        &bar,
+    )?;
+    drop(bar);
+    let code = match (report.errors.is_empty(), report.damaged) {
+        (_, true) => Code::Damaged,
+        (false, _) => Code::Partly,
+        (true, _) => Code::Ok,
+    };
+    for problem in &report.errors {
+        context.problem(&format!("{}: {}", problem.path, problem.error), code);
+    }
+    if context.out.json {
+        context.out.json(&report)?;
+    } else {
+        render(&report, args, context)?;
+    }
+    Ok(code)
+}
+
+fn render(report: &RestoreReport, args: &RestoreArgs, context: &mut Context) -> io::Result<()> {
+    let deleted = match report.deleted {
+        0 => String::new(),
+        deleted => format!(", {deleted} deleted"),
+    };
+    let verb = if args.dry_run {
+        "would restore"
+    } else {
+        "restored"
+    };
+    context.out.line(format_args!(
+        "{verb} {} and {} directories with {} to {}; {} left as they were{deleted}",
+        counted(report.files, "file"),
+        report.dirs,
+        human_size(report.bytes),
+        args.target.display(),
+        report.skipped
+    ))?;
+    if !report.errors.is_empty() {
+        let problems = counted(report.errors.len() as u64, "problem");
+        context
+            .out
+            .note(format_args!("Not everything could be restored: {problems}"));
+    }
+    Ok(())
+}
+
+fn patterns(globs: &[String]) -> Result<Option<Excludes>, Failure> {
+    if globs.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = ExcludesBuilder::new();
+    for glob in globs {
+        builder = builder.glob(glob)?;
+    }
+    Ok(Some(builder.build()?))
+}

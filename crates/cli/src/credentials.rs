@@ -1,0 +1,288 @@
+//! Where passphrases and keys come from. None ever comes from the command line itself.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use keepwatch_core::crypto::zeroize::Zeroizing;
+use keepwatch_core::crypto::{Credential, Kdf, Key, Lock, Passphrase, PublicKey, SecretKey};
+
+use crate::args::Global;
+use crate::exit::Failure;
+
+/// The environment variable that may hold the passphrase; never handed on to other programs.
+pub const PASSWORD_VARIABLE: &str = "KEEPWATCH_PASSWORD";
+
+/// Passphrases and key files longer than this are a mistake.
+const MAX_SECRET: u64 = 1 << 20;
+
+/// What opens the repository or file that exists.
+pub fn existing(global: &Global, what: &str) -> Result<Credential, Failure> {
+    if let Some(path) = &global.key_file {
+        return Ok(Credential::KeyFile(key_file(path)?));
+    }
+    if let Some(path) = &global.identity {
+        return Ok(Credential::Identities(identities(path)?));
+    }
+    match configured_passphrase(global)? {
+        Some(passphrase) => Ok(Credential::Passphrase(passphrase)),
+        None => prompt(&format!("Passphrase for {what}: ")).map(Credential::Passphrase),
+    }
+}
+
+/// What a new repository or file is locked with.
+#[derive(Debug)]
+pub enum NewLock {
+    /// A passphrase.
+    Passphrase(Passphrase),
+    /// A key file.
+    KeyFile(Key),
+    /// A public key.
+    Recipient(PublicKey),
+}
+
+impl NewLock {
+    /// As the library wants it.
+    pub fn lock(&self, kdf: Kdf) -> Lock<'_> {
+        match self {
+            NewLock::Passphrase(passphrase) => Lock::Passphrase(passphrase, kdf),
+            NewLock::KeyFile(key) => Lock::KeyFile(key),
+            NewLock::Recipient(recipient) => Lock::Recipient(recipient),
+        }
+    }
+}
+
+/// Locks from the global options, and one for each recipient. The one that the user can open
+/// comes first; a passphrase is asked for twice when nothing else is given.
+pub fn new_locks(global: &Global, recipients: &[PublicKey]) -> Result<Vec<NewLock>, Failure> {
+    let mut locks = Vec::new();
+    if let Some(path) = &global.key_file {
+        locks.push(NewLock::KeyFile(key_file(path)?));
+    } else if let Some(path) = &global.identity {
+        let own = identities(path)?;
+        locks.extend(own.iter().map(|own| NewLock::Recipient(own.public())));
+    } else if let Some(passphrase) = configured_passphrase(global)? {
+        locks.push(NewLock::Passphrase(passphrase));
+    } else if recipients.is_empty() {
+        locks.push(NewLock::Passphrase(prompt_twice()?));
+    }
+    locks.extend(recipients.iter().cloned().map(NewLock::Recipient));
+    Ok(locks)
+}
+
+/// What a new key slot shall open with.
+#[derive(Debug, Args)]
+#[group(id = "new-credential", multiple = false)]
+pub struct NewCredential {
+    /// Read the new passphrase from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
+    /// Run a command, without a shell, that prints the new passphrase
+    #[arg(long, value_name = "COMMAND")]
+    new_password_command: Option<String>,
+    /// Open it with a key file of 32 bytes
+    #[arg(long, value_name = "FILE")]
+    new_key_file: Option<PathBuf>,
+    /// Open it with the identity of this age recipient
+    #[arg(long, value_name = "AGE1…", value_parser = recipient)]
+    recipient: Option<PublicKey>,
+}
+
+impl NewCredential {
+    /// Reads what was named, or asks for a passphrase.
+    pub fn read(&self) -> Result<NewLock, Failure> {
+        if let Some(recipient) = &self.recipient {
+            return Ok(NewLock::Recipient(recipient.clone()));
+        }
+        if let Some(path) = &self.new_key_file {
+            return key_file(path).map(NewLock::KeyFile);
+        }
+        let passphrase = match (&self.new_password_file, &self.new_password_command) {
+            (Some(path), _) => passphrase_file(path)?,
+            (_, Some(command)) => passphrase_command(command)?,
+            _ => prompt_twice()?,
+        };
+        Ok(NewLock::Passphrase(passphrase))
+    }
+}
+
+/// Parses `age1…`.
+pub fn recipient(text: &str) -> Result<PublicKey, String> {
+    text.parse()
+        .map_err(|_| "it is no age recipient (age1…)".to_owned())
+}
+
+/// The passphrase from options or the environment, without asking.
+fn configured_passphrase(global: &Global) -> Result<Option<Passphrase>, Failure> {
+    if let Some(path) = &global.password_file {
+        return passphrase_file(path).map(Some);
+    }
+    if let Some(command) = &global.password_command {
+        return passphrase_command(command).map(Some);
+    }
+    match std::env::var(PASSWORD_VARIABLE) {
+        Ok(text) => not_empty(Zeroizing::new(text)).map(Some),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("{PASSWORD_VARIABLE} is not UTF-8")))
+        }
+    }
+}
+
+fn passphrase_file(path: &Path) -> Result<Passphrase, Failure> {
+    let bytes = read_secret(path)?;
+    passphrase_from(&bytes, &format!("the passphrase in {}", path.display()))
+}
+
+fn passphrase_command(command: &str) -> Result<Passphrase, Failure> {
+    let words = shlex::split(command).unwrap_or_default();
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(Failure::usage(
+            "the password command cannot be split into words",
+        ));
+    };
+    let failed = |problem: &dyn std::fmt::Display| {
+        Failure::refused(
+            format!("the password command {program:?} failed: {problem}"),
+            None,
+        )
+    };
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_remove(PASSWORD_VARIABLE)
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| failed(&error))?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    let output = child.stdout.take().expect("it was asked for");
+    let read = output.take(MAX_SECRET).read_to_end(&mut bytes);
+    let status = child.wait().map_err(|error| failed(&error))?;
+    read.map_err(|error| failed(&error))?;
+    if !status.success() {
+        return Err(failed(&status));
+    }
+    passphrase_from(&bytes, "the output of the password command")
+}
+
+/// The first line: what comes after a line break is not part of it.
+fn passphrase_from(bytes: &[u8], what: &str) -> Result<Passphrase, Failure> {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let text =
+        std::str::from_utf8(line).map_err(|_| Failure::usage(format!("{what} is not UTF-8")))?;
+    not_empty(Zeroizing::new(text.to_owned()))
+}
+
+fn not_empty(text: Zeroizing<String>) -> Result<Passphrase, Failure> {
+    if text.is_empty() {
+        return Err(Failure::usage("the passphrase is empty"));
+    }
+    Ok(text.into())
+}
+
+fn prompt(text: &str) -> Result<Passphrase, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::Usage {
+            message: "no passphrase is given, and there is no terminal to ask for one".to_owned(),
+            hint: Some(
+                "use --password-file, --password-command, KEEPWATCH_PASSWORD, --key-file or --identity",
+            ),
+        });
+    }
+    let text = rpassword::prompt_password(text).map_err(|source| Failure::File {
+        operation: "read from",
+        path: "the terminal".to_owned(),
+        source,
+    })?;
+    not_empty(Zeroizing::new(text))
+}
+
+/// Asks for a new passphrase, and again, since nobody sees what was typed.
+pub fn prompt_twice() -> Result<Passphrase, Failure> {
+    let first = prompt("New passphrase: ")?;
+    let second = prompt("The same again: ")?;
+    if first.expose() != second.expose() {
+        return Err(Failure::refused("the two passphrases differ", None));
+    }
+    Ok(first)
+}
+
+fn key_file(path: &Path) -> Result<Key, Failure> {
+    let bytes = read_secret(path)?;
+    let key: Zeroizing<[u8; 32]> = Zeroizing::new(bytes.as_slice().try_into().map_err(|_| {
+        Failure::refused(
+            format!(
+                "{} is no key file: it has {} bytes, not 32",
+                path.display(),
+                bytes.len()
+            ),
+            Some("`keepwatch keygen --key-file -o FILE` makes one"),
+        )
+    })?);
+    Ok(Key::from_bytes(*key))
+}
+
+fn identities(path: &Path) -> Result<Vec<SecretKey>, Failure> {
+    let bytes = read_secret(path)?;
+    let refuse = |problem: &str| Failure::refused(format!("{}: {problem}", path.display()), None);
+    let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is no identity file"))?;
+    let mut identities = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let identity = line
+            .parse()
+            .map_err(|_| refuse("it holds a line that is no age identity"))?;
+        identities.push(identity);
+    }
+    if identities.is_empty() {
+        return Err(refuse("it holds no age identity"));
+    }
+    Ok(identities)
+}
+
+fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    // Large enough from the start: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
+    File::open(path)
+        .and_then(|file| file.take(MAX_SECRET).read_to_end(&mut bytes))
+        .map_err(Failure::file("read", path))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_is_one_line() {
+        for (bytes, text) in [
+            (b"secret".as_slice(), "secret"),
+            (b"secret\n", "secret"),
+            (b"secret\r\n", "secret"),
+            (b" with blanks \nand more", " with blanks "),
+        ] {
+            let passphrase = passphrase_from(bytes, "it").expect("a passphrase");
+            assert_eq!(passphrase.expose(), text);
+        }
+        for bad in [b"".as_slice(), b"\n", b"\r\n", b"\nsecret", b"\xff\n"] {
+            let failure = passphrase_from(bad, "it").expect_err("refused");
+            assert_eq!(failure.code(), crate::exit::Code::Usage);
+        }
+    }
+
+    #[test]
+    fn a_password_command_is_run_without_a_shell() {
+        let passphrase = passphrase_command("printf '%s\\n' 'a b $HOME'").expect("it prints");
+        assert_eq!(passphrase.expose(), "a b $HOME");
+        for bad in ["false", "", "'", "/no/such/program", "true"] {
+            assert!(passphrase_command(bad).is_err(), "{bad}");
+        }
+    }
+}

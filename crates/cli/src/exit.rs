@@ -1,0 +1,250 @@
+//! How a run ends: exit codes, and errors as people and programs read them.
+
+use std::error::Error as StdError;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use keepwatch_core::crypto::Error as CryptoError;
+use keepwatch_core::storage::StorageError;
+use keepwatch_core::{Error as CoreError, fs};
+use serde::Serialize;
+
+/// What the process ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Everything was done.
+    Ok = 0,
+    /// It failed.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// Something was skipped or could not be read.
+    Partly = 3,
+    /// There is no repository.
+    NoRepository = 10,
+    /// Another process is in the way.
+    Busy = 11,
+    /// The key does not fit.
+    WrongKey = 12,
+    /// Data is damaged.
+    Damaged = 13,
+    /// The user stopped it.
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The vault failed.
+    #[error(transparent)]
+    Core(#[from] CoreError),
+    /// A sealed file or key failed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoError),
+    /// A pattern cannot be used.
+    #[error(transparent)]
+    Pattern(#[from] fs::PatternError),
+    /// The command line asks for something impossible.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        hint: Option<&'static str>,
+    },
+    /// Something else is in the way.
+    #[error("{message}")]
+    Refused {
+        /// What is in the way.
+        message: String,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {operation} {path}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output")]
+    Stdout(#[from] io::Error),
+}
+
+impl Failure {
+    /// The command line is wrong.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Failure::Usage {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Something is in the way.
+    pub fn refused(message: impl Into<String>, hint: Option<&'static str>) -> Self {
+        Failure::Refused {
+            message: message.into(),
+            hint,
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.display().to_string();
+        move |source| Failure::File {
+            operation,
+            path,
+            source,
+        }
+    }
+
+    /// What the process ends with.
+    pub fn code(&self) -> Code {
+        match self {
+            Failure::Core(error) => of_core(error),
+            Failure::Crypto(error) => of_crypto(error),
+            Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
+            Failure::Refused { .. } => Code::Failed,
+            Failure::File { source, .. } | Failure::Stdout(source) => match stopped(source) {
+                true => Code::Interrupted,
+                false => Code::Failed,
+            },
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Failure::Core(error) => error.hint(),
+            Failure::Crypto(error) => error.hint(),
+            Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => *hint,
+            Failure::Pattern(_) | Failure::File { .. } | Failure::Stdout(_) => None,
+        }
+    }
+
+    /// Whether nobody reads our output any more.
+    pub fn is_broken_pipe(&self) -> bool {
+        let mut cause: Option<&(dyn StdError + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<io::Error>() {
+                return error.kind() == io::ErrorKind::BrokenPipe;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}
+
+fn of_core(error: &CoreError) -> Code {
+    match error {
+        CoreError::NoRepository { .. }
+        | CoreError::Storage(StorageError::NotARepository { .. }) => Code::NoRepository,
+        CoreError::Busy { .. } => Code::Busy,
+        CoreError::WrongKey { .. } => Code::WrongKey,
+        CoreError::Interrupted => Code::Interrupted,
+        CoreError::Crypto(error) => of_crypto(error),
+        CoreError::Io { source, .. } if stopped(source) => Code::Interrupted,
+        error if error.is_damage() => Code::Damaged,
+        _ => Code::Failed,
+    }
+}
+
+fn of_crypto(error: &CryptoError) -> Code {
+    match error {
+        CryptoError::Open | CryptoError::OtherCredential { .. } => Code::WrongKey,
+        CryptoError::Malformed { .. } => Code::Damaged,
+        CryptoError::Io { source, .. } if stopped(source) => Code::Interrupted,
+        _ => Code::Failed,
+    }
+}
+
+/// Whether a read or write ended because the user wanted it so.
+fn stopped(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<crate::interrupt::Stopped>())
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    error: &'a str,
+    hint: Option<&'a str>,
+    code: u8,
+}
+
+/// An error with its causes, in one line.
+pub fn with_causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Tells on standard error why the command failed.
+pub fn report(failure: &Failure, json: bool) {
+    let text = with_causes(failure);
+    if json {
+        say_json(&text, failure.hint(), failure.code());
+    } else {
+        say(&format!("keepwatch: {text}"));
+        if let Some(hint) = failure.hint() {
+            say(&format!("  {hint}"));
+        }
+    }
+}
+
+/// Tells one of several problems of a run that goes on.
+pub fn report_problem(text: &str, code: Code, json: bool) {
+    if json {
+        say_json(text, None, code);
+    } else {
+        say(&format!("keepwatch: {text}"));
+    }
+}
+
+/// Help and version go to standard output and are no errors.
+pub fn from_clap(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        let text = error.render().to_string();
+        let text = text.trim().trim_start_matches("error: ");
+        say_json(text, None, Code::Usage);
+        return Code::Usage.into();
+    }
+    // Nothing can be said when this fails.
+    let _ = error.print();
+    match error.exit_code() {
+        0 => Code::Ok.into(),
+        _ => Code::Usage.into(),
+    }
+}
+
+fn say_json(error: &str, hint: Option<&str>, code: Code) {
+    let report = Report {
+        error,
+        hint,
+        code: code as u8,
+    };
+    say(&serde_json::to_string(&report).expect("strings and numbers are JSON"));
+}
+
+fn say(line: &str) {
+    // Nothing can be said when this fails.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,90 @@
+//! From options to an open repository.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keepwatch_core::crypto::Credential;
+use keepwatch_core::storage::{LocalStorage, Storage, StorageError};
+use keepwatch_core::{CachePlace, Error, Repository};
+
+use crate::args::Global;
+use crate::credentials;
+use crate::exit::Failure;
+
+/// An open repository and what it was opened with.
+pub struct Opened {
+    /// The repository.
+    pub repository: Repository,
+    /// Where its objects are.
+    pub storage: Arc<dyn Storage>,
+    /// What opened it.
+    pub credential: Credential,
+}
+
+/// Opens the repository of the options.
+pub fn open(global: &Global) -> Result<Opened, Failure> {
+    let path = location(global)?;
+    let storage = LocalStorage::open(path).map_err(|error| missing(error, path))?;
+    let storage: Arc<dyn Storage> = Arc::new(storage);
+    let credential = credentials::existing(global, &path.display().to_string())?;
+    let repository = Repository::open(storage.clone(), &credential, &cache_place(global)?)?;
+    Ok(Opened {
+        repository,
+        storage,
+        credential,
+    })
+}
+
+/// The storage for a new repository.
+pub fn create(global: &Global) -> Result<Arc<dyn Storage>, Failure> {
+    let storage = LocalStorage::create_dir(location(global)?).map_err(Error::from)?;
+    Ok(Arc::new(storage))
+}
+
+/// What is no repository is reported as none, whatever else it is.
+fn missing(error: StorageError, path: &Path) -> Failure {
+    let location = path.display().to_string();
+    match error {
+        StorageError::NotARepository { .. } => Error::NoRepository { location }.into(),
+        StorageError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::NoRepository { location }.into()
+        }
+        error => Error::from(error).into(),
+    }
+}
+
+/// Where the repository is.
+pub fn location(global: &Global) -> Result<&Path, Failure> {
+    let path = global.repo.as_deref().ok_or(Failure::Usage {
+        message: "no repository is given".to_owned(),
+        hint: Some("use --repo DIR or set KEEPWATCH_REPO"),
+    })?;
+    if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
+        return Err(Failure::usage(format!(
+            "{scheme}:// is no storage that this build knows"
+        )));
+    }
+    Ok(path)
+}
+
+/// Where the cache is, or will be.
+pub fn cache_place(global: &Global) -> Result<CachePlace, Failure> {
+    if global.no_cache {
+        return Ok(CachePlace::Temporary(std::env::temp_dir()));
+    }
+    if let Some(dir) = &global.cache_dir {
+        return Ok(CachePlace::Dir(dir.clone()));
+    }
+    let absolute = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .map(|cache| CachePlace::Dir(cache.join("keepwatch")))
+        .ok_or(Failure::Usage {
+            message: "there is no home directory for the cache".to_owned(),
+            hint: Some("use --cache-dir or --no-cache"),
+        })
+}

@@ -1,0 +1,125 @@
+//! Data on standard output, messages on standard error.
+
+use std::fmt::Display;
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+use serde::Serialize;
+
+/// How a column stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    /// Text.
+    Left,
+    /// Numbers.
+    Right,
+}
+
+/// Standard output, and whether it gets JSON.
+#[derive(Debug)]
+pub struct Output {
+    out: BufWriter<StdoutLock<'static>>,
+    /// Whether to print JSON.
+    pub json: bool,
+    quiet: bool,
+}
+
+impl Output {
+    /// Locks standard output.
+    pub fn new(json: bool, quiet: bool) -> Self {
+        Self {
+            out: BufWriter::new(io::stdout().lock()),
+            json,
+            quiet,
+        }
+    }
+
+    /// One JSON value in a line.
+    pub fn json<T: Serialize + ?Sized>(&mut self, value: &T) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// A JSON array with a line for each element.
+    pub fn json_rows<T: Serialize>(&mut self, rows: &[T]) -> io::Result<()> {
+        self.out.write_all(b"[")?;
+        for (nth, row) in rows.iter().enumerate() {
+            self.out.write_all(if nth == 0 { b"\n" } else { b",\n" })?;
+            serde_json::to_writer(&mut self.out, row)?;
+        }
+        self.out
+            .write_all(if rows.is_empty() { b"]\n" } else { b"\n]\n" })
+    }
+
+    /// A line of text.
+    pub fn line(&mut self, text: impl Display) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    /// A line with bytes that need not be UTF-8, as they are.
+    pub fn bytes(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        for part in parts {
+            self.out.write_all(part)?;
+        }
+        self.out.write_all(b"\n")
+    }
+
+    /// Rows beneath headings, each column as wide as its widest cell.
+    pub fn table(&mut self, columns: &[(&str, Align)], rows: &[Vec<String>]) -> io::Result<()> {
+        let headings: Vec<String> = columns.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut widths: Vec<usize> = headings.iter().map(|cell| width(cell)).collect();
+        for row in rows {
+            for (widest, cell) in widths.iter_mut().zip(row) {
+                *widest = (*widest).max(width(cell));
+            }
+        }
+        for row in std::iter::once(&headings).chain(rows) {
+            let mut line = String::new();
+            for ((cell, &widest), (_, align)) in row.iter().zip(&widths).zip(columns) {
+                let blanks = " ".repeat(widest - width(cell));
+                match align {
+                    Align::Left => line.extend([cell, blanks.as_str(), "  "]),
+                    Align::Right => line.extend([blanks.as_str(), cell, "  "]),
+                }
+            }
+            writeln!(self.out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Names and values, one a line.
+    pub fn facts(&mut self, facts: &[(&str, String)]) -> io::Result<()> {
+        let widest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+        for (name, value) in facts {
+            writeln!(self.out, "{name:widest$}  {value}")?;
+        }
+        Ok(())
+    }
+
+    /// Raw data.
+    pub fn writer(&mut self) -> &mut (dyn Write + 'static) {
+        &mut self.out
+    }
+
+    /// Everything was said.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    /// A message that is no data, on standard error.
+    pub fn note(&self, text: impl Display) {
+        if !self.quiet && !self.json {
+            // Nothing can be said when this fails.
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+}
+
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// `1 file`, `2 files`.
+pub fn counted(count: u64, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
+}
