@@ -13,7 +13,7 @@ use crate::id::Id;
 
 /// Entries read at once by a lookup: a little less than a page. Within a fence the place guessed
 /// for a random id is 16 entries off (one standard deviation) at worst.
-const WINDOW: u64 = 40;
+const WINDOW: u64 = 80;
 const BUFFER_ENTRIES: u64 = 4096;
 
 /// What a local file holds beside entries.

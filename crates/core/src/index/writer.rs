@@ -22,7 +22,7 @@ use super::segment::Entry;
 pub const MAGIC: &[u8; 8] = b"KWLIDX01";
 pub const HEADER: usize = 128;
 /// Every so many entries there is a fence.
-pub const FENCE_STEP: u64 = 256;
+pub const FENCE_STEP: u64 = 1024;
 /// The extension of local index files.
 pub const EXTENSION: &str = "kwi";
 /// The extension of files that are being written.
