@@ -150,7 +150,10 @@ class ReaderTest(unittest.TestCase):
         for suite in ("xaes-256-gcm", "xchacha20-poly1305"):
             for chunker in ("gear-keyed", "prf"):
                 with self.subTest(suite=suite, chunker=chunker):
-                    repo = self.new_repository(f"{suite} {chunker}", "--suite", suite, "--chunker", chunker)
+                    padding = "padme" if chunker == "prf" else "none"
+                    repo = self.new_repository(
+                        f"{suite} {chunker}", "--suite", suite, "--chunker", chunker, "--padding", padding
+                    )
                     self.assert_extracts(repo)
 
     def test_listing(self) -> None:
@@ -183,6 +186,13 @@ class ReaderTest(unittest.TestCase):
     def test_wrong_keys(self) -> None:
         read("snapshots", self.repo, expect=12, passphrase="another")
         read("snapshots", self.base / "nowhere", expect=10)
+
+    def test_a_writer_reads_nothing(self) -> None:
+        repo = self.copy_of_repository("with a writer")
+        key_file = self.base / "writer key"
+        key_file.write_bytes(os.urandom(32))
+        self.keepwatch("key", "add", "--repo", repo, "--role", "writer", "--new-key-file", key_file)
+        read("--key-file", key_file, "snapshots", repo, expect=1, passphrase=None)
 
     def test_damage_is_found(self) -> None:
         for kind in ("packs/*/*", "index/*", "snapshots/*", "keys/*", "config"):
