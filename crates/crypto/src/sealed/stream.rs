@@ -20,13 +20,13 @@ use crate::error::{Error, Result};
 /// A batch on one thread: with its neighbours in the second-level cache.
 const SERIAL_BATCH: usize = 128 << 10;
 /// A batch that is handed between threads: large enough for the handing over not to be felt.
-const PARALLEL_BATCH: usize = 1 << 20;
+const PARALLEL_BATCH: usize = 512 << 10;
 
 /// Seals everything that `reader` gives into `writer`; gives the length of the plaintext.
 ///
 /// `threads` is the number of workers, 0 for one to each core; with 1, everything happens on the
-/// caller's thread. The memory needed does not depend on the length: two MiB a worker and a little
-/// more, or a few times the chunk size if that is larger. `writer` is flushed.
+/// caller's thread. The memory needed does not depend on the length: one MiB a worker and one
+/// more, or as many chunks if those are larger. `writer` is flushed.
 ///
 /// # Errors
 /// [`Error::Invalid`] for options or locks out of range, [`Error::Io`] from reader or writer. What
@@ -102,27 +102,30 @@ fn serial<R: Read, W: Write>(
 type Numbered = (u64, Result<Batch>);
 
 fn parallel<R: Read + Send, W: Write>(
-    batches: Batches<R>,
+    mut batches: Batches<R>,
     writer: &mut W,
     cipher: &ChunkCipher,
     direction: Direction,
     threads: usize,
 ) -> Result<u64> {
+    let mut first = new_batch(PARALLEL_BATCH, cipher);
+    batches.fill(&mut first)?;
+    if first.is_last() {
+        // Not worth a thread.
+        first.process(cipher, direction)?;
+        return first.write_to(writer, direction).map_err(Error::writing);
+    }
     // One with each worker, one waiting for each, one with the reader and one with the writer.
     let in_flight = 2 * threads + 2;
     let (free_tx, free_rx) = bounded(in_flight);
     let (filled_tx, filled_rx) = bounded(in_flight);
     let (done_tx, done_rx) = bounded(in_flight);
-    for _ in 0..in_flight {
-        free_tx
-            .send(new_batch(PARALLEL_BATCH, cipher))
-            .expect("the channel has room and its receiver is here");
-    }
+    let more = (1..in_flight).map(|_| new_batch(PARALLEL_BATCH, cipher));
     // When the writer gives up, it drops its ends, and everyone else finds a closed channel.
     thread::scope(|scope| {
         scope.spawn({
             let done_tx = done_tx.clone();
-            move || read_batches(batches, &free_rx, &filled_tx, &done_tx)
+            move || read_batches(batches, first, more, &free_rx, &filled_tx, &done_tx)
         });
         for _ in 0..threads {
             let (filled_rx, done_tx) = (filled_rx.clone(), done_tx.clone());
@@ -140,26 +143,31 @@ fn parallel<R: Read + Send, W: Write>(
     })
 }
 
+/// Reads into batches that come back, and into new ones, from `more`, while none has.
 fn read_batches<R: Read>(
     mut batches: Batches<R>,
+    first: Batch,
+    mut more: impl Iterator<Item = Batch>,
     free: &Receiver<Batch>,
     filled: &Sender<(u64, Batch)>,
     done: &Sender<Numbered>,
 ) {
-    for (number, mut batch) in (0..).zip(free) {
-        match batches.fill(&mut batch) {
-            Ok(()) => {
-                let last = batch.is_last();
-                if filled.send((number, batch)).is_err() || last {
-                    return;
-                }
-            }
-            Err(error) => {
-                // Takes its turn behind the batches before it. Nobody listens any more if the
-                // writer failed; then that is the error that counts.
-                let _ = done.send((number, Err(error)));
-                return;
-            }
+    let mut batch = first;
+    for number in 0.. {
+        let last = batch.is_last();
+        if filled.send((number, batch)).is_err() || last {
+            return;
+        }
+        let next = free.try_recv().ok().or_else(|| more.next());
+        let Some(next) = next.or_else(|| free.recv().ok()) else {
+            return;
+        };
+        batch = next;
+        if let Err(error) = batches.fill(&mut batch) {
+            // Takes its turn behind the batches before it. Nobody listens any more if the writer
+            // failed; then that is the error that counts.
+            let _ = done.send((number + 1, Err(error)));
+            return;
         }
     }
 }
