@@ -14,7 +14,6 @@ use crate::commands::{
 #[command(
     name = "keepwatch",
     version,
-    propagate_version = true,
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = EXIT_CODES

@@ -10,6 +10,8 @@ use keepwatch_core::storage::StorageError;
 use keepwatch_core::{Error as CoreError, fs};
 use serde::Serialize;
 
+use crate::output::harmless;
+
 /// What the process ends with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -246,5 +248,5 @@ fn say_json(error: &str, hint: Option<&str>, code: Code) {
 
 fn say(line: &str) {
     // Nothing can be said when this fails.
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", harmless(line));
 }

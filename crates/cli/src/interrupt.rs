@@ -4,10 +4,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::exit::Code;
+use crate::exit::{Code, Failure};
 
 /// The user wants the command to end.
 #[derive(Debug, thiserror::Error)]
@@ -15,12 +15,13 @@ use crate::exit::Code;
 pub struct Stopped;
 
 /// A flag that Ctrl-C sets. Commands that do not ask for it end at once, as the system does it.
-pub fn stop_flag() -> io::Result<Arc<AtomicBool>> {
+pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    for signal in [SIGINT, SIGTERM] {
         // The order matters: the second signal finds the flag set by the first.
-        flag::register_conditional_shutdown(signal, Code::Interrupted as i32, stop.clone())?;
-        flag::register(signal, stop.clone())?;
+        flag::register_conditional_shutdown(signal, Code::Interrupted as i32, stop.clone())
+            .and_then(|_| flag::register(signal, stop.clone()))
+            .map_err(|error| Failure::refused(format!("cannot wait for Ctrl-C: {error}"), None))?;
     }
     Ok(stop)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::storage::{LocalStorage, Storage, StorageError};
 use keepwatch_core::{CachePlace, Error, Repository};
+use uzers::os::unix::UserExt;
 
 use crate::args::Global;
 use crate::credentials;
@@ -81,10 +82,18 @@ pub fn cache_place(global: &Global) -> Result<CachePlace, Failure> {
             .filter(|path| path.is_absolute())
     };
     absolute("XDG_CACHE_HOME")
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+        .or_else(|| home(absolute("HOME")).map(|home| home.join(".cache")))
         .map(|cache| CachePlace::Dir(cache.join("keepwatch")))
         .ok_or(Failure::Usage {
             message: "there is no home directory for the cache".to_owned(),
             hint: Some("use --cache-dir or --no-cache"),
         })
+}
+
+/// The home directory; services often run without the variable.
+fn home(variable: Option<PathBuf>) -> Option<PathBuf> {
+    variable.or_else(|| {
+        let user = uzers::get_user_by_uid(uzers::get_current_uid())?;
+        Some(user.home_dir().to_owned())
+    })
 }

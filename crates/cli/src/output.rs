@@ -1,7 +1,7 @@
 //! Data on standard output, messages on standard error.
 
 use std::fmt::Display;
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
 use serde::Serialize;
 
@@ -21,6 +21,8 @@ pub struct Output {
     /// Whether to print JSON.
     pub json: bool,
     quiet: bool,
+    /// Names and labels in a repository must not give orders to a terminal.
+    terminal: bool,
 }
 
 impl Output {
@@ -30,6 +32,7 @@ impl Output {
             out: BufWriter::new(io::stdout().lock()),
             json,
             quiet,
+            terminal: io::stdout().is_terminal(),
         }
     }
 
@@ -52,13 +55,18 @@ impl Output {
 
     /// A line of text.
     pub fn line(&mut self, text: impl Display) -> io::Result<()> {
-        writeln!(self.out, "{text}")
+        self.bytes(&[text.to_string().as_bytes()])
     }
 
     /// A line with bytes that need not be UTF-8, as they are.
     pub fn bytes(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         for part in parts {
-            self.out.write_all(part)?;
+            if self.terminal {
+                let text = String::from_utf8_lossy(part);
+                self.out.write_all(harmless(&text).as_bytes())?;
+            } else {
+                self.out.write_all(part)?;
+            }
         }
         self.out.write_all(b"\n")
     }
@@ -81,7 +89,7 @@ impl Output {
                     Align::Right => line.extend([blanks.as_str(), cell, "  "]),
                 }
             }
-            writeln!(self.out, "{}", line.trim_end())?;
+            self.line(line.trim_end())?;
         }
         Ok(())
     }
@@ -90,7 +98,7 @@ impl Output {
     pub fn facts(&mut self, facts: &[(&str, String)]) -> io::Result<()> {
         let widest = facts.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
         for (name, value) in facts {
-            writeln!(self.out, "{name:widest$}  {value}")?;
+            self.line(format_args!("{name:widest$}  {value}"))?;
         }
         Ok(())
     }
@@ -112,6 +120,13 @@ impl Output {
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }
+}
+
+/// The text without control characters.
+pub fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { '\u{fffd}' } else { char })
+        .collect()
 }
 
 fn width(text: &str) -> usize {

@@ -312,9 +312,8 @@ fn host_name() -> String {
 }
 
 fn user_name() -> String {
-    ["USER", "LOGNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok())
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+    uzers::get_current_username().map_or_else(
+        || uzers::get_current_uid().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }

@@ -26,9 +26,6 @@ pub struct ForgetArgs {
     /// Forget named snapshots even if they are pinned by the tag keepwatch:pin
     #[arg(long, requires = "snapshots")]
     pinned: bool,
-    /// What to keep.
-    #[command(flatten)]
-    policy: PolicyArgs,
     /// Only say what would be done
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -38,6 +35,9 @@ pub struct ForgetArgs {
     /// With --prune: how long forgotten snapshots can be taken back
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
     keep_trash: SignedDuration,
+    /// What to keep.
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// Which snapshots the policy is about.
     #[command(flatten)]
     filter: FilterArgs,
@@ -70,10 +70,10 @@ struct PolicyArgs {
     /// Those with these tags; repeat it for one list or another
     #[arg(long, value_name = "TAG[,TAG…]")]
     keep_tag: Vec<String>,
-    /// None that is older than this, whatever else keeps it
+    /// But none that is older than this, unless its tags keep it
     #[arg(long, value_name = "TIME", value_parser = span)]
     max_age: Option<Span>,
-    /// No more than so many, whatever else keeps them
+    /// But no more than so many, and those that their tags keep
     #[arg(long, value_name = "N")]
     max_count: Option<u32>,
     /// Which snapshots compete: those with the same of these

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::dump::refuse_terminal;
+use crate::commands::encrypt::is_dash;
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, Failure};
 
@@ -22,7 +23,7 @@ pub struct KeygenArgs {
     output: Option<PathBuf>,
     /// Make a key file of 32 random bytes, here if a name follows, instead of an age identity
     // Stands in place of the global option of the same name.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     key_file: Option<PathBuf>,
     /// Replace the file if there is one: what it opens stays closed for ever
     #[arg(long)]
@@ -37,14 +38,11 @@ struct Made {
 
 /// Makes a key.
 pub fn run(args: &KeygenArgs, context: &mut Context) -> Outcome {
-    let named = args
-        .key_file
-        .as_ref()
-        .filter(|path| !path.as_os_str().is_empty());
+    let named = args.key_file.as_ref().filter(|path| !is_dash(path));
     if named.is_some() && args.output.is_some() {
         return Err(Failure::usage("two names are given for one key"));
     }
-    let output = args.output.as_ref().or(named);
+    let output = args.output.as_ref().or(named).filter(|path| !is_dash(path));
     let (public_key, content) = match args.key_file {
         Some(_) => (None, random_key()?),
         None => identity(context.now())?,

@@ -1,0 +1,14 @@
+//! The binary, as scripts and people call it.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod backup;
+mod browse;
+mod check;
+mod exit_codes;
+mod forget;
+mod help;
+mod keys;
+mod restore;
+mod sealed;
+mod world;
