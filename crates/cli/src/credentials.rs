@@ -18,6 +18,11 @@ pub const PASSWORD_VARIABLE: &str = "KEEPWATCH_PASSWORD";
 /// Passphrases and key files longer than this are a mistake.
 const MAX_SECRET: u64 = 1 << 20;
 
+const HINT: &str =
+    "use --password-file, --password-command, KEEPWATCH_PASSWORD, --key-file or --identity";
+const NEW_HINT: &str =
+    "use --new-password-file, --new-password-command, --new-key-file or --recipient";
+
 /// What opens the repository or file that exists.
 pub fn existing(global: &Global, what: &str) -> Result<Credential, Failure> {
     if let Some(path) = &global.key_file {
@@ -26,9 +31,13 @@ pub fn existing(global: &Global, what: &str) -> Result<Credential, Failure> {
     if let Some(path) = &global.identity {
         return Ok(Credential::Identities(identities(path)?));
     }
-    match configured_passphrase(global)? {
-        Some(passphrase) => Ok(Credential::Passphrase(passphrase)),
-        None => prompt(&format!("Passphrase for {what}: ")).map(Credential::Passphrase),
+    let passphrase = match named_passphrase(global)? {
+        Some(passphrase) => Some(passphrase),
+        None => environment()?,
+    };
+    match passphrase {
+        Some(passphrase) => Ok(passphrase.into()),
+        None => Ok(prompt(&format!("Passphrase for {what}: "), HINT)?.into()),
     }
 }
 
@@ -54,22 +63,44 @@ impl NewLock {
     }
 }
 
-/// Locks from the global options, and one for each recipient. The one that the user can open
-/// comes first; a passphrase is asked for twice when nothing else is given.
+/// Locks of a new repository: from the global options or the environment, and one for each
+/// recipient. The one that the user can open comes first; a passphrase is asked for twice when
+/// nothing else is given.
 pub fn new_locks(global: &Global, recipients: &[PublicKey]) -> Result<Vec<NewLock>, Failure> {
-    let mut locks = Vec::new();
-    if let Some(path) = &global.key_file {
-        locks.push(NewLock::KeyFile(key_file(path)?));
-    } else if let Some(path) = &global.identity {
-        let own = identities(path)?;
-        locks.extend(own.iter().map(|own| NewLock::Recipient(own.public())));
-    } else if let Some(passphrase) = configured_passphrase(global)? {
-        locks.push(NewLock::Passphrase(passphrase));
-    } else if recipients.is_empty() {
-        locks.push(NewLock::Passphrase(prompt_twice()?));
+    let mut locks = named_locks(global)?;
+    if locks.is_empty() {
+        match environment()? {
+            Some(passphrase) => locks.push(NewLock::Passphrase(passphrase)),
+            None if recipients.is_empty() => locks.push(NewLock::Passphrase(prompt_twice(HINT)?)),
+            None => {}
+        }
     }
     locks.extend(recipients.iter().cloned().map(NewLock::Recipient));
     Ok(locks)
+}
+
+/// Locks that options name.
+pub fn named_locks(global: &Global) -> Result<Vec<NewLock>, Failure> {
+    if let Some(path) = &global.key_file {
+        return Ok(vec![NewLock::KeyFile(key_file(path)?)]);
+    }
+    if let Some(path) = &global.identity {
+        let own = identities(path)?;
+        return Ok(own
+            .iter()
+            .map(|own| NewLock::Recipient(own.public()))
+            .collect());
+    }
+    let passphrase = named_passphrase(global)?;
+    Ok(passphrase.map(NewLock::Passphrase).into_iter().collect())
+}
+
+/// A passphrase that no option names: from the environment, or else asked for twice.
+pub fn new_passphrase() -> Result<NewLock, Failure> {
+    match environment()? {
+        Some(passphrase) => Ok(NewLock::Passphrase(passphrase)),
+        None => prompt_twice(HINT).map(NewLock::Passphrase),
+    }
 }
 
 /// What a new key slot shall open with.
@@ -102,7 +133,7 @@ impl NewCredential {
         let passphrase = match (&self.new_password_file, &self.new_password_command) {
             (Some(path), _) => passphrase_file(path)?,
             (_, Some(command)) => passphrase_command(command)?,
-            _ => prompt_twice()?,
+            _ => prompt_twice(NEW_HINT)?,
         };
         Ok(NewLock::Passphrase(passphrase))
     }
@@ -114,14 +145,17 @@ pub fn recipient(text: &str) -> Result<PublicKey, String> {
         .map_err(|_| "it is no age recipient (age1…)".to_owned())
 }
 
-/// The passphrase from options or the environment, without asking.
-fn configured_passphrase(global: &Global) -> Result<Option<Passphrase>, Failure> {
+fn named_passphrase(global: &Global) -> Result<Option<Passphrase>, Failure> {
     if let Some(path) = &global.password_file {
         return passphrase_file(path).map(Some);
     }
     if let Some(command) = &global.password_command {
         return passphrase_command(command).map(Some);
     }
+    Ok(None)
+}
+
+fn environment() -> Result<Option<Passphrase>, Failure> {
     match std::env::var(PASSWORD_VARIABLE) {
         Ok(text) => not_empty(Zeroizing::new(text)).map(Some),
         Err(std::env::VarError::NotPresent) => Ok(None),
@@ -185,13 +219,11 @@ fn not_empty(text: Zeroizing<String>) -> Result<Passphrase, Failure> {
     Ok(text.into())
 }
 
-fn prompt(text: &str) -> Result<Passphrase, Failure> {
+fn prompt(text: &str, hint: &'static str) -> Result<Passphrase, Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage {
             message: "no passphrase is given, and there is no terminal to ask for one".to_owned(),
-            hint: Some(
-                "use --password-file, --password-command, KEEPWATCH_PASSWORD, --key-file or --identity",
-            ),
+            hint: Some(hint),
         });
     }
     let text = rpassword::prompt_password(text).map_err(|source| Failure::File {
@@ -203,9 +235,9 @@ fn prompt(text: &str) -> Result<Passphrase, Failure> {
 }
 
 /// Asks for a new passphrase, and again, since nobody sees what was typed.
-pub fn prompt_twice() -> Result<Passphrase, Failure> {
-    let first = prompt("New passphrase: ")?;
-    let second = prompt("The same again: ")?;
+fn prompt_twice(hint: &'static str) -> Result<Passphrase, Failure> {
+    let first = prompt("New passphrase: ", hint)?;
+    let second = prompt("The same again: ", hint)?;
     if first.expose() != second.expose() {
         return Err(Failure::refused("the two passphrases differ", None));
     }

@@ -114,8 +114,10 @@ impl Output {
     }
 
     /// A message that is no data, on standard error.
-    pub fn note(&self, text: impl Display) {
+    pub fn note(&mut self, text: impl Display) {
         if !self.quiet && !self.json {
+            // On a terminal it comes after what was said before; a broken pipe shows up later.
+            let _ = self.out.flush();
             // Nothing can be said when this fails.
             let _ = writeln!(io::stderr().lock(), "{text}");
         }

@@ -15,7 +15,7 @@ use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::dump::refuse_terminal;
 use crate::commands::init::KdfName;
 use crate::commands::{Context, Outcome};
-use crate::credentials::{NewLock, new_locks, prompt_twice, recipient};
+use crate::credentials::{NewLock, named_locks, new_passphrase, recipient};
 use crate::exit::{Code, Failure};
 use crate::interrupt::{Stoppable, stop_flag};
 use crate::values::human_size;
@@ -32,7 +32,7 @@ pub struct EncryptArgs {
     /// Whose identity opens it; may be repeated
     #[arg(long, short, value_name = "AGE1…", value_parser = recipient)]
     recipient: Vec<PublicKey>,
-    /// Also ask for a passphrase that opens it
+    /// A passphrase opens it too; asked for, or from KEEPWATCH_PASSWORD
     #[arg(long, short)]
     passphrase: bool,
     /// What makes a key of the passphrase
@@ -100,19 +100,17 @@ pub fn run(args: &EncryptArgs, context: &mut Context) -> Outcome {
     tell("encrypted", &args.input, &output, bytes, context)
 }
 
+/// What options name. The environment's passphrase, which may be meant for a repository, counts
+/// only when it is asked for or nothing else is given.
 fn locks(args: &EncryptArgs, global: &Global) -> Result<Vec<NewLock>, Failure> {
-    let mut locks = Vec::new();
-    if args.passphrase {
-        let configured = global.password_file.is_some() || global.password_command.is_some();
-        if !configured && std::env::var_os(crate::credentials::PASSWORD_VARIABLE).is_none() {
-            locks.push(NewLock::Passphrase(prompt_twice()?));
-        }
-        if !locks.is_empty() && global.key_file.is_none() && global.identity.is_none() {
-            locks.extend(args.recipient.iter().cloned().map(NewLock::Recipient));
-            return Ok(locks);
-        }
+    let mut locks = named_locks(global)?;
+    let has_passphrase = locks
+        .iter()
+        .any(|lock| matches!(lock, NewLock::Passphrase(_)));
+    locks.extend(args.recipient.iter().cloned().map(NewLock::Recipient));
+    if locks.is_empty() || args.passphrase && !has_passphrase {
+        locks.push(new_passphrase()?);
     }
-    locks.extend(new_locks(global, &args.recipient)?);
     Ok(locks)
 }
 

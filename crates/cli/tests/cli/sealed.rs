@@ -136,3 +136,23 @@ fn backuphandler_files_are_written_too() {
     let mut piped = world.command(["decrypt", "--format", "backuphandler", "-"]);
     run_with(&mut piped, b"x").code(1);
 }
+
+#[test]
+fn the_passphrase_of_the_environment_is_not_added_unasked() {
+    let world = World::empty();
+    let made = world.run_bare(["keygen", "--json", "-o", "id"]).ok().json();
+    let recipient = made["public_key"].as_str().unwrap();
+    world.write("a", "content");
+    let with_passphrase = |args: &[&str]| {
+        let mut command = world.bare(args);
+        run(command.env("KEEPWATCH_PASSWORD", PASSPHRASE))
+    };
+    with_passphrase(&["encrypt", "-r", recipient, "a"]).ok();
+    with_passphrase(&["decrypt", "-o", "b", "a.kw"]).code(12);
+    with_passphrase(&["encrypt", "--force", "-p", "-r", recipient, "a"]).ok();
+    with_passphrase(&["decrypt", "-o", "b", "a.kw"]).ok();
+    world
+        .run_bare(["decrypt", "--identity", "id", "-o", "c", "a.kw"])
+        .ok();
+    world.run_bare(["encrypt", "a", "-o", "d"]).code(2);
+}
