@@ -25,6 +25,9 @@ const CLOCK_TICK_NANOS: i128 = 20_000_000;
 /// Some file systems keep whole or even seconds only.
 const WHOLE_SECONDS_NANOS: i128 = 2_000_000_000;
 
+/// Each reader keeps so many buffers for chunks.
+const SPARE_BUFFERS: usize = 2;
+
 /// What comes of reading a file: nothing if it is gone.
 pub(crate) type Outcome = Result<Option<ReadFile>, PathError>;
 
@@ -44,8 +47,11 @@ pub(crate) enum What {
 pub(crate) struct Piece {
     data: Vec<u8>,
     number: usize,
-    reply: Sender<(usize, Result<Id>, Vec<u8>)>,
+    reply: Sender<Answer>,
 }
+
+/// The number of a piece, the id of its chunk, and its buffer to be used again.
+type Answer = (usize, Result<Id>, Vec<u8>);
 
 /// Stores pieces until the readers have ended.
 pub(crate) fn store_pieces(saver: &Saver<'_>, mut tools: Tools, pieces: &Receiver<Piece>) {
@@ -197,6 +203,11 @@ impl Reader<'_, '_> {
                 ids[number] = self.saver.save(BlobKind::Data, chunk, &mut self.tools)?;
                 continue;
             }
+            // Answers are taken as they come: they hold the buffers of what was stored.
+            while let Ok(answer) = replies.try_recv() {
+                waiting -= 1;
+                take(answer, &mut ids, &mut self.spare)?;
+            }
             let mut data = self.spare.pop().unwrap_or_default();
             data.clear();
             data.extend_from_slice(chunk);
@@ -218,14 +229,20 @@ impl Reader<'_, '_> {
         };
         drop(reply);
         for _ in 0..waiting {
-            let (number, id, data) = replies.recv().map_err(|_| Error::Interrupted)?;
-            ids[number] = id?;
-            if self.spare.len() < 2 {
-                self.spare.push(data);
-            }
+            let answer = replies.recv().map_err(|_| Error::Interrupted)?;
+            take(answer, &mut ids, &mut self.spare)?;
         }
         Ok(ended.map(|()| (ids, size)))
     }
+}
+
+fn take(answer: Answer, ids: &mut [Id], spare: &mut Vec<Vec<u8>>) -> Result<()> {
+    let (number, id, data) = answer;
+    ids[number] = id?;
+    if spare.len() < SPARE_BUFFERS {
+        spare.push(data);
+    }
+    Ok(())
 }
 
 /// The extents that `read` bytes fill, and where the file ended if it shrank meanwhile.
