@@ -60,3 +60,8 @@ pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
 pub use restore::{Overwrite, RestoreOptions, RestoreReport};
 pub use snapshot::{Mode, Name, Snapshot, Trashed};
+
+/// The example in the README is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
