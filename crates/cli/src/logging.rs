@@ -6,11 +6,12 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::Global;
 
-/// Installs the subscriber: warnings by default, more with `--verbose`, and what
-/// `KEEPWATCH_LOG` asks for.
+/// Installs the subscriber: warnings by default, more with `--verbose`, and what `KEEPWATCH_LOG`
+/// asks for.
 pub fn start(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
+    // With --json, standard error is for programs too.
+    let level = match (global.quiet || global.json, global.verbose) {
+        (true, 0) => "error",
         (_, 0) => "warn",
         (_, 1) => "info",
         (_, 2) => "debug",

@@ -159,3 +159,50 @@ fn a_reader_that_goes_away_is_no_failure() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
 }
+
+#[test]
+fn filters_choose_snapshots() {
+    let world = World::new();
+    world.write("one/a", "1");
+    world.write("two/b", "2");
+    let backup = |args: &[&str]| {
+        let mut all = vec!["backup"];
+        all.extend(args);
+        world.run(all).ok();
+    };
+    backup(&["--host", "fern", "--tag", "a,b", "one"]);
+    backup(&["--host", "moss", "--tag", "a", "two"]);
+    backup(&["--host", "moss", "--tag", "c", "one", "two"]);
+    let count = |args: &[&str]| {
+        let mut all = vec!["snapshots", "--json"];
+        all.extend(args);
+        world.run(all).ok().json().as_array().unwrap().len()
+    };
+    let path = |name: &str| world.path(name).to_str().unwrap().to_owned();
+    assert_eq!(count(&[]), 3);
+    assert_eq!(count(&["--host", "moss"]), 2);
+    assert_eq!(count(&["--tag", "a"]), 2);
+    assert_eq!(count(&["--tag", "a,b"]), 1);
+    assert_eq!(count(&["--tag", "a,b", "--tag", "c"]), 2);
+    assert_eq!(count(&["--path", &path("one")]), 2);
+    assert_eq!(count(&["--path", &path("one"), "--path", &path("two")]), 1);
+    assert_eq!(
+        count(&["--tag", "a", "--host", "moss", "--path", &path("two")]),
+        1
+    );
+}
+
+#[test]
+fn names_that_are_no_text_survive() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = World::new();
+    let name = std::ffi::OsStr::from_bytes(b"no text \xff");
+    std::fs::create_dir(world.path("src")).unwrap();
+    std::fs::write(world.path("src").join(name), "x").unwrap();
+    world.backup("src");
+    let listed = world.run(["ls"]).ok();
+    let ends = listed.stdout.strip_suffix(b"\n").unwrap();
+    assert!(ends.ends_with(b"/no text \xff"));
+    let entries = world.run(["ls", "--json"]).ok().json_lines();
+    assert!(entries.last().unwrap()["path"]["hex"].is_string());
+}
