@@ -16,7 +16,9 @@ fn a_sound_repository_passes() {
         vec!["check", "--json", "--read-data-subset", "1G"],
     ] {
         let report = world.run(args).ok().json();
-        assert_eq!(fields(&report), ["checked", "errors", "ok"]);
+        for field in ["checked", "errors", "ok"] {
+            assert!(fields(&report).contains(&field));
+        }
         assert_eq!(
             fields(&report["checked"]),
             ["bytes", "chunks", "packs", "snapshots"]
