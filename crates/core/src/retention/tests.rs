@@ -1,6 +1,7 @@
 use std::fmt::Write;
 
 use jiff::ToSpan;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -440,4 +441,58 @@ fn every_candidate_is_decided_upon_once() {
     let mut indexes: Vec<usize> = decisions.iter().map(|decision| decision.index).collect();
     indexes.sort_unstable();
     assert_eq!(indexes, (0..history.len()).collect::<Vec<_>>());
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_policy_what_must_stay_stays(
+        hours in prop::collection::vec((0_i64..20_000, any::<bool>(), 0_u8..3), 0..40),
+        keep_last in prop::option::of(0_u32..5),
+        keep_daily in prop::option::of(0_u32..5),
+        keep_monthly in prop::option::of(0_u32..5),
+        within in prop::option::of(0_i64..100),
+        max_age in prop::option::of(0_i64..1000),
+        max_count in prop::option::of(0_u32..10),
+        allow_empty: bool,
+    ) {
+        let hosts = ["fern", "moss", "reed"];
+        let made: Vec<Made> = hours
+            .iter()
+            .map(|&(hours, pinned, host)| Made {
+                // Some of them come from the future.
+                time: now() + (500 - hours).hours(),
+                host: hosts[usize::from(host)],
+                tags: if pinned { vec![PIN_TAG.to_owned()] } else { Vec::new() },
+                ..at(NOW)
+            })
+            .collect();
+        let policy = Policy {
+            keep_last,
+            keep_daily,
+            keep_monthly,
+            keep_within: within.map(|days| days.days()),
+            max_age: max_age.map(|days| days.days()),
+            max_count,
+            allow_empty,
+            ..Policy::default()
+        };
+        let Ok(decisions) = policy.apply(&candidates(&made), now()) else {
+            prop_assert!(policy.is_empty() || !allow_empty);
+            return Ok(());
+        };
+        prop_assert_eq!(decisions.len(), made.len());
+        let stays = |decision: &&Decision| !decision.reasons.is_empty();
+        for decision in &decisions {
+            let made = &made[decision.index];
+            if made.time > now() || !made.tags.is_empty() {
+                prop_assert!(stays(&decision));
+            }
+        }
+        for host in hosts {
+            let of_host = || decisions.iter().filter(|decision| made[decision.index].host == host);
+            let past = of_host().filter(|decision| made[decision.index].time <= now());
+            let left = past.clone().filter(stays).count();
+            prop_assert!(allow_empty || left > 0 || past.count() == 0);
+        }
+    }
 }
