@@ -1,13 +1,13 @@
 //! Where a vault's objects live: the [`Storage`] seam and its two built-in implementations.
 //!
 //! A storage holds immutable objects under [`ObjectName`]s. It knows nothing about keys, packs
-//! or snapshots beyond their names, so a new backend is the seven methods of [`Storage`] and
+//! or snapshots beyond their names, so a new backend is the eight methods of [`Storage`] and
 //! nothing else; caching, throttling and fault injection are wrappers around one.
 //!
 //! The order in which the vault writes its objects, and with it crash safety, rests on two
 //! promises: [`Storage::create`] is durable when it returns, and [`Storage::list`] shows every
 //! object whose `create` returned before the listing began. [`Storage::remove`] promises less,
-//! on purpose: after a crash a removed object may be back.
+//! on purpose: after a crash a removed object may be back, unless [`Storage::settle`] came between.
 
 mod error;
 mod local;
@@ -94,6 +94,17 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     ///
     /// The object may or may not be gone.
     fn remove(&self, name: &ObjectName) -> Result<(), StorageError>;
+
+    /// Makes durable what [`Storage::remove`] has removed of one kind: once this returns `Ok` no
+    /// object of the kind whose `remove` returned before is back after a crash.
+    ///
+    /// Whoever removed it: what this storage no longer lists stays gone. Nothing to do where
+    /// removing is durable already.
+    ///
+    /// # Errors
+    ///
+    /// Some or all of the removed objects may be back after a crash.
+    fn settle(&self, kind: ObjectKind) -> Result<(), StorageError>;
 
     /// Where this storage is, for messages. Holds no secrets.
     fn location(&self) -> String;

@@ -26,6 +26,9 @@ pub fn storage_conformance(storage: &dyn Storage) {
     concurrent_creates_do_not_disturb_each_other(storage);
     assert!(!storage.location().is_empty());
     for kind in ObjectKind::ALL {
+        storage
+            .settle(kind)
+            .unwrap_or_else(|e| panic!("settling {kind:?}: {e}"));
         assert_eq!(list(storage, kind), BTreeMap::new(), "{kind:?} left behind");
     }
 }

@@ -16,6 +16,7 @@ use crate::random::Random;
 /// - A create that returned has survived. It syncs its directory, so that all removes in the
 ///   same directory that returned before it have survived too. The directories of packs are
 ///   one per first byte of the id.
+/// - A settle that returned has made all removes of its kind that returned before it survive.
 /// - Of the other removes any subset may be undone, whatever their order: what was removed is
 ///   back, whole.
 /// - A create in flight at the crash has happened, whole, or not. It has synced nothing. The
@@ -225,6 +226,14 @@ impl Storage for CrashDisk {
             state.undoable_removes.insert(name, bytes);
             state.log.push(LogEntry::Removed(name));
         }
+        Ok(())
+    }
+
+    fn settle(&self, kind: ObjectKind) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        state
+            .undoable_removes
+            .retain(|removed, _| removed.kind != kind);
         Ok(())
     }
 

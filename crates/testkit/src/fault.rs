@@ -27,6 +27,8 @@ pub enum OpKind {
     Size,
     /// [`Storage::list`].
     List,
+    /// [`Storage::settle`]; it changes nothing that can be seen, and is no mutation.
+    Settle,
 }
 
 /// On which side of an operation a hook is called.
@@ -324,6 +326,12 @@ impl Storage for FaultStorage {
             || self.inner.remove(name),
             |disk, persisted| disk.crash_in_remove(name, persisted),
         )
+    }
+
+    fn settle(&self, kind: ObjectKind) -> Result<(), StorageError> {
+        self.query(OpKind::Settle, ObjectName::new(kind, Id::ZERO), || {
+            self.inner.settle(kind)
+        })
     }
 
     fn location(&self) -> String {

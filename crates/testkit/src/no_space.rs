@@ -71,6 +71,10 @@ impl Storage for NoSpaceStorage {
         self.inner.remove(name)
     }
 
+    fn settle(&self, kind: ObjectKind) -> Result<(), StorageError> {
+        self.inner.settle(kind)
+    }
+
     fn location(&self) -> String {
         self.inner.location()
     }

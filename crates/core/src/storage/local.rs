@@ -327,6 +327,26 @@ impl Storage for LocalStorage {
         }
     }
 
+    fn settle(&self, kind: ObjectKind) -> Result<(), StorageError> {
+        let name = kind.directory().unwrap_or(".");
+        let directory = self.open_directory(name)?;
+        let sync = |directory: &OwnedFd, path: &Path| {
+            fs::sync_directory(directory).map_err(|e| io_error("sync", path, e))
+        };
+        if kind == ObjectKind::Pack {
+            for byte in 0..=u8::MAX {
+                let prefix = format!("{byte:02x}");
+                let path = self.path.join(name).join(&prefix);
+                match fs::open_directory(&directory, &prefix) {
+                    Ok(prefix) => sync(&prefix, &path)?,
+                    Err(Errno::NOENT) => {}
+                    Err(e) => return Err(io_error("open", &path, e.into())),
+                }
+            }
+        }
+        sync(&directory, &self.path.join(name))
+    }
+
     fn location(&self) -> String {
         self.path.display().to_string()
     }

@@ -123,6 +123,10 @@ impl Storage for MemoryStorage {
         Ok(())
     }
 
+    fn settle(&self, _: ObjectKind) -> Result<(), StorageError> {
+        Ok(())
+    }
+
     fn location(&self) -> String {
         "memory".to_owned()
     }
