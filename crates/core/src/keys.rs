@@ -1,5 +1,7 @@
 //! Managing key slots and key epochs.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use keepwatch_crypto::{Credential, Lock};
 use serde::Serialize;
@@ -45,6 +47,12 @@ impl KeyInfo {
     }
 }
 
+fn busy_rotating() -> Error {
+    Error::Busy {
+        what: "a key rotation".to_owned(),
+    }
+}
+
 fn hex_of(bytes: &[u8]) -> String {
     hex::encode(bytes)
 }
@@ -52,9 +60,11 @@ fn hex_of(bytes: &[u8]) -> String {
 impl Repository {
     /// All key slots that can be read.
     pub fn keys(&self) -> Result<Vec<KeyInfo>> {
+        let mut seen = HashSet::new();
         let mut keys: Vec<KeyInfo> = self
             .slots()?
             .iter()
+            .filter(|(_, slot)| seen.insert(slot.slot_id))
             .map(|(id, slot)| KeyInfo::of(*id, slot))
             .collect();
         keys.sort_by(|a, b| (a.created, &a.slot).cmp(&(b.created, &b.slot)));
@@ -84,12 +94,18 @@ impl Repository {
             self.ring(),
         )?;
         let id = self.write_raw(ObjectKind::Key, slot.bytes())?;
+        // A rotation that did not see this slot has written others by now.
+        if self.newest_epoch()? > slot.epoch {
+            self.remove(ObjectKind::Key, id)?;
+            return Err(busy_rotating());
+        }
         Ok(KeyInfo::of(id, &slot))
     }
 
     /// Removes a slot and starts a new key epoch, so that its holder cannot read what comes.
     ///
-    /// `name` is the label, or the first digits of the slot's or the object's id.
+    /// `name` is the label, or the first digits of the slot's or the object's id. As after
+    /// [`Repository::rotate_key`], open the repository anew.
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is the last full key, or when several slots answer to the name.
@@ -99,7 +115,7 @@ impl Repository {
         let (id, slot) = find(&slots, name)?;
         let others = slots
             .iter()
-            .filter(|(other, slot)| other != id && slot.role == Role::Full)
+            .filter(|(_, other)| other.slot_id != slot.slot_id && other.role == Role::Full)
             .count();
         if others == 0 && slot.role == Role::Full {
             return Err(Error::Invalid {
@@ -108,8 +124,7 @@ impl Repository {
             });
         }
         let info = KeyInfo::of(*id, slot);
-        self.remove(ObjectKind::Key, *id)?;
-        self.rotate_key()?;
+        self.rotate_without(Some(&slot.slot_id))?;
         Ok(info)
     }
 
@@ -118,10 +133,14 @@ impl Repository {
     /// The new slot is there before the old one goes.
     pub fn change_key(&self, old: &Credential, lock: &Lock<'_>, now: Timestamp) -> Result<KeyInfo> {
         self.needs_full("changing a passphrase")?;
-        for (id, slot) in self.slots()? {
+        let slots = self.slots()?;
+        for (_, slot) in &slots {
             if slot.open(old)?.is_some() {
                 let info = self.add_key(lock, slot.role, &slot.label, now)?;
-                self.remove(ObjectKind::Key, id)?;
+                for (id, _) in slots.iter().filter(|(_, s)| s.slot_id == slot.slot_id) {
+                    self.remove(ObjectKind::Key, *id)?;
+                }
+                self.storage().settle(ObjectKind::Key)?;
                 return Ok(info);
             }
         }
@@ -135,36 +154,92 @@ impl Repository {
     /// What is written from now on can be read only with slots that are there now. What was
     /// written before stays as it is until `prune` copies it. Chunks are still found again. This
     /// handle goes on writing under the old epoch: open the repository anew.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another rotation runs or came before; then nothing has changed. After any
+    /// other error open the repository anew and repeat it.
     pub fn rotate_key(&self) -> Result<u32> {
         self.needs_full("rotating keys")?;
+        self.rotate_without(None)
+    }
+
+    /// Starts a new key epoch for all slots but one, which goes.
+    fn rotate_without(&self, removed: Option<&[u8; 16]>) -> Result<u32> {
         let mut ring: Keyring = self.ring().clone();
         let number = ring.add_epoch()?;
-        let slots = self.slots()?;
         // Every slot is written anew before the first old one goes, so that a crash between
-        // leaves each holder a slot; those with the old ring alone are renewed the next time.
-        let mut renewed = Vec::new();
-        for (id, slot) in &slots {
-            if slot.epoch > self.ring().current().number {
-                return Err(Error::Busy {
-                    what: "a key rotation".to_owned(),
-                });
+        // leaves each holder a slot, and of two versions the newer one counts.
+        let mut written = HashSet::new();
+        let old = match self.renew_slots(&ring, removed, &mut written) {
+            Ok(old) => old,
+            Err(error) => {
+                // Of two rotations the new keys of one only may be used. After any other error the
+                // new slots stay: somebody may have opened the repository with them by now.
+                if matches!(error, Error::Busy { .. }) {
+                    for id in written {
+                        self.remove(ObjectKind::Key, id)?;
+                    }
+                }
+                return Err(error);
             }
-            let new = slot.renewed(&ring)?;
-            renewed.push((*id, new));
+        };
+        for id in old {
+            self.remove(ObjectKind::Key, id)?;
         }
-        for (_, slot) in &renewed {
-            self.write_raw(ObjectKind::Key, slot.bytes())?;
-        }
-        for (id, _) in &renewed {
-            self.remove(ObjectKind::Key, *id)?;
-        }
+        self.storage().settle(ObjectKind::Key)?;
         Ok(number)
     }
 
+    /// Writes all slots but one for a keyring with a new epoch; gives the old ones.
+    fn renew_slots(
+        &self,
+        ring: &Keyring,
+        removed: Option<&[u8; 16]>,
+        written: &mut HashSet<Id>,
+    ) -> Result<Vec<Id>> {
+        let mut renewed: HashSet<[u8; 16]> = HashSet::new();
+        loop {
+            let mut slots = self.slots()?;
+            slots.retain(|(id, _)| !written.contains(id));
+            // The own slot first: whoever repeats this after a crash then has the newest keys.
+            slots.sort_by_key(|(_, slot)| slot.slot_id != *self.slot());
+            // Rotations write, and then look: of two at least one sees the other here. One that has
+            // just removed what we listed is at work as well.
+            let overtaken = slots
+                .iter()
+                .any(|(_, slot)| slot.epoch >= ring.current().number);
+            let own = |(_, slot): &(Id, KeySlot)| slot.slot_id == *self.slot();
+            if overtaken || (written.is_empty() && !slots.iter().any(own)) {
+                return Err(busy_rotating());
+            }
+            let mut complete = true;
+            for (_, slot) in &slots {
+                if removed != Some(&slot.slot_id) && renewed.insert(slot.slot_id) {
+                    complete = false;
+                    let new = slot.renewed(ring)?;
+                    written.insert(self.write_raw(ObjectKind::Key, new.bytes())?);
+                }
+            }
+            if complete {
+                return Ok(slots.into_iter().map(|(id, _)| id).collect());
+            }
+        }
+    }
+
+    fn newest_epoch(&self) -> Result<u32> {
+        let slots = self.slots()?;
+        Ok(slots.iter().map(|(_, slot)| slot.epoch).max().unwrap_or(0))
+    }
+
+    /// All slots that can be read. Of one slot the version with the newest keys comes first.
     fn slots(&self) -> Result<Vec<(Id, KeySlot)>> {
         let mut slots = Vec::new();
-        for (id, slot) in key_slots(self.storage(), self.config())? {
+        for (id, slot) in key_slots(self.storage(), self.config())?.own {
             match slot {
+                Ok(slot) if self.role() == Role::Full && !slot.is_authentic(self.ring())? => {
+                    let object = ObjectName::new(ObjectKind::Key, id);
+                    tracing::warn!(%object, "a key slot that no full key has written is left out");
+                }
                 Ok(slot) => slots.push((id, slot)),
                 Err(error) => {
                     let object = ObjectName::new(ObjectKind::Key, id);
@@ -182,7 +257,9 @@ fn find<'a>(slots: &'a [(Id, KeySlot)], name: &str) -> Result<&'a (Id, KeySlot)>
             || (name.len() >= 4
                 && (id.to_string().starts_with(name) || hex_of(&slot.slot_id).starts_with(name)))
     };
-    let found: Vec<_> = slots.iter().filter(answers).collect();
+    let mut seen = HashSet::new();
+    let newest = |(_, slot): &&(Id, KeySlot)| seen.insert(slot.slot_id);
+    let found: Vec<_> = slots.iter().filter(answers).filter(newest).collect();
     match found.as_slice() {
         [one] => Ok(one),
         [] => Err(Error::Invalid {

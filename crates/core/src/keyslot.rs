@@ -84,6 +84,11 @@ impl KeySlot {
         )
     }
 
+    /// Whether this is a slot of another repository, as an interrupted `init` leaves one.
+    pub fn is_foreign(bytes: &[u8], repository: &[u8; 16]) -> bool {
+        bytes.starts_with(MAGIC) && bytes.get(8..24).is_some_and(|id| id != repository)
+    }
+
     pub fn parse(bytes: Vec<u8>, repository: &[u8; 16]) -> Result<Self> {
         let bad = |problem: &str| Error::damaged("a key slot", problem);
         if bytes.len() < FIXED + 14 || &bytes[..4] != MAGIC {
