@@ -203,11 +203,13 @@ impl Repository {
             (mode, _) => mode,
         };
         let parent = self.parent(last, &options.host, &paths)?;
-        self.refresh_index()?;
-
-        let mut avoid: HashSet<Id> = self.doomed_packs()?;
-        for _ in 0..TRIES {
-            let saver = Saver::new(self, owner, avoid.clone(), options.dry_run)?;
+        let mut avoid = self.packs_to_avoid()?;
+        let mut held = Vec::new();
+        for attempt in 0..TRIES {
+            let mut saver = Saver::new(self, Some(owner), avoid.clone(), options.dry_run)?;
+            if attempt > 0 {
+                saver = saver.cautious();
+            }
             if let Some(cache) = &mut cache {
                 cache.begin(&owner.set, mode)?;
             }
@@ -265,9 +267,8 @@ impl Repository {
                     if let Some(cache) = &mut cache {
                         cache.finish(&id)?;
                     }
-                    for pending in leftovers {
-                        self.remove(ObjectKind::Pending, pending)?;
-                    }
+                    self.retire_pending(leftovers)?;
+                    self.remove_pending(&held)?;
                     report.snapshot = Some(id);
                     progress.finish();
                     return Ok(report);
@@ -277,16 +278,21 @@ impl Repository {
                         packs = conflicts.len(),
                         "a collector takes packs that this backup rests on: storing their chunks anew"
                     );
+                    // It goes on protecting what was stored until the next attempt has its own.
+                    let pending = saver.take_pending();
+                    held.extend(pending);
                     if sources.iter().any(Source::is_stream) {
+                        self.remove_pending(&held)?;
                         return Err(Error::Busy {
                             what: "a prune that removed what this stream rests on".to_owned(),
                         });
                     }
                     avoid.extend(conflicts);
-                    self.refresh_index()?;
+                    avoid.extend(self.packs_to_avoid()?);
                 }
             }
         }
+        self.remove_pending(&held)?;
         Err(Error::Busy {
             what: "one prune after another".to_owned(),
         })
@@ -306,7 +312,6 @@ impl Repository {
         saver.announce(id)?;
         let conflicts = saver.conflicts()?;
         if !conflicts.is_empty() {
-            saver.release()?;
             return Ok(Err(conflicts));
         }
         self.publish_index(&Segment {
@@ -315,8 +320,30 @@ impl Repository {
         })?;
         self.storage()
             .create(&ObjectName::new(ObjectKind::Snapshot, id), &[&bytes])?;
+        if !saver.is_announced()? {
+            // Somebody gave this backup up, and a collector may have looked for the snapshot before
+            // it was there.
+            self.publish_index(&Segment {
+                forgotten: vec![id],
+                ..Segment::default()
+            })?;
+            self.remove(ObjectKind::Snapshot, id)?;
+            return Ok(Err(HashSet::new()));
+        }
         saver.release()?;
         Ok(Ok(id))
+    }
+
+    /// Packs that a new backup had better not rest on: those that a collector names, and those that
+    /// the index names and that are not there.
+    fn packs_to_avoid(&self) -> Result<HashSet<Id>> {
+        self.refresh_index()?;
+        let mut avoid = self.named_packs()?;
+        let present = self.list_packs()?;
+        let index = self.index()?;
+        let missing = index.packs().filter(|(id, _)| !present.contains_key(id));
+        avoid.extend(missing.map(|(id, _)| id));
+        Ok(avoid)
     }
 
     #[allow(clippy::too_many_arguments, reason = "one call, from one place")]
@@ -389,13 +416,15 @@ impl Repository {
 
     /// Pending objects that an interrupted backup of this set left. The caller holds the set's lock,
     /// so whoever wrote them is no longer running.
-    fn own_pending(&self, owner: &Owner) -> Result<Vec<Id>> {
-        let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
-        Ok(pending
-            .into_iter()
-            .filter(|(_, pending)| pending.client == owner.client && pending.set == owner.set)
-            .map(|(id, _)| id)
-            .collect())
+    fn own_pending(&self, owner: &Owner) -> Result<Vec<(Id, Pending)>> {
+        let (mut pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
+        pending.retain(|(_, pending)| pending.client == owner.client && pending.set == owner.set);
+        Ok(pending)
+    }
+
+    fn remove_pending(&self, ids: &[Id]) -> Result<()> {
+        ids.iter()
+            .try_for_each(|id| self.remove(ObjectKind::Pending, *id))
     }
 
     /// The snapshot that this one follows.

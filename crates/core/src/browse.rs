@@ -236,8 +236,8 @@ impl Repository {
         self.needs_full("counting")?;
         let mut stats = Stats::default();
         self.refresh_index()?;
-        self.index_mut().merge_all()?;
-        let mut marker = crate::mark::Marker::new(self)?;
+        let index = self.frozen_index()?.entries;
+        let mut marker = crate::mark::Marker::new(self, &index)?;
         for (_, snapshot) in snapshots {
             stats.snapshots += 1;
             stats.files += snapshot.files;
@@ -246,7 +246,7 @@ impl Repository {
             marker.mark(&snapshot.root)?;
         }
         let live = marker.into_bitmap();
-        self.index()?.for_each(&mut |position, entry, _, _| {
+        index.for_each(&mut |position, entry, _, _| {
             if live.get(position) {
                 stats.chunks += 1;
                 stats.chunk_bytes += u64::from(entry.raw_len());

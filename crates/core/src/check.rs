@@ -8,16 +8,17 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::index::{BlobKind, Encoding};
+use crate::index::{Bitmap, BlobKind, Encoding};
 use crate::keyring::Role;
 use crate::mark::Marker;
 use crate::pack::{PackedBlob, parse_pack};
 use crate::progress::Progress;
 use crate::read::{Scratch, open_blob};
-use crate::repository::{Repository, key_slots};
+use crate::repository::{FrozenIndex, Repository, key_slots};
 use crate::scrub::ScrubLog;
-use crate::snapshot::{GcRecord, Pending};
+use crate::snapshot::{GcRecord, Pending, Trashed};
 use crate::storage::{ObjectKind, ObjectName, StorageError};
+use crate::tree::Content;
 
 /// How much of the packs to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -71,22 +72,24 @@ pub struct CheckReport {
     pub checked: Checked,
     /// All that is wrong.
     pub errors: Vec<CheckError>,
+    /// What interrupted operations have left. No snapshot lacks anything for it, and it goes with
+    /// time.
+    pub warnings: Vec<CheckError>,
 }
 
 #[derive(Default)]
 struct Findings {
     errors: Mutex<Vec<CheckError>>,
+    warnings: Mutex<Vec<CheckError>>,
 }
 
 impl Findings {
     fn add(&self, object: impl ToString, error: impl ToString) {
-        self.errors
-            .lock()
-            .expect("no thread panics while it holds this lock")
-            .push(CheckError {
-                object: object.to_string(),
-                error: error.to_string(),
-            });
+        push(&self.errors, object, error);
+    }
+
+    fn warn(&self, object: impl ToString, what: impl ToString) {
+        push(&self.warnings, object, what);
     }
 
     fn add_all(&self, problems: Vec<(ObjectName, Error)>) {
@@ -94,6 +97,29 @@ impl Findings {
             self.add(name, error);
         }
     }
+
+    fn is_clean(&self) -> bool {
+        self.errors
+            .lock()
+            .expect("no thread panics while it holds this lock")
+            .is_empty()
+    }
+}
+
+fn push(list: &Mutex<Vec<CheckError>>, object: impl ToString, error: impl ToString) {
+    list.lock()
+        .expect("no thread panics while it holds this lock")
+        .push(CheckError {
+            object: object.to_string(),
+            error: error.to_string(),
+        });
+}
+
+fn sorted(list: Mutex<Vec<CheckError>>) -> Vec<CheckError> {
+    let mut list = list.into_inner().expect("all threads have ended");
+    list.sort_by(|a, b| (&a.object, &a.error).cmp(&(&b.object, &b.error)));
+    list.dedup();
+    list
 }
 
 impl Repository {
@@ -101,157 +127,219 @@ impl Repository {
     ///
     /// Damage is not an error of this function; it is in the report.
     pub fn check(&self, read: ReadData, progress: &dyn Progress) -> Result<CheckReport> {
-        let findings = Findings::default();
         let mut checked = Checked::default();
-        self.check_slots(&findings)?;
-        findings.add_all(self.refresh_index()?);
-        self.index_mut().merge_all()?;
-        let packs = self.check_packs(&findings)?;
-        checked.packs = packs.len() as u64;
-        self.check_small_objects(&findings)?;
-        if self.role() == Role::Full {
-            checked.snapshots = self.check_snapshots(&findings)?;
-        }
-        checked.chunks = self.index()?.len();
+        let (findings, index, packs) = self.check_structure(&mut checked)?;
+        checked.chunks = index.entries.len();
         let selected = self.select(read, &packs)?;
         if !selected.is_empty() {
             self.needs_full("reading packs")?;
             checked.chunks = 0;
-            let counts = self.read_packs(&selected, &findings, progress)?;
+            let counts = self.read_packs(&selected, &index, &findings, progress)?;
             checked.chunks += counts.0;
             checked.bytes += counts.1;
         }
-        let mut errors = findings
-            .errors
-            .into_inner()
-            .expect("all threads have ended");
+        let mut errors = sorted(findings.errors);
         if checked.snapshots == 0 && checked.packs == 0 && errors.is_empty() {
             errors.push(CheckError {
                 object: self.location(),
                 error: "there is nothing to check: no snapshot and no pack".to_owned(),
             });
         }
-        errors.sort_by(|a, b| (&a.object, &a.error).cmp(&(&b.object, &b.error)));
-        errors.dedup();
         Ok(CheckReport {
             ok: errors.is_empty(),
             checked,
             errors,
+            warnings: sorted(findings.warnings),
         })
     }
 
+    /// Checks everything but the content of packs.
+    ///
+    /// What a collector moves or removes meanwhile may look as if it were missing. So when something
+    /// is wrong and index or snapshots are no longer those that were read, all is checked again.
+    fn check_structure(
+        &self,
+        checked: &mut Checked,
+    ) -> Result<(Findings, FrozenIndex, HashMap<Id, u64>)> {
+        loop {
+            let findings = Findings::default();
+            self.check_slots(&findings)?;
+            // The same order as a collector's: pending objects, snapshots, trash, index, packs.
+            let (pending, problems) = self.read_records::<Pending>(ObjectKind::Pending)?;
+            findings.add_all(problems);
+            let (gc, problems) = self.read_records::<GcRecord>(ObjectKind::Gc)?;
+            findings.add_all(problems);
+            let roots = match self.role() {
+                Role::Full => Some(self.check_roots(&findings)?),
+                Role::Writer => None,
+            };
+            let damaged = self.refresh_index()?;
+            let usable = damaged.is_empty();
+            findings.add_all(damaged);
+            let index = self.frozen_index()?;
+            let packs = self.list_packs()?;
+            checked.packs = packs.len() as u64;
+            let live = match &roots {
+                Some(roots) => {
+                    checked.snapshots = roots.len() as u64;
+                    self.check_published(&findings, roots, &index)?;
+                    Some(self.check_trees(&findings, roots, &index)?)
+                }
+                None => None,
+            };
+            check_packs(&findings, &index, &packs, &pending, &gc, live.as_ref())?;
+            if findings.is_clean()
+                || !usable
+                || !(self.index_has_changed(&index)? || self.roots_have_changed(&roots)?)
+            {
+                return Ok((findings, index, packs));
+            }
+        }
+    }
+
     fn check_slots(&self, findings: &Findings) -> Result<()> {
-        for (id, slot) in key_slots(self.storage(), self.config())? {
+        let slots = key_slots(self.storage(), self.config())?;
+        let newest = self.ring().current().number;
+        let mut seen = HashSet::new();
+        for (id, slot) in slots.own {
             let name = ObjectName::new(ObjectKind::Key, id);
             match slot {
                 Err(error) => findings.add(name, error),
                 Ok(slot) if self.role() == Role::Full && !slot.is_authentic(self.ring())? => {
                     findings.add(name, "it was not written by a full key of this repository");
                 }
+                Ok(slot) if !seen.insert(slot.slot_id) => {
+                    findings.warn(name, "an interrupted key change left it: rotate keys again");
+                }
+                Ok(slot) if slot.epoch < newest => {
+                    findings.warn(name, "it lacks the newest keys: rotate keys again");
+                }
                 Ok(_) => {}
             }
         }
+        for id in slots.foreign {
+            findings.warn(
+                ObjectName::new(ObjectKind::Key, id),
+                "it belongs to another repository: an interrupted `init` leaves such, and it opens nothing",
+            );
+        }
         Ok(())
     }
 
-    /// Compares the packs that are there with the index.
-    fn check_packs(&self, findings: &Findings) -> Result<HashMap<Id, u64>> {
-        let mut present = HashMap::new();
-        self.storage().list(ObjectKind::Pack, &mut |id, size| {
-            present.insert(id, size);
-        })?;
-        let pending = self.pending_packs()?;
-        let index = self.index()?;
-        let mut indexed = HashSet::new();
-        for (id, size) in index.packs() {
-            indexed.insert(id);
-            let name = ObjectName::new(ObjectKind::Pack, id);
-            match present.get(&id) {
-                None => findings.add(name, "it is missing"),
-                Some(&found) if found != size => {
-                    findings.add(name, format!("it has {found} bytes and should have {size}"));
-                }
-                Some(_) => {}
-            }
-        }
-        let tombstoned = self.doomed_packs().unwrap_or_default();
-        for id in present.keys() {
-            // A running or interrupted backup has packs that are not in the index yet.
-            if !indexed.contains(id) && !pending.contains(id) && !tombstoned.contains(id) {
-                findings.add(
-                    ObjectName::new(ObjectKind::Pack, *id),
-                    "no index names it (an interrupted backup leaves such packs: run `prune` twice; if an index was lost, `repair-index`)",
-                );
-            }
-        }
-        Ok(present)
-    }
-
-    fn pending_packs(&self) -> Result<HashSet<Id>> {
-        let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
-        Ok(pending
-            .into_iter()
-            .flat_map(|(_, pending)| pending.packs)
-            .collect())
-    }
-
-    fn check_small_objects(&self, findings: &Findings) -> Result<()> {
-        findings.add_all(self.read_records::<Pending>(ObjectKind::Pending)?.1);
-        findings.add_all(self.read_records::<GcRecord>(ObjectKind::Gc)?.1);
-        Ok(())
-    }
-
-    /// Walks all trees, and looks for snapshots that are gone without having been forgotten.
-    fn check_snapshots(&self, findings: &Findings) -> Result<u64> {
-        // Pending objects first: a backup that ends meanwhile has published its snapshot by then.
-        let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
+    /// Reads snapshots and trash.
+    fn check_roots(&self, findings: &Findings) -> Result<Vec<Root>> {
         let (snapshots, problems) = self.snapshots()?;
-        let mut known: HashSet<Id> = snapshots.iter().map(|(id, _)| *id).collect();
-        known.extend(problems.iter().map(|(name, _)| name.id));
-        findings.add_all(problems);
-        known.extend(pending.iter().filter_map(|(_, pending)| pending.snapshot));
-        let mut roots: Vec<(ObjectName, _)> = snapshots
+        let mut roots: Vec<Root> = snapshots
             .into_iter()
-            .map(|(id, snapshot)| (ObjectName::new(ObjectKind::Snapshot, id), snapshot.root))
+            .map(|(id, snapshot)| Root {
+                name: ObjectName::new(ObjectKind::Snapshot, id),
+                snapshot: id,
+                content: Some(snapshot.root),
+            })
             .collect();
-        match self.trash() {
-            Ok(trash) => {
-                for (id, trashed) in trash {
-                    known.insert(trashed.snapshot);
-                    let name = ObjectName::new(ObjectKind::Trash, id);
-                    roots.push((name, trashed.record.root));
-                }
-            }
-            Err(error) => findings.add("trash", error),
-        }
-        let (published, forgotten) = {
-            let index = self.index()?;
-            (index.published(), index.forgotten())
+        // What cannot be read is there all the same.
+        roots.extend(problems.iter().map(|(name, _)| Root {
+            name: *name,
+            snapshot: name.id,
+            content: None,
+        }));
+        findings.add_all(problems);
+        let (trash, problems) = self.read_records::<Trashed>(ObjectKind::Trash)?;
+        roots.extend(problems.iter().map(|(name, _)| Root {
+            name: *name,
+            snapshot: name.id,
+            content: None,
+        }));
+        findings.add_all(problems);
+        roots.extend(trash.into_iter().map(|(id, trashed)| Root {
+            name: ObjectName::new(ObjectKind::Trash, id),
+            snapshot: trashed.snapshot,
+            content: Some(trashed.record.root),
+        }));
+        Ok(roots)
+    }
+
+    /// Whether snapshots have come or gone, or moved to the trash, since these were read.
+    fn roots_have_changed(&self, roots: &Option<Vec<Root>>) -> Result<bool> {
+        let Some(roots) = roots else {
+            return Ok(false);
         };
-        for id in published.difference(&forgotten) {
-            if !known.contains(id) {
+        let mut present = HashSet::new();
+        for kind in [ObjectKind::Snapshot, ObjectKind::Trash] {
+            let ids = self.list(kind)?;
+            present.extend(ids.into_iter().map(|id| ObjectName::new(kind, id)));
+        }
+        Ok(present != roots.iter().map(|root| root.name).collect())
+    }
+
+    /// Looks for snapshots that are gone without having been forgotten.
+    fn check_published(
+        &self,
+        findings: &Findings,
+        roots: &[Root],
+        index: &FrozenIndex,
+    ) -> Result<()> {
+        let known: HashSet<Id> = roots.iter().map(|root| root.snapshot).collect();
+        let mut gone: HashSet<Id> = index
+            .published
+            .difference(&index.forgotten)
+            .filter(|id| !known.contains(id))
+            .copied()
+            .collect();
+        if !gone.is_empty() {
+            // A backup may have ended since the snapshots were listed, or be about to end. Pending
+            // objects first: what they name is there when they are taken back.
+            let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
+            for id in pending.iter().filter_map(|(_, pending)| pending.snapshot) {
+                gone.remove(&id);
+            }
+            for id in self.list(ObjectKind::Snapshot)? {
+                gone.remove(&id);
+            }
+            let (trash, _) = self.read_records::<Trashed>(ObjectKind::Trash)?;
+            for (_, trashed) in trash {
+                gone.remove(&trashed.snapshot);
+            }
+        }
+        for id in gone {
+            findings.add(
+                ObjectName::new(ObjectKind::Snapshot, id),
+                "it is missing, and nobody has forgotten it",
+            );
+        }
+        for root in roots.iter().filter(|root| root.content.is_some()) {
+            if !index.published.contains(&root.snapshot)
+                && !index.forgotten.contains(&root.snapshot)
+            {
                 findings.add(
-                    ObjectName::new(ObjectKind::Snapshot, *id),
-                    "it is missing, and nobody has forgotten it",
+                    root.name,
+                    "no index object names it: an index object is missing",
                 );
             }
         }
-        for (name, _) in &roots {
-            if name.kind == ObjectKind::Snapshot && !published.contains(&name.id) {
-                findings.add(name, "no index object names it: an index object is missing");
-            }
-        }
-        let count = roots.len() as u64;
-        let mut marker = Marker::new(self)?;
-        for (name, root) in roots {
-            if let Err(error) = marker.mark(&root) {
+        Ok(())
+    }
+
+    /// Walks all trees.
+    fn check_trees(
+        &self,
+        findings: &Findings,
+        roots: &[Root],
+        index: &FrozenIndex,
+    ) -> Result<Bitmap> {
+        let mut marker = Marker::new(self, &index.entries)?;
+        for root in roots {
+            let Some(content) = &root.content else {
+                continue;
+            };
+            if let Err(error) = marker.mark(content) {
                 findings.add(
-                    name,
+                    root.name,
                     format!("its tree cannot be read: {}", with_causes(&error)),
                 );
             }
         }
-        Ok(count)
+        Ok(marker.into_bitmap())
     }
 
     /// The packs to read, and in which order.
@@ -306,6 +394,7 @@ impl Repository {
     fn read_packs(
         &self,
         packs: &[(Id, u64)],
+        index: &FrozenIndex,
         findings: &Findings,
         progress: &dyn Progress,
     ) -> Result<(u64, u64)> {
@@ -322,15 +411,16 @@ impl Repository {
                     return Ok(());
                 };
                 let name = ObjectName::new(ObjectKind::Pack, *id);
-                match self.read_pack(&name, &mut scratch, findings) {
+                match self.read_pack(&name, index, &mut scratch, findings) {
                     Ok(count) => {
                         chunks.fetch_add(count, Ordering::Relaxed);
                         bytes.fetch_add(*size, Ordering::Relaxed);
                         verified.lock().expect("no thread panics with it").push(*id);
                     }
-                    // A collector that works beside us may have removed it.
+                    // A collector that works beside us may have removed it. What was lost another
+                    // way the next check finds missing.
                     Err(Error::Storage(StorageError::NotFound { .. }))
-                        if self.doomed_packs()?.contains(id) => {}
+                        if self.index_has_changed(index)? => {}
                     Err(error) => findings.add(name, with_causes(&error)),
                 }
                 progress.advance(1, *size);
@@ -352,6 +442,7 @@ impl Repository {
     fn read_pack(
         &self,
         name: &ObjectName,
+        index: &FrozenIndex,
         scratch: &mut Scratch,
         findings: &Findings,
     ) -> Result<u64> {
@@ -381,7 +472,8 @@ impl Repository {
                     name,
                     format!("the index has a wrong place for chunk {}", blob.info.id),
                 ),
-                None if places.is_empty() => {
+                // What no index names at all is told of elsewhere.
+                None if places.is_empty() && index.packs.contains_key(&name.id) => {
                     findings.add(
                         name,
                         format!("the index does not know chunk {}", blob.info.id),
@@ -392,6 +484,87 @@ impl Repository {
         }
         Ok(blobs.len() as u64)
     }
+}
+
+/// What a tree hangs on.
+struct Root {
+    name: ObjectName,
+    /// The id that its snapshot has or had.
+    snapshot: Id,
+    /// Nothing if it cannot be read.
+    content: Option<Content>,
+}
+
+/// Compares the packs that are there with the index.
+///
+/// `live` are the entries of chunks that snapshots need; without it, which is how a writer checks,
+/// all may be needed.
+fn check_packs(
+    findings: &Findings,
+    index: &FrozenIndex,
+    packs: &HashMap<Id, u64>,
+    pending: &[(Id, Pending)],
+    gc: &[(Id, GcRecord)],
+    live: Option<&Bitmap>,
+) -> Result<()> {
+    let mut needed: HashSet<Id> = HashSet::new();
+    if let Some(live) = live {
+        let mut group: Option<(Id, bool, Vec<Id>)> = None;
+        let mut flush = |group: Option<(Id, bool, Vec<Id>)>| {
+            if let Some((_, true, places)) = group
+                && !places.iter().any(|pack| packs.contains_key(pack))
+            {
+                needed.extend(places);
+            }
+        };
+        index.entries.for_each(&mut |position, entry, pack, _| {
+            if group.as_ref().is_none_or(|(id, ..)| *id != entry.id) {
+                flush(group.take());
+                group = Some((entry.id, live.get(position), Vec::new()));
+            }
+            group.as_mut().expect("just made").2.push(*pack);
+        })?;
+        flush(group);
+    }
+    let doomed: HashSet<Id> = gc
+        .iter()
+        .flat_map(|(_, record)| record.packs.iter().copied())
+        .collect();
+    for (id, size) in &index.packs {
+        let name = ObjectName::new(ObjectKind::Pack, *id);
+        match packs.get(id) {
+            Some(found) if found != size => {
+                findings.add(name, format!("it has {found} bytes and should have {size}"));
+            }
+            Some(_) => {}
+            None if needed.contains(id) => findings.add(name, "it is missing"),
+            None if live.is_none() && !doomed.contains(id) => findings.add(name, "it is missing"),
+            None => findings.warn(
+                name,
+                "it is missing, and no snapshot needs it: `prune` takes it out of the index",
+            ),
+        }
+    }
+    let announced: HashSet<Id> = pending
+        .iter()
+        .flat_map(|(_, pending)| pending.packs.iter().copied())
+        .collect();
+    for id in packs.keys().filter(|id| !index.packs.contains_key(id)) {
+        let name = ObjectName::new(ObjectKind::Pack, *id);
+        if announced.contains(id) {
+            // A pack is in the index before a pending object names it.
+            findings.add(
+                name,
+                "no index object names it: an index object is missing, `repair-index` makes a new one",
+            );
+        } else {
+            findings.warn(
+                name,
+                "no index object names it: an interrupted or running backup leaves such, and the second `prune` from now removes it",
+            );
+        }
+    }
+    Ok(())
 }
 
 fn place_of(blob: &PackedBlob) -> (u32, u32, u32, BlobKind, Encoding) {

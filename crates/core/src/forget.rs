@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::index::Segment;
 use crate::repository::{Repository, to_json};
 use crate::retention::{Candidate, PIN_TAG, Policy, Reason};
-use crate::snapshot::{Name, Snapshot, Trashed};
+use crate::snapshot::{Name, Pending, Snapshot, Trashed};
 use crate::storage::{ObjectKind, ObjectName, StorageError};
 
 /// Which snapshots are meant. The default is all of them.
@@ -264,27 +264,46 @@ impl Repository {
         let bytes = self
             .session()?
             .seal(ObjectKind::Snapshot, &to_json(&trashed.record))?;
-        let id = self.write_raw(ObjectKind::Snapshot, &bytes)?;
+        let id = Id::of(&bytes);
+        // The index names a snapshot before it is there, and a pending object says why.
+        let pending = self.write_record(
+            ObjectKind::Pending,
+            &Pending {
+                version: 1,
+                client: self.cache().client()?,
+                set: Id::of(b"unforget"),
+                packs: Vec::new(),
+                snapshot: Some(id),
+            },
+        )?;
+        self.publish_index(&Segment {
+            published: vec![id],
+            ..Segment::default()
+        })?;
+        self.write_raw(ObjectKind::Snapshot, &bytes)?;
         // A prune removes the trash object before it looks at snapshots. As long as the object is
         // there, every prune that removes it later will see the snapshot; if it is gone, one may
         // have looked before, and chunks may be gone with it.
         let name = ObjectName::new(ObjectKind::Trash, object);
-        match self.storage().size(&name) {
-            Ok(_) => {}
-            Err(StorageError::NotFound { .. }) => {
-                self.remove(ObjectKind::Snapshot, id)?;
-                return Err(Error::Busy {
-                    what: "a prune that removes this snapshot for good".to_owned(),
-                });
-            }
+        let in_time = match self.storage().size(&name) {
+            Ok(_) => true,
+            Err(StorageError::NotFound { .. }) => false,
             Err(error) => return Err(error.into()),
-        }
+        };
         self.publish_index(&Segment {
-            published: vec![id],
-            forgotten: vec![trashed.snapshot],
+            forgotten: vec![if in_time { trashed.snapshot } else { id }],
             ..Segment::default()
         })?;
-        Ok(id)
+        if !in_time {
+            self.remove(ObjectKind::Snapshot, id)?;
+        }
+        self.remove(ObjectKind::Pending, pending)?;
+        match in_time {
+            true => Ok(id),
+            false => Err(Error::Busy {
+                what: "a prune that removes this snapshot for good".to_owned(),
+            }),
+        }
     }
 
     /// Removes for good what has been in the trash for `keep`, and what no longer belongs there;
@@ -292,29 +311,41 @@ impl Repository {
     pub(crate) fn purge_trash(&self, keep: SignedDuration, now: Timestamp) -> Result<u64> {
         let trash = self.trash()?;
         let present: HashSet<Id> = self.list(ObjectKind::Snapshot)?.into_iter().collect();
-        // Without a time to keep, a clock that was ahead makes no difference.
-        let due =
-            |trashed: &Trashed| keep.is_zero() || now.duration_since(trashed.forgotten) >= keep;
-        let chosen: Vec<&(Id, Trashed)> =
-            trash.iter().filter(|(_, trashed)| due(trashed)).collect();
-        // A snapshot that is still there, since a crash came between, is not forgotten.
-        let mut forgotten: Vec<Id> = chosen
+        // Without a time to keep, a clock that was ahead makes no difference. A snapshot that is
+        // still there is being forgotten at this moment, or a crash came between: its trash object
+        // stays, or else nothing would say what became of it.
+        let due = |trashed: &Trashed| {
+            (keep.is_zero() || now.duration_since(trashed.forgotten) >= keep)
+                && !present.contains(&trashed.snapshot)
+        };
+        // It may have been forgotten twice: what counts is the last time.
+        let kept: HashSet<Id> = trash
             .iter()
+            .filter(|(_, trashed)| !due(trashed))
             .map(|(_, trashed)| trashed.snapshot)
-            .filter(|id| !present.contains(id))
             .collect();
+        let chosen: Vec<&(Id, Trashed)> = trash
+            .iter()
+            .filter(|(_, trashed)| !kept.contains(&trashed.snapshot))
+            .collect();
+        if chosen.is_empty() {
+            return Ok(0);
+        }
+        let mut forgotten: Vec<Id> = chosen.iter().map(|(_, t)| t.snapshot).collect();
         forgotten.sort();
         forgotten.dedup();
         let count = forgotten.len() as u64;
-        if count > 0 {
-            self.publish_index(&Segment {
-                forgotten,
-                ..Segment::default()
-            })?;
-        }
+        // A crash must bring back neither the snapshot nor, below, its trash object once the chunks
+        // that they need are gone.
+        self.storage().settle(ObjectKind::Snapshot)?;
+        self.publish_index(&Segment {
+            forgotten,
+            ..Segment::default()
+        })?;
         for (object, _) in chosen {
             self.remove(ObjectKind::Trash, *object)?;
         }
+        self.storage().settle(ObjectKind::Trash)?;
         Ok(count)
     }
 }

@@ -7,17 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_crypto::random_bytes;
 use serde::Serialize;
 
-use crate::backup::{Owner, Saver};
+use crate::backup::Saver;
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::index::{Bitmap, Entry, LocalIndex, Segment};
+use crate::index::{Bitmap, Entry, Segment};
 use crate::mark::Marker;
 use crate::pack::parse_pack;
 use crate::read::{Scratch, open_blob};
-use crate::repository::Repository;
+use crate::repository::{FrozenIndex, Repository};
 use crate::segment::MAX_ENTRIES;
 use crate::snapshot::{GcPhase, GcRecord, Pending};
-use crate::storage::{ObjectKind, ObjectName};
+use crate::storage::{ObjectKind, ObjectName, StorageError};
+use crate::tree::Content;
 
 /// What `prune` may do.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +29,8 @@ pub struct PruneOptions {
     pub max_unused_percent: f64,
     /// Forgotten snapshots younger than this stay in the trash.
     pub keep_trash: SignedDuration,
-    /// Also give up interrupted backups. Only safe for the user when none is running; always
-    /// safe for the repository.
+    /// Also give up interrupted backups. For when none is running: one that is notices at its end,
+    /// takes its snapshot back and begins again.
     pub drop_pending: bool,
 }
 
@@ -61,12 +62,26 @@ pub struct PruneReport {
 
 /// Everything a collector decides upon, read in the order that the protocol asks for.
 struct View {
-    /// Packs named by other collectors.
+    /// Packs that other collectors are removing.
     named: HashSet<Id>,
     others: Vec<(Id, GcRecord)>,
-    packs: HashMap<Id, u64>,
     protected: HashSet<Id>,
+    /// The ids that snapshots in the trash had.
+    trashed: HashSet<Id>,
+    index: FrozenIndex,
+    packs: HashMap<Id, u64>,
     live: Bitmap,
+}
+
+/// How far a collector may rely on a pack to go on holding a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trust {
+    /// Another collector is removing it.
+    Other,
+    /// This collector is, and can let it be.
+    Own,
+    /// It stays.
+    Good,
 }
 
 /// What is to become of the packs.
@@ -77,15 +92,31 @@ struct Plan {
     unindexed: HashSet<Id>,
 }
 
+impl Plan {
+    fn doomed(&self) -> HashSet<Id> {
+        self.dead.union(&self.rewrite).copied().collect()
+    }
+}
+
 impl Repository {
-    /// Packs that a collector is about to remove, or may already have removed.
+    /// Packs that a collector names: it is about to remove them, or will soon be, or has done so.
+    pub(crate) fn named_packs(&self) -> Result<HashSet<Id>> {
+        self.packs_named_by(|_| true)
+    }
+
+    /// Packs that a collector may be removing at this moment.
+    ///
+    /// A tombstone alone permits nobody to remove anything.
     pub(crate) fn doomed_packs(&self) -> Result<HashSet<Id>> {
+        self.packs_named_by(|record| record.phase == GcPhase::Sweep)
+    }
+
+    fn packs_named_by(&self, counts: impl Fn(&GcRecord) -> bool) -> Result<HashSet<Id>> {
         let (records, problems) = self.read_records::<GcRecord>(ObjectKind::Gc)?;
-        if let Some((_, error)) = problems.into_iter().next() {
-            return Err(error);
-        }
+        fail_on(problems)?;
         Ok(records
             .into_iter()
+            .filter(|(_, record)| counts(record))
             .flat_map(|(_, record)| record.packs)
             .collect())
     }
@@ -93,142 +124,185 @@ impl Repository {
     /// Removes chunks that no snapshot needs.
     ///
     /// # Errors
-    /// Anything that makes it uncertain what is needed stops it before the first removal.
+    /// Anything that makes it uncertain what is needed stops it before the first removal. A disk
+    /// too full to copy what is worth keeping of a pack does not keep it from removing the packs
+    /// of which nothing is; the error comes afterwards.
     pub fn prune(&self, options: &PruneOptions, now: Timestamp) -> Result<PruneReport> {
         self.needs_full("prune")?;
         let mut report = PruneReport::default();
         if !options.dry_run {
             if options.drop_pending {
-                for id in self.list(ObjectKind::Pending)? {
-                    self.remove(ObjectKind::Pending, id)?;
-                }
+                let (pending, _) = self.read_records::<Pending>(ObjectKind::Pending)?;
+                self.retire_pending(pending)?;
             }
             report.snapshots_purged = self.purge_trash(options.keep_trash, now)?;
         }
         let run: [u8; 16] = random_bytes()?;
         let view = self.view(&run)?;
-        let plan = self.plan(&view, options)?;
-        let size = |packs: &HashSet<Id>| -> u64 {
-            packs.iter().filter_map(|pack| view.packs.get(pack)).sum()
-        };
+        let mut plan = self.plan(&view, options)?;
         report.packs_removed = plan.dead.len() as u64;
         report.packs_rewritten = plan.rewrite.len() as u64;
-        report.bytes_freed = size(&plan.dead);
         report.packs_waiting = plan.unindexed.len() as u64;
         if options.dry_run {
+            let size = |pack: &Id| view.packs.get(pack).copied().unwrap_or_default();
+            report.bytes_freed = plan.dead.iter().map(size).sum();
             report.bytes_freed += self.unused_in(&view, &plan.rewrite)?;
             return Ok(report);
         }
         let before = view.packs.values().sum::<u64>();
-        if !plan.rewrite.is_empty() {
-            self.rewrite(&plan.rewrite, &view.live)?;
+        let mut records = Records::new(self, run);
+        let swept = self.collect(view, &mut plan, &mut records);
+        // Whatever happened, this collector removes nothing any more.
+        let released = records.release();
+        let (swept, full) = swept?;
+        released?;
+        if let Some(error) = full {
+            return Err(error);
         }
-        let removed = self.sweep(&run, &plan)?;
-        let mut after = 0;
-        self.storage()
-            .list(ObjectKind::Pack, &mut |_, size| after += size)?;
-        report.packs_removed = removed.intersection(&plan.dead).count() as u64;
-        report.packs_rewritten = removed.intersection(&plan.rewrite).count() as u64;
+        let after = self.list_packs()?.values().sum::<u64>();
+        report.packs_removed = swept.intersection(&plan.dead).count() as u64;
+        report.packs_rewritten = swept.intersection(&plan.rewrite).count() as u64;
         report.bytes_freed = before.saturating_sub(after);
         Ok(report)
     }
 
-    /// Reads gc, packs, index, pending, snapshots and trash, in this order, and marks.
+    /// Carries the plan out; gives the packs that are gone, and what kept it from copying.
+    fn collect(
+        &self,
+        view: View,
+        plan: &mut Plan,
+        records: &mut Records<'_>,
+    ) -> Result<(HashSet<Id>, Option<Error>)> {
+        if !plan.unindexed.is_empty() {
+            // Not the collector's own any more: it says until the next run which packs wait.
+            self.write_record(
+                ObjectKind::Gc,
+                &records.record(GcPhase::Tombstone, &plan.unindexed),
+            )?;
+        }
+        let mut full = None;
+        let (view, swept) = if plan.doomed().is_empty() {
+            self.replace_index(&view, &HashSet::new())?;
+            (view, HashSet::new())
+        } else {
+            // Writers that begin now leave these packs alone, and so need not begin again.
+            records.write(GcPhase::Tombstone, &plan.doomed())?;
+            match self.rewrite(&view, plan) {
+                Ok(()) => {}
+                Err(error @ Error::Storage(StorageError::NoSpace { .. })) => {
+                    plan.rewrite.clear();
+                    full = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+            drop(view);
+            self.sweep(&plan.doomed(), records)?
+        };
+        self.remove_stale_records(&view, &swept)?;
+        Ok((swept, full))
+    }
+
+    /// Reads gc, pending, snapshots, trash, index and packs, in this order, and marks.
     ///
     /// Pending objects are read before snapshots because a backup publishes its snapshot before it
     /// takes its pending object back, and snapshots before trash because `forget` writes the trash
-    /// object first: whatever moves meanwhile is seen in one place or the other.
+    /// object first: whatever moves meanwhile is seen in one place or the other. The index comes
+    /// after them, because it then has all chunks of what was listed; and packs come last, because
+    /// a pack is written before the index names it: what the index names and is not there is gone.
     fn view(&self, run: &[u8; 16]) -> Result<View> {
-        let (records, problems) = self.read_records::<GcRecord>(ObjectKind::Gc)?;
-        fail_on(problems)?;
-        let others: Vec<_> = records
-            .into_iter()
-            .filter(|(_, record)| record.run != *run)
-            .collect();
-        let named = others
-            .iter()
-            .flat_map(|(_, record)| record.packs.iter().copied())
-            .collect();
-        let mut packs = HashMap::new();
-        self.storage().list(ObjectKind::Pack, &mut |id, size| {
-            packs.insert(id, size);
-        })?;
-        fail_on(self.refresh_index()?)?;
-        self.index_mut().merge_all()?;
-        let (pendings, problems) = self.read_records::<Pending>(ObjectKind::Pending)?;
-        fail_on(problems)?;
-        let protected = pendings
-            .into_iter()
-            .flat_map(|(_, pending)| pending.packs)
-            .collect();
-        let (snapshots, problems) = self.snapshots()?;
-        fail_on(problems)?;
-        let trash = self.trash()?;
-        let mut marker = Marker::new(self)?;
-        for (_, snapshot) in &snapshots {
-            marker.mark(&snapshot.root)?;
+        loop {
+            let (records, problems) = self.read_records::<GcRecord>(ObjectKind::Gc)?;
+            fail_on(problems)?;
+            let others: Vec<_> = records
+                .into_iter()
+                .filter(|(_, record)| record.run != *run)
+                .collect();
+            let (pendings, problems) = self.read_records::<Pending>(ObjectKind::Pending)?;
+            fail_on(problems)?;
+            let (snapshots, problems) = self.snapshots()?;
+            fail_on(problems)?;
+            let trash = self.trash()?;
+            fail_on(self.refresh_index()?)?;
+            let index = self.frozen_index()?;
+            let packs = self.list_packs()?;
+            let roots = snapshots
+                .iter()
+                .map(|(_, snapshot)| &snapshot.root)
+                .chain(trash.iter().map(|(_, trashed)| &trashed.record.root));
+            match self.mark(&index, &packs, roots) {
+                Ok(live) => {
+                    let sweeping = others
+                        .iter()
+                        .filter(|(_, record)| record.phase == GcPhase::Sweep);
+                    return Ok(View {
+                        named: sweeping
+                            .flat_map(|(_, record)| record.packs.iter().copied())
+                            .collect(),
+                        others,
+                        protected: pendings
+                            .into_iter()
+                            .flat_map(|(_, pending)| pending.packs)
+                            .collect(),
+                        trashed: trash.iter().map(|(_, trashed)| trashed.snapshot).collect(),
+                        index,
+                        packs,
+                        live,
+                    });
+                }
+                // Another collector moves chunks: they are in the index that it has written.
+                Err(error) if error.is_damage() && self.index_has_changed(&index)? => {
+                    tracing::debug!(%error, "another collector is at work: looking again");
+                }
+                Err(error) => return Err(error),
+            }
         }
-        for (_, trashed) in &trash {
-            marker.mark(&trashed.record.root)?;
-        }
-        Ok(View {
-            named,
-            others,
-            packs,
-            protected,
-            live: marker.into_bitmap(),
-        })
     }
 
-    /// For each live chunk, calls `keep` with the pack that is to go on holding it.
-    ///
-    /// `good` says which packs may be relied on. A chunk that has no good place is given with the
-    /// first pack that exists at all and `false`.
-    fn for_each_live(
+    /// Marks what the roots reach, and makes sure that all of it is in a pack that is there.
+    fn mark<'v>(
         &self,
-        view: &View,
-        good: &dyn Fn(&Id) -> bool,
-        keep: &mut dyn FnMut(&Entry, &Id, bool),
-    ) -> Result<()> {
-        let index = self.index()?;
-        let mut group = LiveGroup::default();
-        index.for_each(&mut |position, entry, pack, _size| {
-            if group.id != Some(entry.id) {
-                group.flush(keep);
-                group.start(entry.id, view.live.get(position));
-            }
-            if group.live && view.packs.contains_key(pack) {
-                if good(pack) {
-                    group.good.get_or_insert((*entry, *pack));
-                } else {
-                    group.bad.get_or_insert((*entry, *pack));
-                }
-            }
-        })?;
-        group.flush(keep);
-        match group.lost {
+        index: &FrozenIndex,
+        packs: &HashMap<Id, u64>,
+        roots: impl Iterator<Item = &'v Content>,
+    ) -> Result<Bitmap> {
+        let mut marker = Marker::new(self, &index.entries)?;
+        for root in roots {
+            marker.mark(root)?;
+        }
+        let live = marker.into_bitmap();
+        match lost_chunk(index, packs, &live)? {
+            None => Ok(live),
             Some(id) => Err(Error::Missing {
                 object: format!("chunk {id}"),
             }),
-            None => Ok(()),
         }
     }
 
+    /// Whether index objects have come or gone since this index was read.
+    pub(crate) fn index_has_changed(&self, index: &FrozenIndex) -> Result<bool> {
+        let covered: HashSet<Id> = index.covered.iter().copied().collect();
+        let present: HashSet<Id> = self.list(ObjectKind::Index)?.into_iter().collect();
+        Ok(covered != present)
+    }
+
     fn plan(&self, view: &View, options: &PruneOptions) -> Result<Plan> {
+        let trust = |pack: &Id| match view.named.contains(pack) {
+            true => Trust::Other,
+            false => Trust::Good,
+        };
         let mut used: HashMap<Id, u64> = HashMap::new();
         let mut rescue: HashSet<Id> = HashSet::new();
-        self.for_each_live(
-            view,
-            &|pack| !view.named.contains(pack),
-            &mut |entry, pack, good| {
-                *used.entry(*pack).or_default() += u64::from(entry.stored_len());
-                if !good {
-                    rescue.insert(*pack);
-                }
-            },
-        )?;
-        let indexed: HashSet<Id> = self.index()?.packs().map(|(id, _)| id).collect();
-        let tombstoned: HashSet<Id> = view
+        for_each_live(view, &trust, &mut |_, entry, pack, trust| {
+            *used.entry(*pack).or_default() += u64::from(entry.stored_len());
+            if trust != Trust::Good {
+                rescue.insert(*pack);
+            }
+        })?;
+        let mut stored: HashMap<Id, u64> = HashMap::new();
+        view.index.entries.for_each(&mut |_, entry, pack, _| {
+            *stored.entry(*pack).or_default() += u64::from(entry.stored_len());
+        })?;
+        let waited_for: HashSet<Id> = view
             .others
             .iter()
             .flat_map(|(_, record)| record.packs.iter().copied())
@@ -241,7 +315,7 @@ impl Repository {
                 continue;
             }
             match used.get(&pack) {
-                None if indexed.contains(&pack) || tombstoned.contains(&pack) => {
+                None if view.index.packs.contains_key(&pack) || waited_for.contains(&pack) => {
                     plan.dead.insert(pack);
                 }
                 None => {
@@ -253,7 +327,7 @@ impl Repository {
                 }
                 Some(&live) => {
                     total += size;
-                    let waste = size.saturating_sub(live + overhead(size));
+                    let waste = stored.get(&pack).map_or(0, |all| all.saturating_sub(live));
                     unused += waste;
                     partly.push((pack, size, waste));
                 }
@@ -284,7 +358,7 @@ impl Repository {
 
     fn unused_in(&self, view: &View, packs: &HashSet<Id>) -> Result<u64> {
         let mut live = 0;
-        self.for_each_live(view, &|_| true, &mut |entry, pack, _| {
+        for_each_live(view, &|_| Trust::Good, &mut |_, entry, pack, _| {
             if packs.contains(pack) {
                 live += u64::from(entry.stored_len());
             }
@@ -293,16 +367,31 @@ impl Repository {
         Ok(size.saturating_sub(live))
     }
 
-    /// Copies the live chunks of packs into new ones, under the newest key epoch.
-    fn rewrite(&self, packs: &HashSet<Id>, live: &Bitmap) -> Result<()> {
-        let owner = Owner {
-            client: random_bytes()?,
-            set: Id::of(b"rewrite"),
+    /// Copies what is live and has no other good place out of packs into new ones, under the
+    /// newest key epoch.
+    ///
+    /// No pending object guards the new packs. If another collector removes one, it has seen the
+    /// chunks in their old packs, and this one then finds them there and nowhere else.
+    fn rewrite(&self, view: &View, plan: &Plan) -> Result<()> {
+        if plan.rewrite.is_empty() {
+            return Ok(());
+        }
+        let doomed = plan.doomed();
+        let trust = |pack: &Id| match (doomed.contains(pack), view.named.contains(pack)) {
+            (true, _) => Trust::Own,
+            (_, true) => Trust::Other,
+            _ => Trust::Good,
         };
-        let saver = Saver::new(self, owner, packs.clone(), false)?;
+        let mut wanted = Bitmap::new(view.index.entries.len());
+        for_each_live(view, &trust, &mut |position, _, _, trust| {
+            if trust != Trust::Good {
+                wanted.set(position);
+            }
+        })?;
+        let saver = Saver::new(self, None, HashSet::new(), false)?;
         let copied = std::thread::scope(|scope| {
             let uploading = scope.spawn(|| saver.upload());
-            let copying = self.copy_live(packs, live, &saver);
+            let copying = self.copy_live(&plan.rewrite, view, &wanted, &saver);
             saver.close();
             let uploaded = uploading
                 .join()
@@ -310,23 +399,34 @@ impl Repository {
             uploaded.and(copying)
         });
         copied?;
-        saver.finish_index()?;
-        saver.release()
+        saver.finish_index()
     }
 
-    fn copy_live(&self, packs: &HashSet<Id>, live: &Bitmap, saver: &Saver<'_>) -> Result<()> {
+    fn copy_live(
+        &self,
+        packs: &HashSet<Id>,
+        view: &View,
+        wanted: &Bitmap,
+        saver: &Saver<'_>,
+    ) -> Result<()> {
         let mut scratch = Scratch::new()?;
         let mut buffer = Vec::new();
         let mut done = HashSet::new();
-        for &pack in packs {
+        let mut packs: Vec<Id> = packs.iter().copied().collect();
+        packs.sort();
+        for pack in packs {
             let name = ObjectName::new(ObjectKind::Pack, pack);
-            let mut bytes = self.read_raw(&name)?;
+            let mut bytes = match self.read_raw(&name) {
+                // Another collector was faster; what it took it has copied.
+                Err(Error::Storage(StorageError::NotFound { .. })) => continue,
+                read => read?,
+            };
             let object = name.to_string();
             let (header, blobs) = parse_pack(&bytes, self.config().id(), self.ring(), &object)?;
             let cipher = self.chunks().cipher(&header, &object)?;
             for blob in blobs {
-                let position = self.index()?.position(&blob.info.id)?;
-                if !position.is_some_and(|at| live.get(at)) || !done.insert(blob.info.id) {
+                let position = view.index.entries.position(&blob.info.id)?;
+                if !position.is_some_and(|at| wanted.get(at)) || !done.insert(blob.info.id) {
                     continue;
                 }
                 let range = blob.offset as usize..(blob.offset + blob.stored_len) as usize;
@@ -341,56 +441,38 @@ impl Repository {
     }
 
     /// Announces, looks again, rescues what is needed after all, and removes the rest.
-    fn sweep(&self, run: &[u8; 16], plan: &Plan) -> Result<HashSet<Id>> {
-        let doomed: HashSet<Id> = plan.dead.union(&plan.rewrite).copied().collect();
-        let record = |phase, packs: &mut dyn Iterator<Item = &Id>| GcRecord {
-            version: 1,
-            run: *run,
-            phase,
-            packs: packs.copied().collect(),
-        };
-        if doomed.is_empty()
-            && plan.unindexed.is_empty()
-            && self.list(ObjectKind::Index)?.len() < MANY_INDEX_OBJECTS
-        {
-            return Ok(HashSet::new());
-        }
-        let tombstone = self.write_record(
-            ObjectKind::Gc,
-            &record(GcPhase::Tombstone, &mut doomed.union(&plan.unindexed)),
-        )?;
-        let intent =
-            self.write_record(ObjectKind::Gc, &record(GcPhase::Sweep, &mut doomed.iter()))?;
-
-        let view = self.view(run)?;
+    fn sweep(
+        &self,
+        doomed: &HashSet<Id>,
+        records: &mut Records<'_>,
+    ) -> Result<(View, HashSet<Id>)> {
+        records.write(GcPhase::Sweep, doomed)?;
+        let view = self.view(&records.run)?;
         let mut sweep: HashSet<Id> = doomed
             .iter()
             .filter(|pack| view.packs.contains_key(*pack) && !view.protected.contains(*pack))
             .copied()
             .collect();
         let mut rescued = HashSet::new();
-        self.for_each_live(
-            &view,
-            &|pack| !sweep.contains(pack) && !view.named.contains(pack),
-            &mut |_, pack, good| {
-                if !good {
-                    rescued.insert(*pack);
-                }
-            },
-        )?;
+        // What only another collector's packs hold beside ours is rescued too: it may be relying on
+        // ours, as this one would on its packs.
+        let trust = |pack: &Id| match (sweep.contains(pack), view.named.contains(pack)) {
+            (true, _) => Trust::Own,
+            (_, true) => Trust::Other,
+            _ => Trust::Good,
+        };
+        for_each_live(&view, &trust, &mut |_, _, pack, trust| {
+            if trust != Trust::Good {
+                rescued.insert(*pack);
+            }
+        })?;
         sweep.retain(|pack| !rescued.contains(pack));
 
         self.replace_index(&view, &sweep)?;
         for &pack in &sweep {
             self.remove(ObjectKind::Pack, pack)?;
         }
-        self.remove(ObjectKind::Gc, intent)?;
-        // The tombstone stays as long as it marks packs that wait for the next run.
-        if plan.unindexed.is_empty() {
-            self.remove(ObjectKind::Gc, tombstone)?;
-        }
-        self.remove_stale_records(&view, &sweep)?;
-        Ok(sweep)
+        Ok((view, sweep))
     }
 
     /// Removes what earlier collectors left behind and no longer means anything.
@@ -406,41 +488,169 @@ impl Repository {
         Ok(())
     }
 
-    /// Replaces the index objects that were read by ones without the packs in `without`.
+    /// Replaces the index objects that were read by ones without the packs in `without` and those
+    /// that are gone, if that makes a difference.
     fn replace_index(&self, view: &View, without: &HashSet<Id>) -> Result<()> {
-        let old: Vec<Id> = self.index()?.covered().collect();
-        if without.is_empty() && old.len() < MANY_INDEX_OBJECTS {
+        let index = &view.index;
+        let mut named = index.packs.keys();
+        let stays = |pack: &Id| view.packs.contains_key(pack) && !without.contains(pack);
+        if named.all(stays) && index.covered.len() < MANY_INDEX_OBJECTS {
             return Ok(());
         }
-        let segments = {
-            let index = self.index()?;
-            let mut rebuilt = Rebuilt::new(&index);
-            index.for_each(&mut |_, entry, pack, size| {
-                if view.packs.contains_key(pack) && !without.contains(pack) {
-                    rebuilt.push(entry, pack, size);
-                }
-            })?;
-            rebuilt.finish()
-        };
-        for segment in &segments {
+        let mut rebuilt = Rebuilt::new(view);
+        index.entries.for_each(&mut |_, entry, pack, size| {
+            if stays(pack) {
+                rebuilt.push(entry, pack, size);
+            }
+        })?;
+        for segment in &rebuilt.finish() {
             self.write_indexed(ObjectKind::Index, &segment.encode())?;
         }
-        for id in old {
-            self.remove(ObjectKind::Index, id)?;
+        for id in &index.covered {
+            self.remove(ObjectKind::Index, *id)?;
         }
+        // Else a crash could bring them back when the packs that they name are gone.
+        self.storage().settle(ObjectKind::Index)?;
         self.refresh_index().and_then(fail_on)
     }
+
+    /// Removes pending objects, and says of snapshots that they were about to publish and that are
+    /// not there that they never will be.
+    pub(crate) fn retire_pending(&self, pending: Vec<(Id, Pending)>) -> Result<()> {
+        let mut forgotten: Vec<Id> = pending.iter().filter_map(|(_, p)| p.snapshot).collect();
+        if !forgotten.is_empty() {
+            let present: HashSet<Id> = self.list(ObjectKind::Snapshot)?.into_iter().collect();
+            self.refresh_index()?;
+            let published = self.index()?.published();
+            forgotten.retain(|id| published.contains(id) && !present.contains(id));
+            forgotten.sort();
+            forgotten.dedup();
+        }
+        if !forgotten.is_empty() {
+            self.publish_index(&Segment {
+                forgotten,
+                ..Segment::default()
+            })?;
+        }
+        for (id, _) in pending {
+            self.remove(ObjectKind::Pending, id)?;
+        }
+        Ok(())
+    }
+}
+
+/// The gc objects of a collector at work. They go with it, also when it fails.
+struct Records<'r> {
+    repository: &'r Repository,
+    run: [u8; 16],
+    written: Vec<Id>,
+}
+
+impl<'r> Records<'r> {
+    fn new(repository: &'r Repository, run: [u8; 16]) -> Self {
+        Self {
+            repository,
+            run,
+            written: Vec::new(),
+        }
+    }
+
+    fn record(&self, phase: GcPhase, packs: &HashSet<Id>) -> GcRecord {
+        let mut packs: Vec<Id> = packs.iter().copied().collect();
+        packs.sort();
+        GcRecord {
+            version: 1,
+            run: self.run,
+            phase,
+            packs,
+        }
+    }
+
+    fn write(&mut self, phase: GcPhase, packs: &HashSet<Id>) -> Result<()> {
+        let record = self.record(phase, packs);
+        let id = self.repository.write_record(ObjectKind::Gc, &record)?;
+        self.written.push(id);
+        Ok(())
+    }
+
+    /// Takes all of them back, the last first.
+    fn release(self) -> Result<()> {
+        for id in self.written.into_iter().rev() {
+            self.repository.remove(ObjectKind::Gc, id)?;
+        }
+        Ok(())
+    }
+}
+
+/// For each live chunk, calls `keep` with the position of its first entry, and with the pack that
+/// is to go on holding it: the first of those that are trusted most.
+fn for_each_live(
+    view: &View,
+    trust: &dyn Fn(&Id) -> Trust,
+    keep: &mut dyn FnMut(u64, &Entry, &Id, Trust),
+) -> Result<()> {
+    let mut group: Option<LiveGroup> = None;
+    let mut flush = |group: &mut Option<LiveGroup>| {
+        if let Some(LiveGroup {
+            position,
+            best: Some((trust, entry, pack)),
+            ..
+        }) = group.take()
+        {
+            keep(position, &entry, &pack, trust);
+        }
+    };
+    view.index
+        .entries
+        .for_each(&mut |position, entry, pack, _| {
+            if group.as_ref().is_none_or(|group| group.id != entry.id) {
+                flush(&mut group);
+                group = Some(LiveGroup {
+                    id: entry.id,
+                    position,
+                    live: view.live.get(position),
+                    best: None,
+                });
+            }
+            let group = group.as_mut().expect("it has just been made");
+            if group.live && view.packs.contains_key(pack) {
+                let trust = trust(pack);
+                if group.best.as_ref().is_none_or(|(best, ..)| *best < trust) {
+                    group.best = Some((trust, *entry, *pack));
+                }
+            }
+        })?;
+    flush(&mut group);
+    Ok(())
+}
+
+/// A live chunk without a place in a pack that is there, if there is one.
+pub(crate) fn lost_chunk(
+    index: &FrozenIndex,
+    packs: &HashMap<Id, u64>,
+    live: &Bitmap,
+) -> Result<Option<Id>> {
+    let mut lost = None;
+    let mut waiting: Option<Id> = None;
+    index.entries.for_each(&mut |position, entry, pack, _| {
+        if waiting.is_some_and(|id| id != entry.id) {
+            lost = lost.or(waiting.take());
+        }
+        if live.get(position) {
+            // The first entry of a chunk has its bit.
+            waiting = Some(entry.id);
+        }
+        if packs.contains_key(pack) && waiting == Some(entry.id) {
+            waiting = None;
+        }
+    })?;
+    Ok(lost.or(waiting))
 }
 
 /// From this many index objects on, `prune` makes few of them.
 const MANY_INDEX_OBJECTS: usize = 32;
 /// From this many small packs on, `prune` makes few of them.
 const SMALL_PACKS: usize = 16;
-
-/// What a pack of this size takes beside chunks: header and trailer are no waste.
-fn overhead(size: u64) -> u64 {
-    256 + size / 256
-}
 
 fn fail_on(problems: Vec<(ObjectName, Error)>) -> Result<()> {
     match problems.into_iter().next() {
@@ -449,35 +659,12 @@ fn fail_on(problems: Vec<(ObjectName, Error)>) -> Result<()> {
     }
 }
 
-/// The places of one chunk, collected while the index goes by in order.
-#[derive(Default)]
+/// The best place of one chunk, while the index goes by in order.
 struct LiveGroup {
-    id: Option<Id>,
+    id: Id,
+    position: u64,
     live: bool,
-    good: Option<(Entry, Id)>,
-    bad: Option<(Entry, Id)>,
-    lost: Option<Id>,
-}
-
-impl LiveGroup {
-    fn start(&mut self, id: Id, live: bool) {
-        self.id = Some(id);
-        self.live = live;
-        self.good = None;
-        self.bad = None;
-    }
-
-    fn flush(&mut self, keep: &mut dyn FnMut(&Entry, &Id, bool)) {
-        let Some(id) = self.id.filter(|_| self.live) else {
-            return;
-        };
-        match (&self.good, &self.bad) {
-            (Some((entry, pack)), _) => keep(entry, pack, true),
-            (None, Some((entry, pack))) => keep(entry, pack, false),
-            (None, None) => self.lost = Some(id),
-        }
-        self.live = false;
-    }
+    best: Option<(Trust, Entry, Id)>,
 }
 
 /// New index segments made of old entries.
@@ -490,16 +677,21 @@ struct Rebuilt {
 }
 
 impl Rebuilt {
-    fn new(index: &LocalIndex) -> Self {
-        let (published, forgotten) = (index.published(), index.forgotten());
-        Self {
+    fn new(view: &View) -> Self {
+        let (published, forgotten) = (&view.index.published, &view.index.forgotten);
+        // Kept once more: another collector may be writing an index that still says that the
+        // snapshot was published, having read the index before it was forgotten.
+        let still_needed = |id: &&Id| published.contains(*id) || view.trashed.contains(*id);
+        let mut segments = Self {
             done: Vec::new(),
             packs: BTreeMap::new(),
             entries: Vec::new(),
-            // Whatever was both made and removed for good needs no word any more.
-            published: published.difference(&forgotten).copied().collect(),
-            forgotten: forgotten.difference(&published).copied().collect(),
-        }
+            published: published.difference(forgotten).copied().collect(),
+            forgotten: forgotten.iter().filter(still_needed).copied().collect(),
+        };
+        segments.published.sort();
+        segments.forgotten.sort();
+        segments
     }
 
     fn push(&mut self, entry: &Entry, pack: &Id, size: u64) {

@@ -2,14 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::index::{Bitmap, BlobKind};
+use crate::index::{Bitmap, BlobKind, Frozen};
 use crate::read::Scratch;
 use crate::repository::Repository;
 use crate::tree::{Content, NodeKind, TreeDecoder};
 
-/// Walks trees and marks what they reach. The index must be merged and stay so.
+/// Walks trees and marks what they reach, in the index as it was at one moment: what is read may
+/// bring the index of the repository up to date, and positions must not move meanwhile.
 pub(crate) struct Marker<'r> {
     repository: &'r Repository,
+    index: &'r Frozen,
     live: Bitmap,
     /// Tree chunks that were read as directories. Not the same as `live`: a hostile tree may name
     /// another's directory as a file, and must not make us skip what is beneath it.
@@ -18,12 +20,12 @@ pub(crate) struct Marker<'r> {
 }
 
 impl<'r> Marker<'r> {
-    pub fn new(repository: &'r Repository) -> Result<Self> {
-        let len = repository.index()?.len();
+    pub fn new(repository: &'r Repository, index: &'r Frozen) -> Result<Self> {
         Ok(Self {
             repository,
-            live: Bitmap::new(len),
-            walked: Bitmap::new(len),
+            index,
+            live: Bitmap::new(index.len()),
+            walked: Bitmap::new(index.len()),
             scratch: Scratch::new()?,
         })
     }
@@ -74,13 +76,9 @@ impl<'r> Marker<'r> {
 
     /// Sets a chunk's bit and gives its position.
     fn set(&mut self, id: &Id) -> Result<u64> {
-        let position = self
-            .repository
-            .index()?
-            .position(id)?
-            .ok_or_else(|| Error::Missing {
-                object: format!("chunk {id}"),
-            })?;
+        let position = self.index.position(id)?.ok_or_else(|| Error::Missing {
+            object: format!("chunk {id}"),
+        })?;
         self.live.set(position);
         Ok(position)
     }

@@ -3,21 +3,24 @@
 use std::collections::HashMap;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::check::{CheckError, with_causes};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::pack::{PackedBlob, parse_pack};
 use crate::progress::Progress;
 use crate::repository::Repository;
 use crate::segment::{MAX_ENTRIES, SegmentBuilder};
+use crate::snapshot::{GcRecord, Pending};
 use crate::storage::{ObjectKind, ObjectName};
 
 impl Repository {
     /// Writes a new index from what the packs say themselves.
     ///
     /// Gives how many packs and chunks it names, and which packs could not be read. Index objects
-    /// that cannot be read are removed, the others stay.
+    /// that cannot be read are removed, the others stay; so it is with pending and gc objects. No
+    /// backup and no `prune` should run meanwhile.
     pub fn repair_index(&self, progress: &dyn Progress) -> Result<RepairReport> {
         let mut report = RepairReport::default();
         let damaged = self.refresh_index()?;
@@ -64,12 +67,33 @@ impl Repository {
         if !segment.entries.is_empty() || !segment.published.is_empty() {
             self.publish_index(&segment)?;
         }
-        for (name, _) in damaged {
-            self.remove(ObjectKind::Index, name.id)?;
-            report.index_objects_removed += 1;
+        for (name, error) in damaged {
+            if matches!(error, Error::Damaged { .. }) {
+                self.remove(ObjectKind::Index, name.id)?;
+                report.index_objects_removed += 1;
+            }
         }
+        self.remove_damaged_records::<Pending>(ObjectKind::Pending, &mut report)?;
+        self.remove_damaged_records::<GcRecord>(ObjectKind::Gc, &mut report)?;
         progress.finish();
         Ok(report)
+    }
+
+    /// Removes pending and gc objects that say nothing any more. Backups and `prune` refuse to work
+    /// beside them, because they cannot know what they said.
+    fn remove_damaged_records<T: DeserializeOwned>(
+        &self,
+        kind: ObjectKind,
+        report: &mut RepairReport,
+    ) -> Result<()> {
+        for (name, error) in self.read_records::<T>(kind)?.1 {
+            // A later version may understand what this one does not.
+            if matches!(error, Error::Damaged { .. }) {
+                self.remove(kind, name.id)?;
+                report.records_removed += 1;
+            }
+        }
+        Ok(())
     }
 
     fn unpublished(&self) -> Result<Vec<Id>> {
@@ -98,6 +122,8 @@ pub struct RepairReport {
     pub chunks: u64,
     /// Index objects that could not be read and were removed.
     pub index_objects_removed: u64,
+    /// Pending and gc objects that could not be read and were removed.
+    pub records_removed: u64,
     /// Packs that could not be read.
     pub errors: Vec<CheckError>,
 }

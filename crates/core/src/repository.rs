@@ -1,6 +1,6 @@
 //! Opening a repository, and the objects in it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -15,7 +15,7 @@ use crate::chunker::{ChunkerId, ChunkerParams};
 use crate::config::{ChunkerConfig, Config, Padding};
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::index::{LocalIndex, Segment};
+use crate::index::{Frozen, LocalIndex, Segment};
 use crate::keyring::{Keyring, Role};
 use crate::keyslot::KeySlot;
 use crate::object::{self, Session};
@@ -50,6 +50,17 @@ impl Default for InitOptions {
     }
 }
 
+/// The whole index at one moment. It stays as it is, whatever others read or write meanwhile.
+pub(crate) struct FrozenIndex {
+    pub entries: Frozen,
+    /// The index objects that it was made of.
+    pub covered: Vec<Id>,
+    /// Packs with their sizes in bytes.
+    pub packs: HashMap<Id, u64>,
+    pub published: HashSet<Id>,
+    pub forgotten: HashSet<Id>,
+}
+
 /// An open repository.
 ///
 /// All methods take `&self` and may be called from several threads.
@@ -58,6 +69,8 @@ pub struct Repository {
     storage: Arc<dyn Storage>,
     config: Config,
     ring: Keyring,
+    /// The key slot that it was opened with.
+    slot: [u8; 16],
     cache: Cache,
     index: RwLock<LocalIndex>,
     index_read: AtomicBool,
@@ -104,11 +117,26 @@ impl Repository {
             created,
             &ring,
         )?;
+        let mut leftovers = Vec::new();
+        storage.list(ObjectKind::Key, &mut |id, _| leftovers.push(id))?;
         // The config comes last: with it the repository exists.
         let key = ObjectName::new(ObjectKind::Key, Id::of(slot.bytes()));
         storage.create(&key, &[slot.bytes()])?;
-        storage.create(&ObjectName::config(), &[&config_bytes])?;
-        Self::assemble(storage, config, ring, cache)
+        match storage.create(&ObjectName::config(), &[&config_bytes]) {
+            Ok(()) => {}
+            Err(StorageError::AlreadyExists { .. }) => {
+                storage.remove(&key)?;
+                return Err(Error::RepositoryExists {
+                    location: storage.location(),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // Slots of an `init` that was interrupted open nothing, now that there is another config.
+        for id in leftovers {
+            storage.remove(&ObjectName::new(ObjectKind::Key, id))?;
+        }
+        Self::assemble(storage, config, ring, slot.slot_id, cache)
     }
 
     /// Opens a repository with the first slot that answers to the credential.
@@ -126,11 +154,20 @@ impl Repository {
         let config_bytes = read_config(&*storage)?;
         let config = Config::parse(&config_bytes)?;
         let mut problem = None;
-        for (_, slot) in key_slots(&*storage, &config)? {
-            let opened = slot.and_then(|slot| slot.open(credential));
+        // The newest keys first: a crash in a rotation may have left a slot twice, and what is
+        // written under the old keys can be read by whoever the rotation was to keep out.
+        let slots = key_slots(&*storage, &config)?;
+        if slots.own.is_empty() && !slots.foreign.is_empty() {
+            problem = Some(Error::damaged("config", "no key slot belongs to it"));
+        }
+        for (_, slot) in slots.own {
+            let opened = slot.and_then(|slot| {
+                let ring = slot.open(credential)?;
+                Ok(ring.map(|ring| (ring, slot.slot_id)))
+            });
             match opened {
-                Ok(Some(ring)) if ring.config == Config::hash(&config_bytes) => {
-                    return Self::assemble(storage, config, ring, cache);
+                Ok(Some((ring, slot))) if ring.config == Config::hash(&config_bytes) => {
+                    return Self::assemble(storage, config, ring, slot, cache);
                 }
                 Ok(Some(_)) => {
                     problem = Some(Error::damaged(
@@ -155,6 +192,7 @@ impl Repository {
         storage: Arc<dyn Storage>,
         config: Config,
         ring: Keyring,
+        slot: [u8; 16],
         place: &CachePlace,
     ) -> Result<Self> {
         let cache = Cache::open(place, config.id())?;
@@ -164,6 +202,7 @@ impl Repository {
             storage,
             config,
             ring,
+            slot,
             cache,
             index: RwLock::new(index),
             index_read: AtomicBool::new(false),
@@ -191,6 +230,11 @@ impl Repository {
 
     pub(crate) fn ring(&self) -> &Keyring {
         &self.ring
+    }
+
+    /// The id of the key slot that it was opened with.
+    pub(crate) fn slot(&self) -> &[u8; 16] {
+        &self.slot
     }
 
     pub(crate) fn cache(&self) -> &Cache {
@@ -292,6 +336,15 @@ impl Repository {
         Ok(self.storage.remove(&ObjectName::new(kind, id))?)
     }
 
+    /// All packs with their sizes in bytes.
+    pub(crate) fn list_packs(&self) -> Result<HashMap<Id, u64>> {
+        let mut packs = HashMap::new();
+        self.storage.list(ObjectKind::Pack, &mut |id, size| {
+            packs.insert(id, size);
+        })?;
+        Ok(packs)
+    }
+
     // Index.
 
     /// The local index, brought up to date the first time it is asked for.
@@ -344,6 +397,19 @@ impl Repository {
         }
         self.index_read.store(true, Ordering::Release);
         Ok(problems)
+    }
+
+    /// The index as it was last read, in one piece.
+    pub(crate) fn frozen_index(&self) -> Result<FrozenIndex> {
+        let mut index = self.index_mut();
+        index.merge_all()?;
+        Ok(FrozenIndex {
+            entries: index.frozen()?,
+            covered: index.covered().collect(),
+            packs: index.packs().collect(),
+            published: index.published(),
+            forgotten: index.forgotten(),
+        })
     }
 
     /// Publishes an index object and knows its content from now on.
@@ -435,25 +501,43 @@ fn read_config(storage: &dyn Storage) -> Result<Vec<u8>> {
         })
 }
 
-/// Every key slot, or what is wrong with it.
-pub(crate) fn key_slots(
-    storage: &dyn Storage,
-    config: &Config,
-) -> Result<Vec<(Id, Result<KeySlot>)>> {
+/// The key slots of a repository.
+pub(crate) struct KeySlots {
+    /// Those that can be read, and what is wrong with the others. Of one slot the version with the
+    /// newest keys comes first.
+    pub own: Vec<(Id, Result<KeySlot>)>,
+    /// Left by an interrupted `init`; they open nothing.
+    pub foreign: Vec<Id>,
+}
+
+pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlots> {
     let mut ids = Vec::new();
     storage.list(ObjectKind::Key, &mut |id, _| ids.push(id))?;
     ids.sort();
-    Ok(ids
-        .into_iter()
-        .map(|id| {
-            let name = ObjectName::new(ObjectKind::Key, id);
-            let slot = storage.read(&name).map_err(Error::from).and_then(|bytes| {
-                if Id::of(&bytes) != id {
-                    return Err(Error::damaged(name, "its content does not fit its name"));
-                }
-                KeySlot::parse(bytes, config.id())
-            });
-            (id, slot)
-        })
-        .collect())
+    let mut slots = KeySlots {
+        own: Vec::new(),
+        foreign: Vec::new(),
+    };
+    for id in ids {
+        let name = ObjectName::new(ObjectKind::Key, id);
+        let slot = match storage.read(&name) {
+            // It has just been renewed or removed.
+            Err(StorageError::NotFound { .. }) => continue,
+            Err(error) => Err(error.into()),
+            Ok(bytes) if Id::of(&bytes) != id => {
+                Err(Error::damaged(name, "its content does not fit its name"))
+            }
+            Ok(bytes) if KeySlot::is_foreign(&bytes, config.id()) => {
+                slots.foreign.push(id);
+                continue;
+            }
+            Ok(bytes) => KeySlot::parse(bytes, config.id()),
+        };
+        slots.own.push((id, slot));
+    }
+    let epoch = |slot: &Result<KeySlot>| slot.as_ref().map_or(0, |slot| slot.epoch);
+    slots
+        .own
+        .sort_by_key(|(_, slot)| std::cmp::Reverse(epoch(slot)));
+    Ok(slots)
 }

@@ -16,7 +16,7 @@ use crate::read::chunk_id;
 use crate::repository::Repository;
 use crate::segment::SegmentBuilder;
 use crate::snapshot::Pending;
-use crate::storage::{ObjectKind, ObjectName};
+use crate::storage::{ObjectKind, ObjectName, StorageError};
 
 /// An index object is published, and the work so far made safe, after this many packs.
 const PACKS_TO_CHECKPOINT: usize = 16;
@@ -51,8 +51,10 @@ pub(crate) struct Saver<'r> {
     session: Session,
     header: Vec<u8>,
     cipher: BlobCipher,
-    owner: Owner,
+    /// Nothing when collectors need not be kept off.
+    owner: Option<Owner>,
     dry_run: bool,
+    packs_to_checkpoint: usize,
     /// Chunks of this session that the local index does not know yet.
     claimed: Mutex<HashSet<Id>>,
     /// Packs that a collector names: to be treated as absent.
@@ -79,7 +81,7 @@ struct Written {
 impl<'r> Saver<'r> {
     pub fn new(
         repository: &'r Repository,
-        owner: Owner,
+        owner: Option<Owner>,
         avoid: HashSet<Id>,
         dry_run: bool,
     ) -> Result<Self> {
@@ -99,6 +101,7 @@ impl<'r> Saver<'r> {
             cipher,
             owner,
             dry_run,
+            packs_to_checkpoint: PACKS_TO_CHECKPOINT,
             claimed: Mutex::default(),
             avoid,
             used: Mutex::default(),
@@ -110,6 +113,14 @@ impl<'r> Saver<'r> {
             new_bytes: AtomicU64::new(0),
             stored_bytes: AtomicU64::new(0),
         })
+    }
+
+    /// Makes every pack safe from collectors as soon as it is written, so that a backup that one of
+    /// them has thwarted succeeds the next time.
+    #[must_use]
+    pub fn cautious(mut self) -> Self {
+        self.packs_to_checkpoint = 1;
+        self
     }
 
     pub fn session(&self) -> &Session {
@@ -250,7 +261,7 @@ impl<'r> Saver<'r> {
         written.segment.add(id, bytes.len() as u64, &blobs);
         written.packs.push(id);
         written.since_checkpoint += 1;
-        if written.since_checkpoint >= PACKS_TO_CHECKPOINT
+        if written.since_checkpoint >= self.packs_to_checkpoint
             || written.segment.len() >= CHUNKS_TO_CHECKPOINT
         {
             self.checkpoint(&mut written)?;
@@ -285,12 +296,15 @@ impl<'r> Saver<'r> {
         packs: Vec<Id>,
         snapshot: Option<Id>,
     ) -> Result<()> {
+        let Some(owner) = &self.owner else {
+            return Ok(());
+        };
         let pending = self.repository.write_record(
             ObjectKind::Pending,
             &Pending {
                 version: 1,
-                client: self.owner.client,
-                set: self.owner.set,
+                client: owner.client,
+                set: owner.set,
                 packs,
                 snapshot,
             },
@@ -317,7 +331,8 @@ impl<'r> Saver<'r> {
     /// Announces the snapshot; from now on no collector takes a pack it rests on.
     pub fn announce(&self, snapshot: Id) -> Result<()> {
         let mut written = lock(&self.written);
-        let packs = self.rests_on(&written).into_iter().collect();
+        let mut packs: Vec<Id> = self.rests_on(&written).into_iter().collect();
+        packs.sort();
         self.replace_pending(&mut written, packs, Some(snapshot))
     }
 
@@ -327,7 +342,7 @@ impl<'r> Saver<'r> {
         packs
     }
 
-    /// Packs that the backup rests on and that a collector names or has removed.
+    /// Packs that the backup rests on and that a collector is removing or has removed.
     ///
     /// Called after [`Saver::announce`], and in this order: first what collectors say, then what
     /// is there. A collector that is already gone has removed its packs before its word.
@@ -344,9 +359,29 @@ impl<'r> Saver<'r> {
         Ok(conflicts)
     }
 
-    /// Takes back the pending object. The snapshot is there, or there will be none.
+    /// Whether the pending object is still there. If so, whoever removes it later sees the snapshot
+    /// that was published before this was asked.
+    pub fn is_announced(&self) -> Result<bool> {
+        let pending = lock(&self.written).pending;
+        let Some(id) = pending else {
+            return Ok(true);
+        };
+        let name = ObjectName::new(ObjectKind::Pending, id);
+        match self.repository.storage().size(&name) {
+            Ok(_) => Ok(true),
+            Err(StorageError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the pending object away: it stays until the caller removes it.
+    pub fn take_pending(&self) -> Option<Id> {
+        lock(&self.written).pending.take()
+    }
+
+    /// Takes back the pending object: the snapshot is there.
     pub fn release(&self) -> Result<()> {
-        match lock(&self.written).pending.take() {
+        match self.take_pending() {
             Some(pending) => self.repository.remove(ObjectKind::Pending, pending),
             None => Ok(()),
         }
