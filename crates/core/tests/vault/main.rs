@@ -2,5 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backup;
+mod crash;
+mod damage;
 mod fixture;
+mod interleave;
+mod keys;
+mod no_space;
 mod restore;
+mod resume;
+mod scene;
