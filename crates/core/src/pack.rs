@@ -95,9 +95,10 @@ pub(crate) struct PackBuilder {
 }
 
 impl PackBuilder {
-    pub fn new(header: &[u8], capacity: usize) -> Self {
+    /// Begins a pack in a buffer that may have been used before.
+    pub fn new(header: &[u8], mut bytes: Vec<u8>) -> Self {
         debug_assert_eq!(header.len(), SESSION_HEADER);
-        let mut bytes = Vec::with_capacity(capacity);
+        bytes.clear();
         bytes.extend_from_slice(header);
         Self {
             bytes,

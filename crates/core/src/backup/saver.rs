@@ -23,6 +23,9 @@ const PACKS_TO_CHECKPOINT: usize = 16;
 /// Or after this many chunks: what is not yet in the index is held in memory.
 const CHUNKS_TO_CHECKPOINT: usize = 1 << 16;
 
+/// Enough for the trailer of a pack of 16 MiB with chunks of some KiB, in bytes.
+const TRAILER_ROOM: usize = 512 << 10;
+
 /// Who makes the backup, as it stands in pending objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner {
@@ -64,6 +67,8 @@ pub(crate) struct Saver<'r> {
     open: [Mutex<Option<PackBuilder>>; 2],
     full: Sender<Option<PackBuilder>>,
     uploads: Receiver<Option<PackBuilder>>,
+    /// Buffers of packs that were written, to be filled again.
+    spare: Mutex<Vec<Vec<u8>>>,
     failed: AtomicBool,
     written: Mutex<Written>,
     new_bytes: AtomicU64,
@@ -108,6 +113,7 @@ impl<'r> Saver<'r> {
             open: [const { Mutex::new(None) }; 2],
             full,
             uploads,
+            spare: Mutex::default(),
             failed: AtomicBool::new(false),
             written: Mutex::default(),
             new_bytes: AtomicU64::new(0),
@@ -197,8 +203,7 @@ impl<'r> Saver<'r> {
         let target = self.repository.config().pack_size() as usize;
         let finished = {
             let mut open = lock(&self.open[info.kind as usize]);
-            let pack =
-                open.get_or_insert_with(|| PackBuilder::new(&self.header, target + (1 << 20)));
+            let pack = open.get_or_insert_with(|| self.new_pack());
             pack.push(*info, &buffer[..total]);
             if pack.len() < target {
                 None
@@ -214,6 +219,17 @@ impl<'r> Saver<'r> {
             return Err(Error::Interrupted);
         }
         Ok(())
+    }
+
+    fn new_pack(&self) -> PackBuilder {
+        let config = self.repository.config();
+        let spare = lock(&self.spare).pop();
+        // Room for the chunk that fills it and the trailer: growing would copy all of it.
+        let room = (config.pack_size() + config.chunker().max) as usize + TRAILER_ROOM;
+        PackBuilder::new(
+            &self.header,
+            spare.unwrap_or_else(|| Vec::with_capacity(room)),
+        )
     }
 
     fn hand_over(&self, pack: Option<PackBuilder>) {
@@ -259,6 +275,7 @@ impl<'r> Saver<'r> {
             .create(&ObjectName::new(ObjectKind::Pack, id), &[&bytes])?;
         let mut written = lock(&self.written);
         written.segment.add(id, bytes.len() as u64, &blobs);
+        lock(&self.spare).push(bytes);
         written.packs.push(id);
         written.since_checkpoint += 1;
         if written.since_checkpoint >= self.packs_to_checkpoint
