@@ -42,6 +42,11 @@ pub fn run(args: &CheckArgs, context: &mut Context) -> Outcome {
     for problem in &report.errors {
         context.problem(&format!("{}: {}", problem.object, problem.error), code);
     }
+    for leftover in &report.warnings {
+        context
+            .out
+            .note(format_args!("{}: {}", leftover.object, leftover.error));
+    }
     let checked = &report.checked;
     let verified = match read {
         ReadData::No => "found in the index; no data was read (use --read-data)".to_owned(),

@@ -43,10 +43,11 @@ pub fn index(context: &mut Context) -> Outcome {
         context.problem(&format!("{}: {}", problem.object, problem.error), code);
     }
     context.out.line(format_args!(
-        "{} with {} put into the index, {} removed",
+        "{} with {} put into the index; {} and {} removed",
         counted(report.packs, "pack"),
         counted(report.chunks, "chunk"),
         counted(report.index_objects_removed, "damaged index object"),
+        counted(report.records_removed, "damaged record"),
     ))?;
     Ok(code)
 }
