@@ -147,7 +147,7 @@ fn valid_pack() -> (Vec<u8>, Vec<PackedBlob>) {
     let session = Session::start(SUITE, REPOSITORY, RING.current()).expect("randomness");
     let header = session.header(ObjectKind::Pack).expect("randomness");
     let cipher = BlobCipher::new(SUITE, REPOSITORY, session.epoch(), session.key());
-    let mut builder = PackBuilder::new(&header, 1 << 12);
+    let mut builder = PackBuilder::new(&header, Vec::new());
     for kind in [BlobKind::Data, BlobKind::Tree] {
         let info = BlobInfo {
             id: Id::of(&[kind as u8]),
