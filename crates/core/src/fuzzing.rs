@@ -239,12 +239,12 @@ fn record<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
     }
 }
 
-/// A compressed chunk, after three bytes that say how long it is.
+/// A compressed chunk, after three bytes that say how long it is, at most 1 MiB.
 pub fn expand(bytes: &[u8]) {
     let Some((len, data)) = bytes.split_first_chunk::<3>() else {
         return;
     };
-    let raw_len = u32::from_le_bytes([len[0], len[1], len[2], 0]) as usize;
+    let raw_len = u32::from_le_bytes([len[0], len[1], len[2] & 0xf, 0]) as usize;
     let mut plain = Vec::new();
     let mut expander = Expander::new().expect("memory");
     if expander.expand(data, raw_len, &mut plain).is_ok() {
