@@ -70,7 +70,21 @@ struct View {
     trashed: HashSet<Id>,
     index: FrozenIndex,
     packs: HashMap<Id, u64>,
+    /// Entries of chunks that snapshots reach or that packs under `protected` hold.
     live: Bitmap,
+}
+
+impl View {
+    /// How far a pack is to be trusted by a collector that removes `own`.
+    fn trust(&self, pack: &Id, own: &HashSet<Id>) -> Trust {
+        match (own.contains(pack), self.named.contains(pack)) {
+            (false, true) => Trust::Other,
+            (true, true) => Trust::Shared,
+            (true, false) => Trust::Own,
+            (false, false) if self.protected.contains(pack) => Trust::Held,
+            (false, false) => Trust::Good,
+        }
+    }
 }
 
 /// How far a collector may rely on a pack to go on holding a chunk.
@@ -78,10 +92,14 @@ struct View {
 enum Trust {
     /// Another collector is removing it.
     Other,
+    /// Both are.
+    Shared,
     /// This collector is, and can let it be.
     Own,
     /// It stays.
     Good,
+    /// It stays in any case, because a pending object names it.
+    Held,
 }
 
 /// What is to become of the packs.
@@ -229,8 +247,19 @@ impl Repository {
                 .iter()
                 .map(|(_, snapshot)| &snapshot.root)
                 .chain(trash.iter().map(|(_, trashed)| &trashed.record.root));
+            let protected: HashSet<Id> = pendings
+                .iter()
+                .flat_map(|(_, pending)| pending.packs.iter().copied())
+                .collect();
+            let unsure = |pack: &Id| !(index.packs.contains_key(pack) && packs.contains_key(pack));
+            if protected.iter().any(unsure) && self.one_is_gone(&pendings)? {
+                // A backup has ended meanwhile, and another collector has removed what it rested on.
+                // What for, the snapshot tells.
+                continue;
+            }
             match self.mark(&index, &packs, roots) {
-                Ok(live) => {
+                Ok(mut live) => {
+                    mark_packs(&index, &protected, &mut live)?;
                     let sweeping = others
                         .iter()
                         .filter(|(_, record)| record.phase == GcPhase::Sweep);
@@ -239,10 +268,7 @@ impl Repository {
                             .flat_map(|(_, record)| record.packs.iter().copied())
                             .collect(),
                         others,
-                        protected: pendings
-                            .into_iter()
-                            .flat_map(|(_, pending)| pending.packs)
-                            .collect(),
+                        protected,
                         trashed: trash.iter().map(|(_, trashed)| trashed.snapshot).collect(),
                         index,
                         packs,
@@ -256,6 +282,11 @@ impl Repository {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    fn one_is_gone(&self, pendings: &[(Id, Pending)]) -> Result<bool> {
+        let present: HashSet<Id> = self.list(ObjectKind::Pending)?.into_iter().collect();
+        Ok(pendings.iter().any(|(id, _)| !present.contains(id)))
     }
 
     /// Marks what the roots reach, and makes sure that all of it is in a pack that is there.
@@ -286,15 +317,12 @@ impl Repository {
     }
 
     fn plan(&self, view: &View, options: &PruneOptions) -> Result<Plan> {
-        let trust = |pack: &Id| match view.named.contains(pack) {
-            true => Trust::Other,
-            false => Trust::Good,
-        };
+        let none = HashSet::new();
         let mut used: HashMap<Id, u64> = HashMap::new();
         let mut rescue: HashSet<Id> = HashSet::new();
-        for_each_live(view, &trust, &mut |_, entry, pack, trust| {
+        for_each_live(view, &none, &mut |_, entry, pack, trust| {
             *used.entry(*pack).or_default() += u64::from(entry.stored_len());
-            if trust != Trust::Good {
+            if trust < Trust::Good {
                 rescue.insert(*pack);
             }
         })?;
@@ -358,7 +386,7 @@ impl Repository {
 
     fn unused_in(&self, view: &View, packs: &HashSet<Id>) -> Result<u64> {
         let mut live = 0;
-        for_each_live(view, &|_| Trust::Good, &mut |_, entry, pack, _| {
+        for_each_live(view, &HashSet::new(), &mut |_, entry, pack, _| {
             if packs.contains(pack) {
                 live += u64::from(entry.stored_len());
             }
@@ -377,14 +405,9 @@ impl Repository {
             return Ok(());
         }
         let doomed = plan.doomed();
-        let trust = |pack: &Id| match (doomed.contains(pack), view.named.contains(pack)) {
-            (true, _) => Trust::Own,
-            (_, true) => Trust::Other,
-            _ => Trust::Good,
-        };
         let mut wanted = Bitmap::new(view.index.entries.len());
-        for_each_live(view, &trust, &mut |position, _, _, trust| {
-            if trust != Trust::Good {
+        for_each_live(view, &doomed, &mut |position, _, _, trust| {
+            if trust < Trust::Good {
                 wanted.set(position);
             }
         })?;
@@ -454,15 +477,10 @@ impl Repository {
             .copied()
             .collect();
         let mut rescued = HashSet::new();
-        // What only another collector's packs hold beside ours is rescued too: it may be relying on
-        // ours, as this one would on its packs.
-        let trust = |pack: &Id| match (sweep.contains(pack), view.named.contains(pack)) {
-            (true, _) => Trust::Own,
-            (_, true) => Trust::Other,
-            _ => Trust::Good,
-        };
-        for_each_live(&view, &trust, &mut |_, _, pack, trust| {
-            if trust != Trust::Good {
+        // A chunk that only packs of another collector hold beside ours is rescued too: the other
+        // may be relying on ours, as this one would on its packs.
+        for_each_live(&view, &sweep, &mut |_, _, pack, trust| {
+            if trust < Trust::Good {
                 rescued.insert(*pack);
             }
         })?;
@@ -583,10 +601,10 @@ impl<'r> Records<'r> {
 }
 
 /// For each live chunk, calls `keep` with the position of its first entry, and with the pack that
-/// is to go on holding it: the first of those that are trusted most.
+/// is to go on holding it: the first of those that a collector which removes `own` trusts most.
 fn for_each_live(
     view: &View,
-    trust: &dyn Fn(&Id) -> Trust,
+    own: &HashSet<Id>,
     keep: &mut dyn FnMut(u64, &Entry, &Id, Trust),
 ) -> Result<()> {
     let mut group: Option<LiveGroup> = None;
@@ -614,7 +632,7 @@ fn for_each_live(
             }
             let group = group.as_mut().expect("it has just been made");
             if group.live && view.packs.contains_key(pack) {
-                let trust = trust(pack);
+                let trust = view.trust(pack, own);
                 if group.best.as_ref().is_none_or(|(best, ..)| *best < trust) {
                     group.best = Some((trust, *entry, *pack));
                 }
@@ -622,6 +640,26 @@ fn for_each_live(
         })?;
     flush(&mut group);
     Ok(())
+}
+
+/// Marks all chunks that these packs hold.
+///
+/// Another collector may see the snapshot of a backup that this one sees only the pending object of,
+/// and remove one of the packs because this one's holds the same chunk.
+fn mark_packs(index: &FrozenIndex, packs: &HashSet<Id>, live: &mut Bitmap) -> Result<()> {
+    let mut first: Option<(Id, u64)> = None;
+    Ok(index.entries.for_each(&mut |position, entry, pack, _| {
+        let first = match first {
+            Some((id, first)) if id == entry.id => first,
+            _ => {
+                first = Some((entry.id, position));
+                position
+            }
+        };
+        if packs.contains(pack) {
+            live.set(first);
+        }
+    })?)
 }
 
 /// A live chunk without a place in a pack that is there, if there is one.
