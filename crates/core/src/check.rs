@@ -405,13 +405,14 @@ impl Repository {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         let work = || -> Result<()> {
             let mut scratch = Scratch::new()?;
+            let mut buffer = Vec::new();
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed) as usize;
                 let Some((id, size)) = packs.get(at) else {
                     return Ok(());
                 };
                 let name = ObjectName::new(ObjectKind::Pack, *id);
-                match self.read_pack(&name, index, &mut scratch, findings) {
+                match self.read_pack(&name, index, &mut buffer, &mut scratch, findings) {
                     Ok(count) => {
                         chunks.fetch_add(count, Ordering::Relaxed);
                         bytes.fetch_add(*size, Ordering::Relaxed);
@@ -443,12 +444,13 @@ impl Repository {
         &self,
         name: &ObjectName,
         index: &FrozenIndex,
+        bytes: &mut Vec<u8>,
         scratch: &mut Scratch,
         findings: &Findings,
     ) -> Result<u64> {
-        let mut bytes = self.read_raw(name)?;
+        self.read_raw_into(name, bytes)?;
         let object = name.to_string();
-        let (header, blobs) = parse_pack(&bytes, self.config().id(), self.ring(), &object)?;
+        let (header, blobs) = parse_pack(bytes, self.config().id(), self.ring(), &object)?;
         let cipher = self.chunks().cipher(&header, &object)?;
         for blob in &blobs {
             let range = blob.offset as usize..(blob.offset + blob.stored_len) as usize;

@@ -69,7 +69,7 @@ pub struct ChunkerParams {
 impl Default for ChunkerParams {
     fn default() -> Self {
         Self {
-            min: 256 << 10,
+            min: 512 << 10,
             avg: 1 << 20,
             max: 4 << 20,
         }

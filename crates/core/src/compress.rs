@@ -13,10 +13,10 @@ use crate::index::Encoding;
 pub enum Compression {
     /// Store everything as it is.
     Off,
-    /// zstd level 3.
+    /// zstd level 1.
     #[default]
     Fast,
-    /// zstd level 9.
+    /// zstd level 7.
     Better,
     /// zstd level 19.
     Max,
@@ -26,8 +26,8 @@ impl Compression {
     fn level(self) -> Option<i32> {
         match self {
             Compression::Off => None,
-            Compression::Fast => Some(3),
-            Compression::Better => Some(9),
+            Compression::Fast => Some(1),
+            Compression::Better => Some(7),
             Compression::Max => Some(19),
         }
     }

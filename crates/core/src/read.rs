@@ -1,7 +1,7 @@
 //! Reading chunks back: find, fetch, open, expand, and compare with the id.
 
 use std::collections::HashMap;
-use std::io;
+use std::ops::Range;
 use std::sync::{Arc, RwLock};
 
 use crate::compress::Expander;
@@ -10,7 +10,7 @@ use crate::id::Id;
 use crate::index::{BlobKind, Encoding, Location};
 use crate::keyring::Keyring;
 use crate::object::{Header, SESSION_HEADER};
-use crate::pack::{BlobCipher, BlobInfo};
+use crate::pack::{BLOB_HEAD, BlobCipher, BlobInfo};
 use crate::repository::Repository;
 use crate::storage::{ObjectKind, ObjectName, StorageError};
 use crate::tree::Content;
@@ -35,6 +35,7 @@ pub(crate) struct ChunkReader {
 /// Buffers of one reading thread.
 pub(crate) struct Scratch {
     expander: Expander,
+    sealed: Vec<u8>,
     plain: Vec<u8>,
 }
 
@@ -43,9 +44,18 @@ impl Scratch {
         let expander = Expander::new().map_err(Error::io("start", "zstd".as_ref()))?;
         Ok(Self {
             expander,
+            sealed: Vec::new(),
             plain: Vec::new(),
         })
     }
+}
+
+/// Where the content of an opened blob is.
+enum Opened {
+    /// In the sealed bytes, in place.
+    Raw(Range<usize>),
+    /// In [`Scratch::plain`].
+    Expanded,
 }
 
 impl ChunkReader {
@@ -94,32 +104,47 @@ impl ChunkReader {
     }
 }
 
-/// Opens, expands and verifies one sealed blob.
-pub(crate) fn open_blob<'a>(
+/// Opens, expands and verifies one sealed blob; what was stored is then in its place.
+pub(crate) fn open_blob(
     cipher: &BlobCipher,
     ring: &Keyring,
     info: &BlobInfo,
     sealed: &mut [u8],
-    scratch: &'a mut Scratch,
-) -> Result<&'a [u8]> {
-    let chunk = format_args!("chunk {}", info.id).to_string();
+    scratch: &mut Scratch,
+) -> Result<()> {
+    open_verified(cipher, ring, info, sealed, scratch).map(drop)
+}
+
+fn open_verified(
+    cipher: &BlobCipher,
+    ring: &Keyring,
+    info: &BlobInfo,
+    sealed: &mut [u8],
+    scratch: &mut Scratch,
+) -> Result<Opened> {
+    let damaged = |detail: &str| Error::damaged(format_args!("chunk {}", info.id), detail);
     let content = cipher.open(info, sealed)?;
-    match info.encoding {
-        Encoding::Raw if content.len() == info.raw_len as usize => {
-            scratch.plain.clear();
-            scratch.plain.extend_from_slice(content);
+    let (opened, plain) = match info.encoding {
+        Encoding::Raw if content.len() != info.raw_len as usize => {
+            return Err(damaged("its length is wrong"));
         }
-        Encoding::Raw => return Err(Error::damaged(chunk, "its length is wrong")),
-        Encoding::Zstd => scratch
-            .expander
-            .expand(content, info.raw_len as usize, &mut scratch.plain)
-            .map_err(|error: io::Error| Error::damaged(&chunk, error))?,
-    }
+        Encoding::Raw => {
+            let range = BLOB_HEAD..BLOB_HEAD + content.len();
+            (Opened::Raw(range), &*content)
+        }
+        Encoding::Zstd => {
+            scratch
+                .expander
+                .expand(content, info.raw_len as usize, &mut scratch.plain)
+                .map_err(|error| damaged(&error.to_string()))?;
+            (Opened::Expanded, scratch.plain.as_slice())
+        }
+    };
     // A writer's key suffices to store false content under an id: only this comparison finds it.
-    if chunk_id(ring, info.kind, &scratch.plain) != info.id {
-        return Err(Error::damaged(chunk, "its content does not fit its id"));
+    if chunk_id(ring, info.kind, plain) != info.id {
+        return Err(damaged("its content does not fit its id"));
     }
-    Ok(&scratch.plain)
+    Ok(opened)
 }
 
 impl Repository {
@@ -142,7 +167,8 @@ impl Repository {
                     continue;
                 }
                 match self.read_at(&id, &place, scratch) {
-                    Ok(()) => return Ok(&scratch.plain),
+                    Ok(Opened::Raw(range)) => return Ok(&scratch.sealed[range]),
+                    Ok(Opened::Expanded) => return Ok(&scratch.plain),
                     Err(error) => last = Some(error),
                 }
             }
@@ -158,19 +184,21 @@ impl Repository {
         }))
     }
 
-    fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<()> {
+    fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<Opened> {
         let cipher = self.chunks().cipher_of_pack(self, place.pack)?;
         let name = ObjectName::new(ObjectKind::Pack, place.pack);
-        let mut sealed =
-            self.storage()
-                .read_range(&name, u64::from(place.offset), place.stored_len as usize)?;
+        let mut sealed = std::mem::take(&mut scratch.sealed);
+        let (offset, len) = (u64::from(place.offset), place.stored_len as usize);
+        self.storage().read_range_into(&name, offset, len, &mut sealed)?;
         let info = BlobInfo {
             id: *id,
             kind: place.kind,
             encoding: place.encoding,
             raw_len: place.raw_len,
         };
-        open_blob(&cipher, self.ring(), &info, &mut sealed, scratch).map(drop)
+        let opened = open_verified(&cipher, self.ring(), &info, &mut sealed, scratch);
+        scratch.sealed = sealed;
+        opened
     }
 
     /// The ids of the chunks that a content stands for, in order.

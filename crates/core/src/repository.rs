@@ -260,11 +260,18 @@ impl Repository {
 
     /// Reads an object and compares it with its name.
     pub(crate) fn read_raw(&self, name: &ObjectName) -> Result<Vec<u8>> {
-        let bytes = self.storage.read(name)?;
-        if Id::of(&bytes) != name.id {
+        let mut bytes = Vec::new();
+        self.read_raw_into(name, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// As [`Repository::read_raw`], into a buffer that is used again.
+    pub(crate) fn read_raw_into(&self, name: &ObjectName, buffer: &mut Vec<u8>) -> Result<()> {
+        self.storage.read_into(name, buffer)?;
+        if Id::of(buffer) != name.id {
             return Err(Error::damaged(name, "its content does not fit its name"));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     pub(crate) fn read_object(&self, kind: ObjectKind, id: Id) -> Result<Zeroizing<Vec<u8>>> {

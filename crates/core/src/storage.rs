@@ -67,6 +67,32 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
         len: usize,
     ) -> Result<Vec<u8>, StorageError>;
 
+    /// As [`Storage::read`], into a buffer that is used again; what was in it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read`]; the buffer then holds anything.
+    fn read_into(&self, name: &ObjectName, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
+        *buffer = self.read(name)?;
+        Ok(())
+    }
+
+    /// As [`Storage::read_range`], into a buffer that is used again; what was in it goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Storage::read_range`]; the buffer then holds anything.
+    fn read_range_into(
+        &self,
+        name: &ObjectName,
+        offset: u64,
+        len: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
+        *buffer = self.read_range(name, offset, len)?;
+        Ok(())
+    }
+
     /// The size of an object in bytes.
     ///
     /// # Errors

@@ -262,7 +262,7 @@ fn names_in_the_configuration() {
     }
     assert_eq!(BOTH.map(ChunkerId::as_str), ["gear-keyed", "prf"]);
     let json = serde_json::to_string(&ChunkerParams::default()).unwrap();
-    assert_eq!(json, r#"{"min":262144,"avg":1048576,"max":4194304}"#);
+    assert_eq!(json, r#"{"min":524288,"avg":1048576,"max":4194304}"#);
 }
 
 #[test]

@@ -188,17 +188,19 @@ impl LocalStorage {
     fn read_exactly(
         &self,
         name: &ObjectName,
-        mut file: File,
+        file: &File,
         offset: u64,
         len: usize,
-    ) -> Result<Vec<u8>, StorageError> {
-        let mut bytes = Vec::new();
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
+        bytes.clear();
         bytes
             .try_reserve_exact(len)
             .map_err(|e| self.read_error(name, io::Error::new(io::ErrorKind::OutOfMemory, e)))?;
         let wanted = len as u64;
-        file.seek(SeekFrom::Start(offset))
-            .and_then(|_| file.take(wanted).read_to_end(&mut bytes))
+        let mut from = file;
+        from.seek(SeekFrom::Start(offset))
+            .and_then(|_| from.take(wanted).read_to_end(bytes))
             .map_err(|e| self.read_error(name, e))?;
         if bytes.len() < len {
             return Err(StorageError::Truncated {
@@ -208,7 +210,7 @@ impl LocalStorage {
                 got: bytes.len() as u64,
             });
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Calls `each` for the objects in one directory whose ids `belongs` accepts.
@@ -273,10 +275,16 @@ impl Storage for LocalStorage {
     }
 
     fn read(&self, name: &ObjectName) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = Vec::new();
+        self.read_into(name, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(&self, name: &ObjectName, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
         let (file, size) = self.open_object(name)?;
         check_read_size(name, size)?;
         let len = usize::try_from(size).expect("the size was checked to fit into memory");
-        self.read_exactly(name, file, 0, len)
+        self.read_exactly(name, &file, 0, len, buffer)
     }
 
     fn read_range(
@@ -285,12 +293,25 @@ impl Storage for LocalStorage {
         offset: u64,
         len: usize,
     ) -> Result<Vec<u8>, StorageError> {
+        let mut bytes = Vec::new();
+        self.read_range_into(name, offset, len, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_range_into(
+        &self,
+        name: &ObjectName,
+        offset: u64,
+        len: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), StorageError> {
         let (file, size) = self.open_object(name)?;
         check_range(name, size, offset, len)?;
+        buffer.clear();
         if len == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        self.read_exactly(name, file, offset, len)
+        self.read_exactly(name, &file, offset, len, buffer)
     }
 
     fn size(&self, name: &ObjectName) -> Result<u64, StorageError> {
