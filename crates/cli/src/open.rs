@@ -17,7 +17,7 @@ pub struct Opened {
     /// The repository.
     pub repository: Repository,
     /// Where its objects are.
-    pub storage: Arc<dyn Storage>,
+    pub storage: Arc<LocalStorage>,
     /// What opened it.
     pub credential: Credential,
 }
@@ -26,7 +26,7 @@ pub struct Opened {
 pub fn open(global: &Global) -> Result<Opened, Failure> {
     let path = location(global)?;
     let storage = LocalStorage::open(path).map_err(|error| missing(error, path))?;
-    let storage: Arc<dyn Storage> = Arc::new(storage);
+    let storage = Arc::new(storage);
     let credential = credentials::existing(global, &path.display().to_string())?;
     let repository = Repository::open(storage.clone(), &credential, &cache_place(global)?)?;
     Ok(Opened {

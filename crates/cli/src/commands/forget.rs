@@ -180,6 +180,9 @@ pub fn run(args: &ForgetArgs, context: &mut Context) -> Outcome {
         )?),
         false => None,
     };
+    if pruned.is_some() {
+        prune::sweep(&opened);
+    }
     if context.out.json {
         context.out.json(&Forgotten {
             report: &report,

@@ -7,7 +7,8 @@ use jiff::SignedDuration;
 use keepwatch_core::{PruneOptions, PruneReport};
 
 use crate::commands::{Context, Outcome};
-use crate::exit::Code;
+use crate::exit::{Code, with_causes};
+use crate::open::Opened;
 use crate::output::counted;
 use crate::values::{duration, human_size, percent};
 
@@ -38,12 +39,27 @@ pub fn run(args: &PruneArgs, context: &mut Context) -> Outcome {
         drop_pending: args.drop_pending,
     };
     let report = opened.repository.prune(&options, context.now())?;
+    if !args.dry_run {
+        sweep(&opened);
+    }
     if context.out.json {
         context.out.json(&report)?;
     } else {
         render(&report, args.dry_run, context)?;
     }
     Ok(Code::Ok)
+}
+
+/// Removes files that writers who died were writing. What cannot be removed is in nobody's way.
+pub fn sweep(opened: &Opened) {
+    match opened.storage.sweep_temporaries() {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "removed what interrupted writes had left"),
+        Err(error) => {
+            let error = with_causes(&error);
+            tracing::warn!(error, "cannot remove what interrupted writes have left");
+        }
+    }
 }
 
 /// Says what a prune did.
