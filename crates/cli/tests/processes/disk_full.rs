@@ -1,0 +1,89 @@
+//! A real file system without room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::dice::Dice;
+use crate::repository::{assert_tidy, files_beneath, snapshots, unfinished};
+use crate::world::World;
+
+/// A small file system, for as long as it lives.
+struct Small(PathBuf);
+
+impl Small {
+    /// Nothing, and the reason, without the privilege to mount.
+    fn mount(at: &Path) -> Result<Self, String> {
+        fs::create_dir(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "keepwatch-test"])
+            .arg(at)
+            .output();
+        let output = mounted.map_err(|error| format!("mount: {error}"))?;
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        match output.status.success() {
+            true => Ok(Self(at.to_owned())),
+            false if may_not_mount(&stderr) => Err(stderr),
+            false => panic!("mount: {stderr}"),
+        }
+    }
+}
+
+fn may_not_mount(stderr: &str) -> bool {
+    let denied = ["permission denied", "superuser", "not permitted"];
+    denied.iter().any(|text| stderr.contains(text))
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        // The test has its own result to tell.
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_and_left() {
+    let world = World::empty();
+    let repo = world.path("repo");
+    let _small = match Small::mount(&repo) {
+        Ok(small) => small,
+        Err(reason) => {
+            println!("skipped, since a file system has to be mounted: {reason}");
+            return;
+        }
+    };
+    world.run(["init", "--pack-size", "256K"]).ok();
+    let mut dice = Dice::new(11);
+    world.write("src/a", dice.noise(1_000_000));
+    let first = world.backup("src");
+
+    world.write("src/b", dice.noise(12_000_000));
+    let failed = world.run(["backup", "src"]).code(1);
+    assert!(failed.stderr.contains("no space"), "{}", failed.stderr);
+    assert_eq!(snapshots(&world), [first.as_str()]);
+    assert!(unfinished(&repo).is_empty());
+    world.run(["check", "--read-data"]).ok();
+    let packs = files_beneath(&repo.join("packs")).len();
+
+    // Full to the last byte, and it can still be read and freed.
+    let filler = repo.join("packs/filler");
+    let full = fs::write(&filler, dice.noise(8 << 20)).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    world.run(["check", "--read-data"]).ok();
+    let restored = world.run(["dump", "latest", world.path("src/a").to_str().unwrap()]);
+    assert_eq!(restored.ok().stdout, fs::read(world.path("src/a")).unwrap());
+    let failed = world.run(["backup", "src"]).code(1);
+    assert!(failed.stderr.contains("no space"), "{}", failed.stderr);
+    world.run(["key", "rotate"]).code(1);
+    world.run(["check"]).ok();
+    fs::remove_file(filler).unwrap();
+
+    fs::remove_file(world.path("src/b")).unwrap();
+    world.write("src/c", dice.noise(500_000));
+    world.run(["prune", "--drop-pending"]).ok();
+    world.run(["prune"]).ok();
+    let second = world.backup("src");
+    println!("{packs} packs on the full disk; it works again");
+    assert_eq!(snapshots(&world), [first, second]);
+    assert_tidy(&world);
+}
