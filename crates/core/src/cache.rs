@@ -81,9 +81,9 @@ impl Cache {
         self.lasting.then(|| self.dir.join("files.sqlite"))
     }
 
-    /// The database of packs verified by checks.
-    pub fn scrub_database(&self) -> PathBuf {
-        self.dir.join("scrub.sqlite")
+    /// The database of packs verified by checks, if it outlives this process.
+    pub fn scrub_database(&self) -> Option<PathBuf> {
+        self.lasting.then(|| self.dir.join("scrub.sqlite"))
     }
 
     /// Who this cache is to the repository: the same 16 bytes as long as the cache lives.

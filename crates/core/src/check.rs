@@ -372,10 +372,14 @@ impl Repository {
                 return Ok(chosen);
             }
         };
-        let log = ScrubLog::open(&self.cache().scrub_database())?;
+        let log = match self.cache().scrub_database() {
+            Some(path) => Some(ScrubLog::open(&path)?),
+            None => None,
+        };
+        let last = |id| log.as_ref().map_or(Ok(0), |log| log.last(id));
         let mut order: Vec<(i64, Id, u64)> = packs
             .iter()
-            .map(|(id, size)| Ok((log.last(id)?, *id, *size)))
+            .map(|(id, size)| Ok((last(id)?, *id, *size)))
             .collect::<Result<_>>()?;
         order.sort();
         let mut chosen = Vec::new();
@@ -435,7 +439,9 @@ impl Repository {
         })?;
         progress.finish();
         let verified = verified.into_inner().expect("all threads have ended");
-        ScrubLog::open(&self.cache().scrub_database())?.record(&verified)?;
+        if let Some(path) = self.cache().scrub_database() {
+            ScrubLog::open(&path)?.record(&verified)?;
+        }
         Ok((chunks.into_inner(), bytes.into_inner()))
     }
 
