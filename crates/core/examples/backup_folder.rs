@@ -37,7 +37,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let (id, snapshot) = repository.find_snapshot("latest")?;
     let path = folder.as_os_str().as_bytes();
-    let restore = repository.restore(&id, &snapshot, path, target, &RestoreOptions::default(), &Silent)?;
+    let restore = repository.restore(
+        &id,
+        &snapshot,
+        path,
+        target,
+        &RestoreOptions::default(),
+        &Silent,
+    )?;
     println!("{restore:#?}");
     Ok(())
 }

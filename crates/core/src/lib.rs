@@ -50,7 +50,7 @@ pub use check::{CheckError, CheckReport, Checked, ReadData};
 pub use compress::Compression;
 pub use config::{ChunkerConfig, Config, FORMAT_VERSION, MAX_CHUNK, MAX_PACK, Padding};
 pub use error::{Error, Result};
-pub use forget::{Filter, ForgetReport};
+pub use forget::{Filter, ForgetEntry, ForgetReport};
 pub use gc::{PruneOptions, PruneReport};
 pub use id::Id;
 pub use keyring::Role;

@@ -26,7 +26,10 @@ fn block(number: u64) -> [u8; 4096] {
 impl Read for Pattern {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let within = (self.at % 4096) as usize;
-        let len = buf.len().min(4096 - within).min((self.size - self.at) as usize);
+        let len = buf
+            .len()
+            .min(4096 - within)
+            .min((self.size - self.at) as usize);
         buf[..len].copy_from_slice(&block(self.at / 4096)[within..within + len]);
         self.at += len as u64;
         Ok(len)
@@ -64,12 +67,18 @@ fn five_gib_in_one_file() {
         finish: Box::new(|| Ok(())),
     };
     let report = repository
-        .backup(vec![Source::stream(stream)], &vault::backup_options(), &Silent)
+        .backup(
+            vec![Source::stream(stream)],
+            &vault::backup_options(),
+            &Silent,
+        )
         .unwrap();
     assert_eq!(report.bytes.scanned, size);
     let (_, snapshot) = repository.find_snapshot("latest").unwrap();
     let mut compare = Compare(Pattern { at: 0, size });
-    repository.dump(&snapshot, b"/dumps/huge", &mut compare).unwrap();
+    repository
+        .dump(&snapshot, b"/dumps/huge", &mut compare)
+        .unwrap();
     assert_eq!(compare.0.at, size);
 }
 
@@ -87,7 +96,12 @@ fn a_directory_of_200_000_entries() {
     File::create(many.join("file 100000 and one more")).unwrap();
     let second = fixture.backup();
     // One entry more changes few of the chunks that the directory is kept in.
-    assert!(second.bytes.new < first.bytes.new / 5, "{} {}", first.bytes.new, second.bytes.new);
+    assert!(
+        second.bytes.new < first.bytes.new / 5,
+        "{} {}",
+        first.bytes.new,
+        second.bytes.new
+    );
     fixture.restore("latest", &fixture.target());
     let mut names: Vec<_> = fs::read_dir(fixture.target().join("many"))
         .unwrap()

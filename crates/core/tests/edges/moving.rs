@@ -31,7 +31,10 @@ fn backup_with(fixture: &Fixture, act: impl Fn(u64) + Sync) -> BackupReport {
         act,
     };
     let sources = vec![Source::Path(fixture.source())];
-    fixture.repository.backup(sources, &vault::backup_options(), &progress).unwrap()
+    fixture
+        .repository
+        .backup(sources, &vault::backup_options(), &progress)
+        .unwrap()
 }
 
 fn large(fixture: &Fixture) -> PathBuf {
@@ -44,7 +47,12 @@ fn a_file_that_changes_once_is_read_again() {
     let path = large(&fixture);
     let report = backup_with(&fixture, |call| {
         if call == 2 {
-            File::options().append(true).open(&path).unwrap().write_all(b"more").unwrap();
+            File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .write_all(b"more")
+                .unwrap();
         }
     });
     assert_eq!(report.errors, []);
@@ -57,10 +65,19 @@ fn a_file_that_never_rests_is_kept_and_marked() {
     let fixture = Fixture::new();
     let path = large(&fixture);
     let report = backup_with(&fixture, |_| {
-        File::options().append(true).open(&path).unwrap().write_all(&noise(5000, 2)).unwrap();
+        File::options()
+            .append(true)
+            .open(&path)
+            .unwrap()
+            .write_all(&noise(5000, 2))
+            .unwrap();
     });
     assert_eq!(report.errors.len(), 1);
-    assert!(report.errors[0].error.contains("changed while it was read"), "{:?}", report.errors);
+    assert!(
+        report.errors[0].error.contains("changed while it was read"),
+        "{:?}",
+        report.errors
+    );
     assert_eq!(report.files.new, 1);
     let (_, snapshot) = fixture.repository.find_snapshot("latest").unwrap();
     let mut marked = 0;
@@ -82,7 +99,12 @@ fn a_file_that_shrinks_ends_where_it_ended() {
     let path = large(&fixture);
     backup_with(&fixture, |call| {
         if call == 2 {
-            File::options().write(true).open(&path).unwrap().set_len(3000).unwrap();
+            File::options()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .set_len(3000)
+                .unwrap();
         }
     });
     fixture.restore("latest", &fixture.target());
@@ -93,7 +115,11 @@ fn a_file_that_shrinks_ends_where_it_ended() {
 fn files_that_vanish_are_no_error() {
     let fixture = Fixture::new();
     for number in 0..300 {
-        write(&fixture.source(), &format!("{number:03}"), noise(2000, number));
+        write(
+            &fixture.source(),
+            &format!("{number:03}"),
+            noise(2000, number),
+        );
     }
     // By the time the first one is read, few of the later ones have been.
     let report = backup_with(&fixture, |call| {

@@ -44,10 +44,18 @@ fn deep(root: &Path, component: &str, depth: usize) {
     let mut dir: OwnedFd = File::open(root).unwrap().into();
     for _ in 0..depth {
         mkdirat(&dir, component, Mode::RWXU).unwrap();
-        dir = openat(&dir, component, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        dir = openat(
+            &dir,
+            component,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap();
     }
     let flags = OFlags::WRONLY | OFlags::CREATE;
-    let file: File = openat(&dir, "file", flags, Mode::RUSR | Mode::WUSR).unwrap().into();
+    let file: File = openat(&dir, "file", flags, Mode::RUSR | Mode::WUSR)
+        .unwrap()
+        .into();
     std::io::Write::write_all(&mut &file, b"at the end of a long way").unwrap();
 }
 
@@ -55,9 +63,17 @@ fn deep(root: &Path, component: &str, depth: usize) {
 fn read_deep(root: &Path, component: &str, depth: usize) -> Vec<u8> {
     let mut dir: OwnedFd = File::open(root).unwrap().into();
     for _ in 0..depth {
-        dir = openat(&dir, component, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        dir = openat(
+            &dir,
+            component,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap();
     }
-    let mut file: File = openat(&dir, "file", OFlags::RDONLY, Mode::empty()).unwrap().into();
+    let mut file: File = openat(&dir, "file", OFlags::RDONLY, Mode::empty())
+        .unwrap()
+        .into();
     let mut content = Vec::new();
     std::io::Read::read_to_end(&mut file, &mut content).unwrap();
     content
@@ -72,10 +88,19 @@ fn paths_beyond_the_limit_of_the_system() {
     deep(&fixture.source(), "x", 200);
     let report = fixture.backup();
     assert_eq!((report.files.new, report.files.failed), (2, 0));
-    let report = vault::restore(&fixture.repository, "latest", &fixture.source(), &fixture.target()).unwrap();
+    let report = vault::restore(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &fixture.target(),
+    )
+    .unwrap();
     assert_eq!(report.errors, []);
     for (component, depth) in [(component.as_str(), 30), ("x", 200)] {
-        assert_eq!(read_deep(&fixture.target(), component, depth), b"at the end of a long way");
+        assert_eq!(
+            read_deep(&fixture.target(), component, depth),
+            b"at the end of a long way"
+        );
     }
     // And they can be removed again.
     let options = RestoreOptions {
@@ -86,7 +111,14 @@ fn paths_beyond_the_limit_of_the_system() {
     fs::create_dir(fixture.source().join("only")).unwrap();
     let empty = fixture.source().join("only");
     vault::backup(&fixture.repository, &empty).unwrap();
-    let report = vault::restore_with(&fixture.repository, "latest", &empty, &fixture.target(), &options).unwrap();
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        &empty,
+        &fixture.target(),
+        &options,
+    )
+    .unwrap();
     assert_eq!(report.errors, []);
     assert_eq!(report.deleted, 232);
     assert_eq!(fs::read_dir(fixture.target()).unwrap().count(), 0);

@@ -22,7 +22,11 @@ fn holes_stay_holes() {
         file.set_len(size).unwrap();
     };
     make("all hole", GIB, &[]);
-    make("beyond 4 GiB", 5 * GIB, &[(0, 4096), (2 * GIB, 100_000), (5 * GIB - 4096, 4096)]);
+    make(
+        "beyond 4 GiB",
+        5 * GIB,
+        &[(0, 4096), (2 * GIB, 100_000), (5 * GIB - 4096, 4096)],
+    );
     make("hole at the end", 10 << 20, &[(0, 50_000)]);
     make("hole at the start", 10 << 20, &[((10 << 20) - 8192, 8192)]);
     make("dense", 200_000, &[(0, 200_000)]);
@@ -30,11 +34,22 @@ fn holes_stay_holes() {
     // The data alone, in whole blocks, is what is stored.
     assert!(report.bytes.new < 600_000, "{:?}", report.bytes);
     fixture.restore("latest", &fixture.target());
-    for name in ["all hole", "beyond 4 GiB", "hole at the end", "hole at the start", "dense"] {
+    for name in [
+        "all hole",
+        "beyond 4 GiB",
+        "hole at the end",
+        "hole at the start",
+        "dense",
+    ] {
         let (was, is) = (fixture.source().join(name), fixture.target().join(name));
         let (was, is) = (fs::metadata(was).unwrap(), fs::metadata(is).unwrap());
         assert_eq!(was.size(), is.size(), "{name}");
-        assert!(is.blocks() <= was.blocks() + 16, "{name}: {} blocks became {}", was.blocks(), is.blocks());
+        assert!(
+            is.blocks() <= was.blocks() + 16,
+            "{name}: {} blocks became {}",
+            was.blocks(),
+            is.blocks()
+        );
     }
     // The large ones compared where they have data; the small ones wholly.
     let (was, is) = (
@@ -64,13 +79,24 @@ fn a_sparse_file_is_mended_in_place() {
     fixture.backup();
     fixture.restore("latest", &fixture.target());
     let damaged = fixture.target().join("file");
-    File::options().write(true).open(&damaged).unwrap().write_all_at(b"damage", 3 << 20).unwrap();
+    File::options()
+        .write(true)
+        .open(&damaged)
+        .unwrap()
+        .write_all_at(b"damage", 3 << 20)
+        .unwrap();
     let options = RestoreOptions {
         overwrite: Some(Overwrite::Always),
         ..RestoreOptions::default()
     };
-    let report =
-        vault::restore_with(&fixture.repository, "latest", &fixture.source(), &fixture.target(), &options).unwrap();
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &fixture.target(),
+        &options,
+    )
+    .unwrap();
     assert_eq!(report.errors, []);
     assert_same_tree(&fixture.source(), &fixture.target());
 }
@@ -87,7 +113,11 @@ fn dump_gives_zeros_for_holes() {
     let mut out = Vec::new();
     fixture
         .repository
-        .dump(&snapshot, std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()), &mut out)
+        .dump(
+            &snapshot,
+            std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()),
+            &mut out,
+        )
         .unwrap();
     assert!(out == fs::read(path).unwrap());
 }

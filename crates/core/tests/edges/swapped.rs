@@ -27,10 +27,18 @@ fn a_link_swapped_in_during_the_restore_leads_nowhere() {
     let fixture = Fixture::new();
     for dir in ["a", "b", "b/c"] {
         for number in 0..150 {
-            write(&fixture.source(), &format!("{dir}/{number:03}"), noise(3000, number));
+            write(
+                &fixture.source(),
+                &format!("{dir}/{number:03}"),
+                noise(3000, number),
+            );
         }
     }
-    fs::hard_link(fixture.source().join("a/000"), fixture.source().join("b/c/linked")).unwrap();
+    fs::hard_link(
+        fixture.source().join("a/000"),
+        fixture.source().join("b/c/linked"),
+    )
+    .unwrap();
     fixture.backup();
     let (target, outside) = (fixture.target(), fixture.dir.path().join("outside"));
     fs::create_dir(&outside).unwrap();
@@ -54,7 +62,10 @@ fn a_link_swapped_in_during_the_restore_leads_nowhere() {
             &swap,
         )
         .unwrap();
-    eprintln!("{} entries could not be restored where they belong", report.errors.len());
+    eprintln!(
+        "{} entries could not be restored where they belong",
+        report.errors.len()
+    );
     assert!(swap.0.load(Ordering::Relaxed));
     assert_eq!(fs::read(outside.join("000")).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
