@@ -106,6 +106,7 @@ impl Findings {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as Findings::add takes them")]
 fn push(list: &Mutex<Vec<CheckError>>, object: impl ToString, error: impl ToString) {
     list.lock()
         .expect("no thread panics while it holds this lock")

@@ -174,6 +174,7 @@ impl Error {
         )
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers read better")]
     pub(crate) fn damaged(object: impl ToString, detail: impl ToString) -> Self {
         Error::Damaged {
             object: object.to_string(),

@@ -61,6 +61,9 @@ pub(crate) struct FrozenIndex {
     pub forgotten: HashSet<Id>,
 }
 
+/// Objects that cannot be used, and what is wrong with them.
+pub(crate) type Problems = Vec<(ObjectName, Error)>;
+
 /// An open repository.
 ///
 /// All methods take `&self` and may be called from several threads.
@@ -298,7 +301,7 @@ impl Repository {
     pub(crate) fn read_records<T: DeserializeOwned>(
         &self,
         kind: ObjectKind,
-    ) -> Result<(Vec<(Id, T)>, Vec<(ObjectName, Error)>)> {
+    ) -> Result<(Vec<(Id, T)>, Problems)> {
         let (mut records, mut problems) = (Vec::new(), Vec::new());
         for id in self.list(kind)? {
             match self.read_record(kind, id) {
@@ -372,7 +375,7 @@ impl Repository {
     }
 
     /// Brings the local index up to date; gives the index objects that cannot be used.
-    pub(crate) fn refresh_index(&self) -> Result<Vec<(ObjectName, Error)>> {
+    pub(crate) fn refresh_index(&self) -> Result<Problems> {
         let mut index = self.index_mut();
         let mut problems;
         loop {
@@ -429,6 +432,7 @@ impl Repository {
     // Snapshots.
 
     /// All snapshots that can be read, oldest first, and what is wrong with the others.
+    #[allow(clippy::type_complexity, reason = "callers see what it is")]
     pub fn snapshots(&self) -> Result<(Vec<(Id, Snapshot)>, Vec<(ObjectName, Error)>)> {
         let (mut snapshots, problems) = self.read_records::<Snapshot>(ObjectKind::Snapshot)?;
         snapshots.sort_by_key(|(id, snapshot)| (snapshot.time, *id));
