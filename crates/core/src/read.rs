@@ -189,7 +189,8 @@ impl Repository {
         let name = ObjectName::new(ObjectKind::Pack, place.pack);
         let mut sealed = std::mem::take(&mut scratch.sealed);
         let (offset, len) = (u64::from(place.offset), place.stored_len as usize);
-        self.storage().read_range_into(&name, offset, len, &mut sealed)?;
+        self.storage()
+            .read_range_into(&name, offset, len, &mut sealed)?;
         let info = BlobInfo {
             id: *id,
             kind: place.kind,

@@ -240,7 +240,7 @@ fn run<'s, 'r>(
             let waiting = waiting.clone();
             workers.push(scope.spawn(move || {
                 for job in waiting {
-                    restore_entry(shared, job, &mut scratch);
+                    restore_entry(shared, &job, &mut scratch);
                 }
             }));
         }

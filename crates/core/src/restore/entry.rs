@@ -22,10 +22,10 @@ pub(super) struct Job<'s, 'r> {
 }
 
 /// Restores it; what goes wrong is in the report.
-pub(super) fn restore_entry(shared: &Shared<'_>, job: Job<'_, '_>, scratch: &mut Scratch) {
+pub(super) fn restore_entry(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) {
     let done = match &job.link {
-        Some(Link::Other(first)) if first.wait() => restore_link(shared, &job, first),
-        _ => restore_node(shared, &job, scratch),
+        Some(Link::Other(first)) if first.wait() => restore_link(shared, job, first),
+        _ => restore_node(shared, job, scratch),
     };
     if let Some(Link::First(first)) = &job.link {
         first.settle(done.is_ok());

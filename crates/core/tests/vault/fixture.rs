@@ -13,7 +13,6 @@ use tempfile::TempDir;
 
 pub struct Fixture {
     pub dir: TempDir,
-    pub storage: MemoryStorage,
     pub repository: Repository,
 }
 
@@ -21,17 +20,12 @@ impl Fixture {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("source")).unwrap();
-        let storage = MemoryStorage::new();
         let repository = vault::init(
-            Arc::new(storage.clone()),
+            Arc::new(MemoryStorage::new()),
             &vault::small(),
             &dir.path().join("cache"),
         );
-        Self {
-            dir,
-            storage,
-            repository,
-        }
+        Self { dir, repository }
     }
 
     /// With a small tree of all that file systems have.
@@ -85,7 +79,7 @@ pub fn varied_tree(root: &Path) {
     symlink("/nowhere/at/all", root.join("dangling")).unwrap();
     fs::hard_link(root.join("small"), root.join("text/small too")).unwrap();
     let mode = |path: &str, mode| {
-        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap()
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
     };
     mode("small", 0o4751);
     mode("large", 0o600);
