@@ -21,7 +21,7 @@ pub struct PruneArgs {
     /// How long forgotten snapshots can be taken back
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration)]
     keep_trash: SignedDuration,
-    /// Give up interrupted backups; when one is running it has to begin anew
+    /// Give up interrupted backups; only when none is running
     #[arg(long)]
     drop_pending: bool,
     /// Only say what would be done
