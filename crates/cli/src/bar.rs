@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 use keepwatch_core::Progress;
 
+use crate::output::harmless;
+
 /// A bar with rate and time left; silent in a pipe.
 #[derive(Debug)]
 pub struct Bar {
@@ -51,6 +53,7 @@ impl Progress for Bar {
 
     fn message(&self, text: &str) {
         // What matters is in the report as well and is told at the end.
+        let text = harmless(text);
         match &self.bar {
             Some(bar) => bar.suspend(|| tracing::info!("{text}")),
             None => tracing::info!("{text}"),

@@ -25,9 +25,10 @@ use jiff::Timestamp;
 
 use crate::args::{Command, Global};
 use crate::bar::Bar;
+use crate::commands::key::KeyCommand;
 use crate::exit::{Code, Failure, report_problem};
 use crate::open::{Opened, open};
-use crate::output::Output;
+use crate::output::{Output, Unread};
 
 /// What a command ends with.
 pub type Outcome = Result<Code, Failure>;
@@ -41,11 +42,11 @@ pub struct Context {
 }
 
 impl Context {
-    /// For these options.
-    pub fn new(global: &Global) -> Self {
+    /// For these options, and for a command whose output matters so much.
+    pub fn new(global: &Global, unread: Unread) -> Self {
         Self {
             global: global.clone(),
-            out: Output::new(global.json, global.quiet),
+            out: Output::new(global.json, global.quiet, unread),
         }
     }
 
@@ -67,6 +68,33 @@ impl Context {
     /// The time.
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// What becomes of a command whose output nobody reads.
+pub fn unread(command: &Command) -> Unread {
+    match command {
+        Command::Snapshots(_)
+        | Command::Ls(_)
+        | Command::Find(_)
+        | Command::Diff(_)
+        | Command::Dump(_)
+        | Command::Decrypt(_)
+        | Command::Stats(_)
+        | Command::Status
+        | Command::Completions(_)
+        | Command::Man(_)
+        | Command::Key(KeyCommand::List) => Unread::Ends,
+        Command::Init(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Check(_)
+        | Command::RepairIndex
+        | Command::Repair(_)
+        | Command::Forget(_)
+        | Command::Prune(_)
+        | Command::Key(_) => Unread::GoesOn,
+        Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
 

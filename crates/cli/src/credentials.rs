@@ -183,9 +183,15 @@ fn passphrase_command(command: &str) -> Result<Passphrase, Failure> {
             None,
         )
     };
+    let stdin = match io::stdin().is_terminal() {
+        true => Stdio::inherit(),
+        // It may be what is to be encrypted or backed up: nobody else is to take of it.
+        false => Stdio::null(),
+    };
     let mut child = Command::new(program)
         .args(arguments)
         .env_remove(PASSWORD_VARIABLE)
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .spawn()
         .map_err(|error| failed(&error))?;

@@ -20,6 +20,7 @@ use clap::Parser;
 use crate::args::Cli;
 use crate::commands::Context;
 use crate::exit::Code;
+use crate::output::Unread;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,11 +28,12 @@ fn main() -> ExitCode {
         Err(error) => return exit::from_clap(&error),
     };
     logging::start(&cli.global);
-    let mut context = Context::new(&cli.global);
+    let unread = commands::unread(&cli.command);
+    let mut context = Context::new(&cli.global, unread);
     let code = match commands::run(cli.command, &mut context) {
         Ok(code) => code,
         // Whoever read our output has seen enough: that is no failure.
-        Err(failure) if failure.is_broken_pipe() => Code::Ok,
+        Err(failure) if unread == Unread::Ends && failure.is_broken_pipe() => Code::Ok,
         Err(failure) => {
             exit::report(&failure, cli.global.json);
             failure.code()

@@ -14,10 +14,50 @@ pub enum Align {
     Right,
 }
 
+/// What it means that nobody reads standard output any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// A listing has said enough: it ends, and that is no failure.
+    Ends,
+    /// What counts is what the command does: it goes on, and its exit code is told.
+    GoesOn,
+    /// Data that nobody took is lost: it fails.
+    Fails,
+}
+
+/// Standard output as long as somebody reads it.
+#[derive(Debug)]
+struct Listener {
+    out: StdoutLock<'static>,
+    unread: Unread,
+}
+
+impl Write for Listener {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        match self.out.write(data) {
+            Err(error) if self.is_deaf(&error) => Ok(data.len()),
+            result => result,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.out.flush() {
+            Err(error) if self.is_deaf(&error) => Ok(()),
+            result => result,
+        }
+    }
+}
+
+impl Listener {
+    fn is_deaf(&self, error: &io::Error) -> bool {
+        self.unread == Unread::GoesOn && error.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
 /// Standard output, and whether it gets JSON.
 #[derive(Debug)]
 pub struct Output {
-    out: BufWriter<StdoutLock<'static>>,
+    out: BufWriter<Listener>,
     /// Whether to print JSON.
     pub json: bool,
     quiet: bool,
@@ -27,9 +67,10 @@ pub struct Output {
 
 impl Output {
     /// Locks standard output.
-    pub fn new(json: bool, quiet: bool) -> Self {
+    pub fn new(json: bool, quiet: bool, unread: Unread) -> Self {
+        let out = io::stdout().lock();
         Self {
-            out: BufWriter::new(io::stdout().lock()),
+            out: BufWriter::new(Listener { out, unread }),
             json,
             quiet,
             terminal: io::stdout().is_terminal(),
@@ -119,6 +160,7 @@ impl Output {
             // On a terminal it comes after what was said before; a broken pipe shows up later.
             let _ = self.out.flush();
             // Nothing can be said when this fails.
+            let text = harmless(&text.to_string());
             let _ = writeln!(io::stderr().lock(), "{text}");
         }
     }

@@ -102,10 +102,10 @@ enum ModeName {
 enum CompressionName {
     /// Not at all
     Off,
-    /// zstd level 3
+    /// zstd level 1
     #[default]
     Fast,
-    /// zstd level 9
+    /// zstd level 7
     Better,
     /// zstd level 19
     Max,

@@ -125,3 +125,39 @@ fn usage_errors_are_json_too() {
     let error: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
     assert_eq!(error["code"], 2);
 }
+
+/// Runs it with a reader that goes away at once.
+fn unread(mut command: std::process::Command) -> std::process::Output {
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_verdict_does_not_need_a_reader() {
+    let world = World::new();
+    world.write("src/a", vec![1; 100_000]);
+    let first = unread(world.command(["backup", "--json", "src", "missing"]));
+    assert_eq!(first.status.code(), Some(3));
+    world.damage_packs();
+    for args in [
+        &["check", "--read-data"][..],
+        &["check", "--read-data", "--json"],
+        &["restore", "latest", "-t", "out"],
+    ] {
+        assert_eq!(unread(world.command(args)).status.code(), Some(13));
+    }
+}
+
+#[test]
+fn ciphertext_that_nobody_took_is_a_failure() {
+    let world = World::empty();
+    world.write("a", vec![1; 1_000_000]);
+    let output = unread(world.command(["encrypt", "a", "-o", "-"]));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!output.stderr.is_empty());
+}

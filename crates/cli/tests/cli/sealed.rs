@@ -156,3 +156,24 @@ fn the_passphrase_of_the_environment_is_not_added_unasked() {
         .ok();
     world.run_bare(["encrypt", "a", "-o", "d"]).code(2);
 }
+
+#[test]
+fn a_password_command_leaves_standard_input_alone() {
+    let world = World::empty();
+    world.write("greedy", "#!/bin/sh\ncat > taken\necho passphrase\n");
+    let mut encrypt = world.bare(["encrypt", "-", "--password-command", "sh greedy"]);
+    let sealed = run_with(&mut encrypt, b"all of it").ok();
+    let mut decrypt = world.bare(["decrypt", "-", "--password-command", "sh greedy"]);
+    let opened = run_with(&mut decrypt, &sealed.stdout).ok();
+    assert_eq!(opened.stdout, b"all of it");
+    assert_eq!(fs::read(world.path("taken")).unwrap(), b"");
+}
+
+#[test]
+fn messages_give_no_orders_to_a_terminal() {
+    let world = World::empty();
+    world.write("a\x1b[31m", "x");
+    let ran = world.run(["encrypt", "a\x1b[31m"]).ok();
+    assert!(ran.stderr.contains("encrypted a"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains('\x1b'));
+}
