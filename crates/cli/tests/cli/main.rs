@@ -9,6 +9,7 @@ mod exit_codes;
 mod forget;
 mod help;
 mod keys;
+mod never_again;
 mod restore;
 mod sealed;
 mod world;
