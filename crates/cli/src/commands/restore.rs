@@ -1,7 +1,7 @@
 //! `keepwatch restore`
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use keepwatch_core::fs::{Excludes, ExcludesBuilder};
@@ -10,6 +10,7 @@ use keepwatch_core::{Overwrite, RestoreOptions, RestoreReport};
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
+use crate::open::location;
 use crate::output::counted;
 use crate::select::{LatestArgs, split_name};
 use crate::values::human_size;
@@ -61,6 +62,9 @@ enum OverwriteName {
 
 /// Restores a snapshot.
 pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
+    if args.delete {
+        keep_repository(location(&context.global)?, &args.target)?;
+    }
     let options = RestoreOptions {
         overwrite: args.overwrite.map(|name| match name {
             OverwriteName::Never => Overwrite::Never,
@@ -106,6 +110,24 @@ pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
         render(&report, args, context)?;
     }
     Ok(code)
+}
+
+/// No snapshot has the repository in it: to `delete`, it would be one thing too much.
+fn keep_repository(repository: &Path, target: &Path) -> Result<(), Failure> {
+    // What does not exist yet has nothing in it.
+    let (Ok(repository), Ok(target)) = (repository.canonicalize(), target.canonicalize()) else {
+        return Ok(());
+    };
+    match repository.starts_with(&target) || target.starts_with(&repository) {
+        true => Err(Failure::refused(
+            format!(
+                "--delete would remove the repository {} as well",
+                repository.display()
+            ),
+            Some("restore into another directory, or without --delete"),
+        )),
+        false => Ok(()),
+    }
 }
 
 fn render(report: &RestoreReport, args: &RestoreArgs, context: &mut Context) -> io::Result<()> {

@@ -122,3 +122,27 @@ fn damage_is_13_and_the_rest_comes_back() {
     world.damage_packs();
     world.run(["restore", "latest", "--target", "out"]).code(13);
 }
+
+#[test]
+fn a_restore_does_not_delete_its_repository() {
+    let world = World::new();
+    world.write("src/a", "x");
+    world.run(["backup", "."]).ok();
+    let here = world.path("");
+    let here = here.to_str().unwrap();
+    let what = format!("latest:{here}");
+    let delete = ["--overwrite", "if-changed", "--delete"];
+    for target in [here, "..", "repo", "repo/packs"] {
+        let args = [&["restore", &what, "--target", target][..], &delete].concat();
+        let refused = world.run(args).code(1);
+        assert!(refused.stderr.contains("repository"), "{}", refused.stderr);
+    }
+    world.run(["check", "--read-data"]).ok();
+    std::os::unix::fs::symlink(here, world.path("src/link")).unwrap();
+    let args = [&["restore", &what, "--target", "src/link"][..], &delete].concat();
+    world.run(args).code(1);
+    // Without `--delete` it stays.
+    let args = ["restore", &what, "-t", here, "--overwrite", "always"];
+    world.run(args).ok();
+    world.run(["check", "--read-data"]).ok();
+}
