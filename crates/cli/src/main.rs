@@ -16,6 +16,7 @@ mod values;
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::args::Cli;
 use crate::commands::Context;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return exit::from_clap(&error),
     };
     logging::start(&cli.global);
+    allow_open_files();
     let unread = commands::unread(&cli.command);
     let mut context = Context::new(&cli.global, unread);
     let code = match commands::run(cli.command, &mut context) {
@@ -40,4 +42,14 @@ fn main() -> ExitCode {
         }
     };
     code.into()
+}
+
+/// Each folder on the way to a file is open while the file is read or written, and the limit that
+/// programs begin with, 1024, is less than the folders that a path can have.
+fn allow_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::debug!(%error, "the limit of open files stays");
+    }
 }

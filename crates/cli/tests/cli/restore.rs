@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::world::{World, fields};
+use crate::world::{World, fields, run};
 
 #[test]
 fn what_was_backed_up_comes_back() {
@@ -145,4 +145,28 @@ fn a_restore_does_not_delete_its_repository() {
     let args = ["restore", &what, "-t", here, "--overwrite", "always"];
     world.run(args).ok();
     world.run(["check", "--read-data"]).ok();
+}
+
+#[test]
+fn a_low_limit_of_open_files_does_not_limit_depth() {
+    let world = World::new();
+    let deep = "d/".repeat(400);
+    world.write(&format!("src/{deep}file"), "at the bottom");
+    let few_files = |args: &[&str]| {
+        let command = world.command(args);
+        let mut limited = std::process::Command::new("sh");
+        limited
+            .args(["-c", "ulimit -Sn 100; exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .current_dir(world.path(""))
+            .env("HOME", world.path(""))
+            .env("KEEPWATCH_REPO", world.path("repo"));
+        run(&mut limited).ok();
+    };
+    few_files(&["backup", "src"]);
+    let what = format!("latest:{}", world.path("src").display());
+    few_files(&["restore", &what, "-t", "out"]);
+    let back = fs::read(world.path(format!("out/{deep}file"))).unwrap();
+    assert_eq!(back, b"at the bottom");
 }
