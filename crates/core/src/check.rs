@@ -108,12 +108,14 @@ impl Findings {
 
 #[allow(clippy::needless_pass_by_value, reason = "as Findings::add takes them")]
 fn push(list: &Mutex<Vec<CheckError>>, object: impl ToString, error: impl ToString) {
+    let (object, mut error) = (object.to_string(), error.to_string());
+    // The object is named already.
+    if let Some(detail) = error.strip_prefix(&format!("{object} is damaged: ")) {
+        error = detail.to_owned();
+    }
     list.lock()
         .expect("no thread panics while it holds this lock")
-        .push(CheckError {
-            object: object.to_string(),
-            error: error.to_string(),
-        });
+        .push(CheckError { object, error });
 }
 
 fn sorted(list: Mutex<Vec<CheckError>>) -> Vec<CheckError> {
@@ -418,10 +420,13 @@ impl Repository {
                 };
                 let name = ObjectName::new(ObjectKind::Pack, *id);
                 match self.read_pack(&name, index, &mut buffer, &mut scratch, findings) {
-                    Ok(count) => {
+                    Ok((count, sound)) => {
                         chunks.fetch_add(count, Ordering::Relaxed);
                         bytes.fetch_add(*size, Ordering::Relaxed);
-                        verified.lock().expect("no thread panics with it").push(*id);
+                        // One that is not is among the first that the next check reads.
+                        if sound {
+                            verified.lock().expect("no thread panics with it").push(*id);
+                        }
                     }
                     // A collector that works beside us may have removed it. What was lost another
                     // way the next check finds missing.
@@ -446,7 +451,8 @@ impl Repository {
         Ok((chunks.into_inner(), bytes.into_inner()))
     }
 
-    /// Verifies one pack: name, trailer, index, and every chunk in it.
+    /// Verifies one pack: name, trailer, index, and every chunk in it; gives how many there are,
+    /// and whether all of them are sound.
     fn read_pack(
         &self,
         name: &ObjectName,
@@ -454,17 +460,19 @@ impl Repository {
         bytes: &mut Vec<u8>,
         scratch: &mut Scratch,
         findings: &Findings,
-    ) -> Result<u64> {
+    ) -> Result<(u64, bool)> {
         self.read_raw_into(name, bytes)?;
         let object = name.to_string();
         let (header, blobs) = parse_pack(bytes, self.config().id(), self.ring(), &object)?;
         let cipher = self.chunks().cipher(&header, &object)?;
+        let mut sound = true;
         for blob in &blobs {
             let range = blob.offset as usize..(blob.offset + blob.stored_len) as usize;
             if let Err(error) =
                 open_blob(&cipher, self.ring(), &blob.info, &mut bytes[range], scratch)
             {
                 findings.add(name, error);
+                sound = false;
             }
             let places = self.index()?.lookup_all(&blob.info.id)?;
             let here = places.iter().find(|place| place.pack == name.id);
@@ -491,7 +499,7 @@ impl Repository {
                 None => {}
             }
         }
-        Ok(blobs.len() as u64)
+        Ok((blobs.len() as u64, sound))
     }
 }
 

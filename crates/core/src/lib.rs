@@ -41,6 +41,7 @@ mod segment;
 mod snapshot;
 mod walk;
 
+pub use jiff;
 pub use keepwatch_crypto as crypto;
 
 pub use backup::{BackupOptions, BackupReport, ByteCounts, FileCounts, PathError, Source, Stream};

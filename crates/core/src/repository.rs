@@ -23,6 +23,9 @@ use crate::read::ChunkReader;
 use crate::snapshot::{Snapshot, Trashed};
 use crate::storage::{ObjectKind, ObjectName, Storage, StorageError};
 
+/// The version of snapshot, trash, pending and gc records.
+const RECORD_VERSION: u64 = 1;
+
 /// What a new repository is like.
 #[derive(Clone, Copy, Debug)]
 pub struct InitOptions {
@@ -290,9 +293,21 @@ impl Repository {
     }
 
     pub(crate) fn read_record<T: DeserializeOwned>(&self, kind: ObjectKind, id: Id) -> Result<T> {
+        #[derive(serde::Deserialize)]
+        struct Version {
+            version: u64,
+        }
         let json = self.read_object(kind, id)?;
         let name = ObjectName::new(kind, id);
-        serde_json::from_slice(&json).map_err(|error| Error::damaged(name, error))
+        let damaged = |error| Error::damaged(name, error);
+        let Version { version } = serde_json::from_slice(&json).map_err(damaged)?;
+        if version != RECORD_VERSION {
+            return Err(Error::Unsupported {
+                what: "record version",
+                value: version.to_string(),
+            });
+        }
+        serde_json::from_slice(&json).map_err(damaged)
     }
 
     /// All records of a kind that can be read, and what is wrong with the others.
@@ -551,4 +566,40 @@ pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlo
         .own
         .sort_by_key(|(_, slot)| std::cmp::Reverse(epoch(slot)));
     Ok(slots)
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwatch_crypto::Key;
+
+    use super::*;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn records_of_a_later_version_are_refused() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let repository = Repository::init(
+            Arc::new(MemoryStorage::new()),
+            &Lock::KeyFile(&Key::from_bytes([1; 32])),
+            "",
+            &InitOptions::default(),
+            Timestamp::UNIX_EPOCH,
+            &CachePlace::Temporary(dir.path().to_owned()),
+        )
+        .expect("init");
+        for version in [0, 2] {
+            let record = serde_json::json!({
+                "version": version, "client": "00".repeat(16), "set": "00".repeat(32),
+                "packs": [], "snapshot": null,
+            });
+            let id = repository
+                .write_record(ObjectKind::Pending, &record)
+                .expect("write");
+            let read = repository.read_record::<crate::snapshot::Pending>(ObjectKind::Pending, id);
+            assert!(
+                matches!(&read, Err(Error::Unsupported { value, .. }) if *value == version.to_string()),
+                "{read:?}"
+            );
+        }
+    }
 }

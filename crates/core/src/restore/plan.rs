@@ -117,6 +117,13 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
         if self.options.delete {
             level.names.insert(node.name.clone());
         }
+        if path.strip_prefix(b"/") == Some(MARKER.as_bytes()) {
+            self.shared.problem(
+                path,
+                "a restore needs this name for itself: restore it apart",
+            );
+            return Ok(false);
+        }
         let is_dir = matches!(node.kind, NodeKind::Dir { .. });
         let excluded = |exclude: &Excludes| exclude.matches(path, is_dir, 0);
         if self.options.exclude.as_ref().is_some_and(excluded) {

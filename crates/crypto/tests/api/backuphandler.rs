@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use keepwatch_crypto::backuphandler::{Decryptor, LegacyKey, encrypt};
 use keepwatch_crypto::{Credential, Error, Key, SecretKey};
@@ -13,7 +13,9 @@ use crate::{key, key_file, pattern};
 fn samples() -> PathBuf {
     let path = match std::env::var_os("KEEPWATCH_TESTDATA") {
         Some(path) => PathBuf::from(path),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/testdata"),
+        // Asked when the test runs: checkouts that share a target directory share its binaries.
+        None => PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default())
+            .join("../../../shared/testdata"),
     };
     let path = path.join("backuphandler");
     assert!(

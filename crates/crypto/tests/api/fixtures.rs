@@ -1,7 +1,7 @@
 //! Files of released format versions, kept for ever: see `tests/vectors/README.md`.
 
 use std::io::{Cursor, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use keepwatch_crypto::sealed::{SealedReader, seal_stream};
 use keepwatch_crypto::{Credential, Lock, Passphrase, SecretKey, Suite};
@@ -13,7 +13,8 @@ const PASSPHRASE: &str = "correct horse battery staple";
 
 fn path(suite: Suite) -> PathBuf {
     let name = format!("sealed-v1-{suite}.kw");
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    // Asked when the test runs: checkouts that share a target directory share its binaries.
+    PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
         .join("tests/vectors")
         .join(name)
 }
