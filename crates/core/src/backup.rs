@@ -384,7 +384,11 @@ impl Repository {
         let (result, uploaded) = std::thread::scope(|scope| {
             let uploading = scope.spawn(|| saver.upload());
             let result = scan.run(sources, assembler);
-            saver.close();
+            if result.is_ok() || stop.load(Ordering::Relaxed) {
+                saver.close();
+            } else {
+                saver.abandon();
+            }
             let uploaded = uploading
                 .join()
                 .expect("the uploading thread does not panic");

@@ -262,6 +262,14 @@ impl<'r> Saver<'r> {
         self.hand_over(None);
     }
 
+    /// Tells the uploading thread to end without what is left: nothing will rest on it.
+    pub fn abandon(&self) {
+        for open in &self.open {
+            lock(open).take();
+        }
+        self.hand_over(None);
+    }
+
     fn write_pack(&self, pack: PackBuilder) -> Result<()> {
         let config = self.repository.config();
         let (id, bytes, blobs): (Id, Vec<u8>, Vec<PackedBlob>) = pack.finish(

@@ -119,6 +119,14 @@ impl Scan<'_, '_> {
     }
 }
 
+/// The same error once more, for one that is told twice.
+fn same_error(error: &std::io::Error) -> std::io::Error {
+    match error.raw_os_error() {
+        Some(code) => std::io::Error::from_raw_os_error(code),
+        None => error.kind().into(),
+    }
+}
+
 fn now() -> Result<Time> {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -240,7 +248,7 @@ impl Walker<'_, '_, '_> {
                 self.problem.get_or_insert(Error::Io {
                     operation: "read",
                     path: path.to_string().into(),
-                    source: std::io::Error::from(error.kind()),
+                    source: same_error(&error),
                 });
                 self.failed(&with_causes(&error))
             }

@@ -135,6 +135,9 @@ fn a_source_that_is_missing_is_an_error_and_one_of_several_is_reported() {
     let missing = fixture.dir.path().join("missing");
     let error = vault::backup(&fixture.repository, &missing).unwrap_err();
     assert!(error.to_string().contains("missing"), "{error}");
+    // Nothing was written for it.
+    let report = fixture.repository.check(ReadData::No, &Silent).unwrap();
+    assert_eq!(report.checked.packs, 0);
     let sources = vec![Source::Path(missing), Source::Path(fixture.source())];
     let report = fixture
         .repository
