@@ -596,7 +596,8 @@ def parse_entry(cursor: Cursor) -> Entry:
     type_ = cursor.take(1)[0]
     flags, mode, uid, gid = (cursor.varint() for _ in range(4))
     require(FILE <= type_ <= SOCKET and flags < 64 and mode < 0o10000, f"{cursor.what}: odd entry")
-    require(type_ == FILE or flags & 0b110000 == 0, f"{cursor.what}: odd flags")
+    allowed = {FILE: 0b111111, DIRECTORY: 0b101111}.get(type_, 0b001111)
+    require(flags & ~allowed == 0, f"{cursor.what}: odd flags")
     seconds, nanoseconds = cursor.zigzag(), cursor.varint()
     require(nanoseconds < 1_000_000_000, f"{cursor.what}: odd time")
     entry = Entry(name, type_, mode, uid, gid, seconds * 1_000_000_000 + nanoseconds)
@@ -619,7 +620,7 @@ def parse_entry(cursor: Cursor) -> Entry:
         cursor.varint(), cursor.varint()
     if flags & 16:
         entry.extents = [(cursor.varint(), cursor.varint()) for _ in range(cursor.varint())]
-    entry.changed = bool(flags & 32)
+    entry.changed = type_ == FILE and bool(flags & 32)
     cursor.end()
     return entry
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::BlobKind;
-use crate::read::Scratch;
+use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
 use crate::snapshot::{Name, Snapshot};
 use crate::storage::ObjectKind;
@@ -159,7 +159,7 @@ impl Repository {
             Some(node) => {
                 each(Listed::new(&base, &node))?;
                 match node.kind {
-                    NodeKind::Dir { content } => content,
+                    NodeKind::Dir { content, .. } => content,
                     _ => return Ok(()),
                 }
             }
@@ -218,10 +218,10 @@ impl Repository {
             });
         };
         let mut scratch = Scratch::new()?;
-        let ids = self.content_ids(&content, &mut scratch)?;
+        let mut ids = ContentIds::new(&content)?;
         let whole = [(0, size)];
         let mut sink = ExtentWriter::new(extents.as_deref().unwrap_or(&whole), out);
-        for id in ids {
+        while let Some(id) = ids.next(self, &mut scratch)? {
             let data = self.read_chunk(BlobKind::Data, id, &mut scratch)?;
             sink.write(data)
                 .map_err(Error::io("write", "the output".as_ref()))?;
@@ -338,8 +338,8 @@ impl Differ<'_> {
             return Ok(());
         }
         let repository = self.repository;
-        let mut left = Directory::open(repository, a, &mut self.scratch)?;
-        let mut right = Directory::open(repository, b, &mut self.scratch)?;
+        let mut left = Directory::open(a)?;
+        let mut right = Directory::open(b)?;
         let mut x = left.next(repository, &mut self.scratch)?;
         let mut y = right.next(repository, &mut self.scratch)?;
         loop {
@@ -385,7 +385,7 @@ impl Differ<'_> {
             ids: Vec::new(),
         };
         let below = |node: Option<&Node>| match node.map(|node| &node.kind) {
-            Some(NodeKind::Dir { content }) => Some(content.clone()),
+            Some(NodeKind::Dir { content, .. }) => Some(content.clone()),
             _ => None,
         };
         match (below(old), below(new)) {

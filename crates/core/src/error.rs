@@ -170,7 +170,11 @@ impl Error {
             Error::Damaged { .. }
                 | Error::Missing { .. }
                 | Error::Tree(_)
-                | Error::Storage(StorageError::NotFound { .. } | StorageError::Truncated { .. })
+                | Error::Storage(
+                    StorageError::NotFound { .. }
+                        | StorageError::Truncated { .. }
+                        | StorageError::TooLarge { .. }
+                )
         )
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct KeySlot {
     pub epoch: u32,
     pub label: String,
     pub credential: String,
+    /// What trying a passphrase on it costs; see `slot::Wrapped::work`.
+    pub work: u64,
     slot_at: usize,
     box_at: usize,
 }
@@ -115,7 +117,7 @@ impl KeySlot {
         let label = bytes.get(86..slot_at).ok_or_else(|| bad("it is cut off"))?;
         let label = String::from_utf8(label.to_vec()).map_err(|_| bad("its label is not text"))?;
         let (wrapped, used) = slot::parse(&bytes[slot_at..], PAYLOAD)?;
-        let credential = wrapped.describe();
+        let (credential, work) = (wrapped.describe(), wrapped.work());
         let box_at = slot_at + used;
         if bytes.len() < box_at + 4 + 32 {
             return Err(bad("it is cut off"));
@@ -132,6 +134,7 @@ impl KeySlot {
             epoch: u32_at(80),
             label,
             credential,
+            work,
             slot_at,
             box_at,
             bytes,

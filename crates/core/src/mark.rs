@@ -1,9 +1,11 @@
 //! Which chunks snapshots reach: one bit for each entry of the local index.
 
+use std::collections::HashSet;
+
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::{Bitmap, BlobKind, Frozen};
-use crate::read::Scratch;
+use crate::read::{ContentIds, MAX_LEVEL, Scratch};
 use crate::repository::Repository;
 use crate::tree::{Content, NodeKind, TreeDecoder};
 
@@ -16,6 +18,10 @@ pub(crate) struct Marker<'r> {
     /// Tree chunks that were read as directories. Not the same as `live`: a hostile tree may name
     /// another's directory as a file, and must not make us skip what is beneath it.
     walked: Bitmap,
+    /// The same of lists of tree chunks, by their level. Few directories are so large.
+    walked_lists: HashSet<(u8, Id)>,
+    /// Lists of files' chunks.
+    marked_lists: HashSet<(u8, Id)>,
     scratch: Scratch,
 }
 
@@ -26,6 +32,8 @@ impl<'r> Marker<'r> {
             index,
             live: Bitmap::new(index.len()),
             walked: Bitmap::new(index.len()),
+            walked_lists: HashSet::new(),
+            marked_lists: HashSet::new(),
             scratch: Scratch::new()?,
         })
     }
@@ -37,33 +45,61 @@ impl<'r> Marker<'r> {
     pub fn mark(&mut self, root: &Content) -> Result<()> {
         let mut todo = vec![root.clone()];
         while let Some(directory) = todo.pop() {
-            let ids = self.lists_of(&directory)?;
-            let mut fresh = false;
-            for id in &ids {
-                let position = self.set(id)?;
-                fresh |= !self.walked.set(position);
-            }
-            if !fresh {
+            if !self.is_new(&directory)? {
                 continue;
             }
-            // Names must be in order over the whole directory, so all of it is read again.
+            // Lists that repeat each other come to an end, because names must be in order over the
+            // whole directory.
             let mut decoder = TreeDecoder::new();
-            for id in ids {
-                let chunk = self
-                    .repository
-                    .read_chunk(BlobKind::Tree, id, &mut self.scratch)?;
-                let mut files = Vec::new();
+            let mut ids = ContentIds::new(&directory)?;
+            let (repository, index, live) = (self.repository, self.index, &mut self.live);
+            let mut files = Vec::new();
+            let mut mark = |id: &Id| set(index, live, id).map(drop);
+            while let Some(id) = ids.next_with(repository, &mut self.scratch, &mut mark)? {
+                mark(&id)?;
+                let chunk = repository.read_chunk(BlobKind::Tree, id, &mut self.scratch)?;
                 for node in decoder.decode_chunk(chunk)? {
                     match node.kind {
                         NodeKind::File { content, .. } => files.push(content),
-                        NodeKind::Dir { content } => todo.push(content),
+                        NodeKind::Dir { content, .. } => todo.push(content),
                         _ => {}
                     }
                 }
-                for file in files {
-                    for id in self.lists_of(&file)? {
-                        self.set(&id)?;
-                    }
+            }
+            for file in files {
+                self.mark_file(file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a directory has not been marked before; from now on it counts as marked.
+    fn is_new(&mut self, directory: &Content) -> Result<bool> {
+        let mut new = false;
+        for id in &directory.ids {
+            if directory.level > 0 {
+                new |= self.walked_lists.insert((directory.level, *id));
+            } else {
+                let position = set(self.index, &mut self.live, id)?;
+                new |= !self.walked.set(position);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Marks the lists and chunks of a file, each list once.
+    pub fn mark_file(&mut self, content: Content) -> Result<()> {
+        if content.level > MAX_LEVEL {
+            let detail = "its lists are nested too deeply";
+            return Err(Error::damaged("a file", detail));
+        }
+        let mut todo = vec![(content.level, content.ids)];
+        while let Some((level, ids)) = todo.pop() {
+            for id in ids {
+                set(self.index, &mut self.live, &id)?;
+                if level > 0 && self.marked_lists.insert((level, id)) {
+                    let list = self.repository.read_list(id, &mut self.scratch)?;
+                    todo.push((level - 1, list));
                 }
             }
         }
@@ -73,33 +109,13 @@ impl<'r> Marker<'r> {
     pub fn into_bitmap(self) -> Bitmap {
         self.live
     }
+}
 
-    /// Sets a chunk's bit and gives its position.
-    fn set(&mut self, id: &Id) -> Result<u64> {
-        let position = self.index.position(id)?.ok_or_else(|| Error::Missing {
-            object: format!("chunk {id}"),
-        })?;
-        self.live.set(position);
-        Ok(position)
-    }
-
-    /// Marks the lists of a content and gives the ids of its chunks.
-    fn lists_of(&mut self, content: &Content) -> Result<Vec<Id>> {
-        if content.level > crate::read::MAX_LEVEL {
-            return Err(Error::damaged(
-                "a directory",
-                "its lists are nested too deeply",
-            ));
-        }
-        let mut ids = content.ids.clone();
-        for _ in 0..content.level {
-            for id in &ids {
-                self.set(id)?;
-            }
-            ids = self
-                .repository
-                .content_ids(&Content { level: 1, ids }, &mut self.scratch)?;
-        }
-        Ok(ids)
-    }
+/// Sets a chunk's bit and gives its position.
+fn set(index: &Frozen, live: &mut Bitmap, id: &Id) -> Result<u64> {
+    let position = index.position(id)?.ok_or_else(|| Error::Missing {
+        object: format!("chunk {id}"),
+    })?;
+    live.set(position);
+    Ok(position)
 }

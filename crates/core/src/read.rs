@@ -201,33 +201,134 @@ impl Repository {
         scratch.sealed = sealed;
         opened
     }
+}
 
-    /// The ids of the chunks that a content stands for, in order.
-    pub(crate) fn content_ids(&self, content: &Content, scratch: &mut Scratch) -> Result<Vec<Id>> {
+/// The ids of the chunks that a content stands for, in order, one list in memory for each level.
+///
+/// Lists may repeat each other, so that few bytes stand for more ids than any memory holds: they
+/// are never joined.
+pub(crate) struct ContentIds {
+    level: u8,
+    lists: Vec<std::vec::IntoIter<Id>>,
+}
+
+impl ContentIds {
+    pub fn new(content: &Content) -> Result<Self> {
         if content.level > MAX_LEVEL {
-            return Err(Error::damaged(
-                "a directory",
-                "its lists are nested too deeply",
-            ));
+            let detail = "its lists are nested too deeply";
+            return Err(Error::damaged("a directory", detail));
         }
-        let mut ids = content.ids.clone();
-        for _ in 0..content.level {
-            let mut next = Vec::new();
-            for id in ids {
-                let list = self.read_chunk(BlobKind::Tree, id, scratch)?;
-                if list.len() % 32 != 0 {
-                    return Err(Error::damaged(
-                        format_args!("chunk {id}"),
-                        "it is no list of ids",
-                    ));
-                }
-                next.extend(
-                    list.chunks_exact(32)
-                        .map(|id| Id::from_bytes(id.try_into().expect("32 bytes"))),
-                );
+        Ok(Self {
+            level: content.level,
+            lists: vec![content.ids.clone().into_iter()],
+        })
+    }
+
+    pub fn next(&mut self, repository: &Repository, scratch: &mut Scratch) -> Result<Option<Id>> {
+        self.next_with(repository, scratch, &mut |_| Ok(()))
+    }
+
+    /// As [`ContentIds::next`]; calls `list` with the id of every list that is read for it.
+    pub fn next_with(
+        &mut self,
+        repository: &Repository,
+        scratch: &mut Scratch,
+        list: &mut dyn FnMut(&Id) -> Result<()>,
+    ) -> Result<Option<Id>> {
+        while let Some(last) = self.lists.last_mut() {
+            let Some(id) = last.next() else {
+                self.lists.pop();
+                continue;
+            };
+            if self.lists.len() > usize::from(self.level) {
+                return Ok(Some(id));
             }
-            ids = next;
+            list(&id)?;
+            let ids = repository.read_list(id, scratch)?;
+            self.lists.push(ids.into_iter());
         }
-        Ok(ids)
+        Ok(None)
+    }
+}
+
+impl Repository {
+    /// The ids in a tree chunk that is a list.
+    pub(crate) fn read_list(&self, id: Id, scratch: &mut Scratch) -> Result<Vec<Id>> {
+        let list = self.read_chunk(BlobKind::Tree, id, scratch)?;
+        if list.len() % 32 != 0 {
+            let chunk = format_args!("chunk {id}");
+            return Err(Error::damaged(chunk, "it is no list of ids"));
+        }
+        Ok(list
+            .chunks_exact(32)
+            .map(|id| Id::from_bytes(id.try_into().expect("32 bytes")))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use jiff::Timestamp;
+    use keepwatch_crypto::{Key, Lock};
+
+    use super::*;
+    use crate::backup::{Saver, Tools};
+    use crate::cache::CachePlace;
+    use crate::compress::Compression;
+    use crate::mark::Marker;
+    use crate::repository::InitOptions;
+    use crate::storage::MemoryStorage;
+
+    #[test]
+    fn lists_of_lists_of_lists_take_little_memory_and_time() {
+        const FAN: usize = 4096;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let repository = Repository::init(
+            Arc::new(MemoryStorage::new()),
+            &Lock::KeyFile(&Key::from_bytes([1; 32])),
+            "",
+            &InitOptions::default(),
+            Timestamp::UNIX_EPOCH,
+            &CachePlace::Temporary(dir.path().to_owned()),
+        )
+        .expect("init");
+        let saver = Saver::new(&repository, None, HashSet::new(), false).expect("saver");
+        let mut tools = Tools::new(Compression::Fast).expect("tools");
+        let data = saver
+            .save(BlobKind::Data, b"one chunk", &mut tools)
+            .expect("save");
+        let mut id = data;
+        for _ in 0..4 {
+            let list = id.as_bytes().repeat(FAN);
+            id = saver.save(BlobKind::Tree, &list, &mut tools).expect("save");
+        }
+        std::thread::scope(|scope| {
+            let uploading = scope.spawn(|| saver.upload());
+            saver.close();
+            uploading.join().expect("no panic").expect("upload");
+        });
+        saver.finish_index().expect("index");
+
+        // 2^48 ids in all.
+        let content = Content {
+            level: 4,
+            ids: vec![id],
+        };
+        let mut scratch = Scratch::new().expect("scratch");
+        let mut ids = ContentIds::new(&content).expect("ids");
+        for _ in 0..2 * FAN {
+            let next = ids.next(&repository, &mut scratch).expect("next");
+            assert_eq!(next, Some(data));
+        }
+        let held: usize = ids.lists.iter().map(ExactSizeIterator::len).sum();
+        assert!(held <= 5 * FAN, "{held}");
+
+        let index = repository.frozen_index().expect("index");
+        let mut marker = Marker::new(&repository, &index.entries).expect("marker");
+        marker.mark_file(content).expect("mark");
+        let live = marker.into_bitmap();
+        assert!((0..index.entries.len()).all(|position| live.get(position)));
     }
 }

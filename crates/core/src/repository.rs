@@ -166,8 +166,16 @@ impl Repository {
         if slots.own.is_empty() && !slots.foreign.is_empty() {
             problem = Some(Error::damaged("config", "no key slot belongs to it"));
         }
+        let mut work = 0;
         for (_, slot) in slots.own {
             let opened = slot.and_then(|slot| {
+                work += slot.work;
+                if work > keepwatch_crypto::slot::MAX_WORK {
+                    return Err(Error::damaged(
+                        "keys",
+                        "the key slots ask for too much work",
+                    ));
+                }
                 let ring = slot.open(credential)?;
                 Ok(ring.map(|ring| (ring, slot.slot_id)))
             });

@@ -6,11 +6,14 @@ mod entry;
 mod links;
 mod plan;
 
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::bounded;
+use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::backup::PathError;
@@ -85,6 +88,8 @@ struct Shared<'r> {
     repository: &'r Repository,
     root: Option<RestoreRoot>,
     overwrite: Overwrite,
+    /// What has a temporary name in the target is ours.
+    resumed: bool,
     dry_run: bool,
     files: AtomicU64,
     bytes: AtomicU64,
@@ -165,15 +170,16 @@ impl Repository {
     ) -> Result<RestoreReport> {
         self.needs_full("restoring")?;
         self.refresh_index()?;
-        let (content, single) = match self.node_at(&snapshot.root, path)? {
-            None => (snapshot.root.clone(), None),
-            Some(node) => match &node.kind {
-                NodeKind::Dir { content } => (content.clone(), None),
-                _ => (Content::default(), Some(node)),
+        // The top of a snapshot is only the way to what was backed up.
+        let (content, single, top_meta, complete) = match self.node_at(&snapshot.root, path)? {
+            None => (snapshot.root.clone(), None, None, false),
+            Some(node) => match node.kind {
+                NodeKind::Dir { content, partial } => (content, None, Some(node.meta), !partial),
+                _ => (Content::default(), Some(node), None, false),
             },
         };
         let marker = target.join(MARKER);
-        let overwrite = admit(id, target, &marker, options)?;
+        let admitted = admit(id, target, &marker, options)?;
         let opened = match RestoreRoot::open(target, options.numeric_owner) {
             Ok(root) => Some(root),
             Err(error) if options.dry_run && error.kind() == std::io::ErrorKind::NotFound => None,
@@ -182,7 +188,8 @@ impl Repository {
         let shared = Shared {
             repository: self,
             root: opened,
-            overwrite,
+            overwrite: admitted.overwrite,
+            resumed: admitted.resumed,
             dry_run: options.dry_run,
             files: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -199,10 +206,11 @@ impl Repository {
             shared: &shared,
             dir: dir.map_err(Error::io("open the target", target))?,
             path: Vec::new(),
-            meta: None,
+            // A target that was there has the owner and mode that its user gave it.
+            meta: top_meta.filter(|_| admitted.made),
             _parent: None,
         };
-        let (dirs, deleted) = run(&shared, top, &content, single, options)?;
+        let (dirs, deleted) = run(&shared, top, &content, single, complete, options)?;
         if let (Some(root), false) = (&shared.root, options.dry_run) {
             root.sync().map_err(Error::io("write to disk", target))?;
             remove_marker(&marker)?;
@@ -228,6 +236,7 @@ fn run<'s, 'r>(
     top: Target<'s, 'r>,
     content: &Content,
     single: Option<Node>,
+    complete: bool,
     options: &RestoreOptions,
 ) -> Result<(u64, u64)> {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -245,7 +254,7 @@ fn run<'s, 'r>(
             }));
         }
         drop(waiting);
-        let mut planner = Planner::new(shared, options, jobs, top);
+        let mut planner = Planner::new(shared, options, jobs, top, complete);
         let planned = match single {
             Some(node) => planner
                 .entry(&[b"/", node.name.as_slice()].concat(), node)
@@ -260,15 +269,23 @@ fn run<'s, 'r>(
     })
 }
 
+/// What may be done with the target.
+struct Admitted {
+    overwrite: Overwrite,
+    /// An interrupted restore of the same snapshot is taken up again.
+    resumed: bool,
+    /// The target was not there.
+    made: bool,
+}
+
 /// Decides what may be done with what is in the target, and marks the restore as begun.
-fn admit(id: &Id, target: &Path, marker: &Path, options: &RestoreOptions) -> Result<Overwrite> {
-    let occupied = match std::fs::read_dir(target) {
-        Ok(mut entries) => entries.next().is_some(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+fn admit(id: &Id, target: &Path, marker: &Path, options: &RestoreOptions) -> Result<Admitted> {
+    let (made, occupied) = match std::fs::read_dir(target) {
+        Ok(mut entries) => (false, entries.next().is_some()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => (true, false),
         Err(error) => return Err(Error::io("read the target", target)(error)),
     };
-    let resumed =
-        occupied && std::fs::read(marker).is_ok_and(|content| content == id.to_string().as_bytes());
+    let resumed = occupied && read_marker(marker).is_some_and(|content| content == id.to_string());
     let overwrite = match options.overwrite {
         Some(overwrite) => overwrite,
         None if !occupied || resumed => Overwrite::IfChanged,
@@ -283,14 +300,35 @@ fn admit(id: &Id, target: &Path, marker: &Path, options: &RestoreOptions) -> Res
         }
     };
     if !options.dry_run {
-        std::fs::create_dir_all(target).map_err(Error::io("make the target", target))?;
+        // For its owner only: what it gets may not be for everybody.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(target)
+            .map_err(Error::io("make the target", target))?;
         // Made anew, not written through: a link in its place must not lead us elsewhere.
         remove_marker(marker)?;
         std::fs::File::create_new(marker)
             .and_then(|mut file| std::io::Write::write_all(&mut file, id.to_string().as_bytes()))
             .map_err(Error::io("write", marker))?;
     }
-    Ok(overwrite)
+    Ok(Admitted {
+        overwrite,
+        resumed,
+        made,
+    })
+}
+
+/// The snapshot that a marker names; a link or FIFO in its place is none.
+fn read_marker(marker: &Path) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(marker, flags, Mode::empty()).ok()?);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut content = String::new();
+    file.take(64).read_to_string(&mut content).ok()?;
+    Some(content)
 }
 
 fn remove_marker(marker: &Path) -> Result<()> {

@@ -136,13 +136,24 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn location(&self) -> String;
 }
 
-/// Refuses sizes that no well-formed object has.
-fn check_read_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
-    if size > MAX_READ {
+/// Refuses to read whole objects of sizes that none of their kind has.
+fn check_object_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
+    let limit = match name.kind {
+        ObjectKind::Config => 64 << 10,
+        ObjectKind::Key => 2 << 20,
+        ObjectKind::Pack | ObjectKind::Parity => MAX_READ,
+        // Their plaintext is at most 64 MiB.
+        _ => 65 << 20,
+    };
+    check_read_size(name, size, limit)
+}
+
+fn check_read_size(name: &ObjectName, size: u64, limit: u64) -> Result<(), StorageError> {
+    if size > limit {
         return Err(StorageError::TooLarge {
             object: name.canonical(),
             size,
-            limit: MAX_READ,
+            limit,
         });
     }
     Ok(())
@@ -151,7 +162,7 @@ fn check_read_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
 /// Checks a range read against the object's `size` before anything is allocated.
 fn check_range(name: &ObjectName, size: u64, offset: u64, len: usize) -> Result<(), StorageError> {
     let wanted = len as u64;
-    check_read_size(name, wanted)?;
+    check_read_size(name, wanted, MAX_READ)?;
     let got = size.saturating_sub(offset);
     if got < wanted {
         return Err(StorageError::Truncated {

@@ -35,8 +35,11 @@ const FLAG_HARDLINK: u64 = 1 << 2;
 const FLAG_XATTRS: u64 = 1 << 3;
 const FLAG_EXTENTS: u64 = 1 << 4;
 const FLAG_CHANGED: u64 = 1 << 5;
+/// The same bit, on directories.
+const FLAG_PARTIAL: u64 = FLAG_CHANGED;
 const FLAGS_OF_ALL: u64 = FLAG_USER | FLAG_GROUP | FLAG_HARDLINK | FLAG_XATTRS;
 const FLAGS_OF_FILES: u64 = FLAGS_OF_ALL | FLAG_EXTENTS | FLAG_CHANGED;
+const FLAGS_OF_DIRS: u64 = FLAGS_OF_ALL | FLAG_PARTIAL;
 
 const TYPE_FILE: u8 = 1;
 const TYPE_DIR: u8 = 2;
@@ -119,6 +122,9 @@ pub enum NodeKind {
     Dir {
         /// Its entries.
         content: Content,
+        /// Not everything in it was backed up: something was excluded, could not be read, or is
+        /// on another file system.
+        partial: bool,
     },
     /// A symbolic link.
     Symlink {

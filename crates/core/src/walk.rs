@@ -3,23 +3,22 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
-use crate::id::Id;
 use crate::index::BlobKind;
-use crate::read::Scratch;
+use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
 use crate::tree::{Content, Node, NodeKind, TreeDecoder};
 
 /// The entries of one directory, in order.
 pub(crate) struct Directory {
-    ids: VecDeque<Id>,
+    ids: ContentIds,
     decoder: TreeDecoder,
     nodes: VecDeque<Node>,
 }
 
 impl Directory {
-    pub fn open(repository: &Repository, content: &Content, scratch: &mut Scratch) -> Result<Self> {
+    pub fn open(content: &Content) -> Result<Self> {
         Ok(Self {
-            ids: repository.content_ids(content, scratch)?.into(),
+            ids: ContentIds::new(content)?,
             decoder: TreeDecoder::new(),
             nodes: VecDeque::new(),
         })
@@ -30,7 +29,7 @@ impl Directory {
             if let Some(node) = self.nodes.pop_front() {
                 return Ok(Some(node));
             }
-            let Some(id) = self.ids.pop_front() else {
+            let Some(id) = self.ids.next(repository, scratch)? else {
                 return Ok(None);
             };
             let chunk = repository.read_chunk(BlobKind::Tree, id, scratch)?;
@@ -51,8 +50,8 @@ pub(crate) struct Walk<'r> {
 
 impl<'r> Walk<'r> {
     pub fn new(repository: &'r Repository, root: &Content) -> Result<Self> {
-        let mut scratch = Scratch::new()?;
-        let top = Directory::open(repository, root, &mut scratch)?;
+        let scratch = Scratch::new()?;
+        let top = Directory::open(root)?;
         Ok(Self {
             repository,
             scratch,
@@ -65,7 +64,7 @@ impl<'r> Walk<'r> {
     /// The next entry with its path, `/` before every component.
     pub fn next(&mut self) -> Result<Option<(&[u8], Node)>> {
         if let Some(content) = self.enter.take() {
-            let directory = Directory::open(self.repository, &content, &mut self.scratch)?;
+            let directory = Directory::open(&content)?;
             self.stack.push((directory, self.path.len()));
         }
         while let Some((directory, prefix)) = self.stack.last_mut() {
@@ -73,7 +72,7 @@ impl<'r> Walk<'r> {
             if let Some(node) = directory.next(self.repository, &mut self.scratch)? {
                 self.path.push(b'/');
                 self.path.extend_from_slice(&node.name);
-                if let NodeKind::Dir { content } = &node.kind {
+                if let NodeKind::Dir { content, .. } = &node.kind {
                     self.enter = Some(content.clone());
                 }
                 return Ok(Some((&self.path, node)));
@@ -105,12 +104,12 @@ impl Repository {
                 path: String::from_utf8_lossy(path).into_owned(),
             };
             if let Some(node) = found.take() {
-                let NodeKind::Dir { content: below } = node.kind else {
+                let NodeKind::Dir { content: below, .. } = node.kind else {
                     return Err(missing());
                 };
                 content = below;
             }
-            let mut directory = Directory::open(self, &content, &mut scratch)?;
+            let mut directory = Directory::open(&content)?;
             while let Some(node) = directory.next(self, &mut scratch)? {
                 if node.name == component {
                     found = Some(node);
@@ -129,7 +128,7 @@ impl Repository {
         match self.node_at(root, path)? {
             None => Ok(root.clone()),
             Some(Node {
-                kind: NodeKind::Dir { content },
+                kind: NodeKind::Dir { content, .. },
                 ..
             }) => Ok(content),
             Some(_) => Err(Error::Invalid {

@@ -19,6 +19,9 @@ const ARGON2_MAX_P: u32 = 64;
 /// The most that m·t may be, in KiB: it bounds the time that a hostile header can cost.
 const ARGON2_MAX_WORK_KIB: u64 = 16 << 20;
 
+/// The most that all slots of one container may cost together, in the unit of `Wrapped::work`.
+pub const MAX_WORK: u64 = 1_000_000;
+
 /// A passphrase, wiped when dropped.
 ///
 /// Its bytes are UTF-8 exactly as typed, without normalisation.
@@ -91,6 +94,16 @@ impl Kdf {
     /// PBKDF2-HMAC-SHA-256 with so many iterations; they are checked when used.
     pub const fn pbkdf2(iterations: u32) -> Self {
         Kdf::Pbkdf2 { iterations }
+    }
+
+    /// What it costs, in millionths of the most that one slot may ask for.
+    pub(crate) fn work(self) -> u64 {
+        match self {
+            Kdf::Argon2id { m_kib, t, .. } => {
+                u64::from(m_kib) * u64::from(t) * MAX_WORK / ARGON2_MAX_WORK_KIB
+            }
+            Kdf::Pbkdf2 { iterations } => u64::from(iterations) * MAX_WORK / u64::from(PBKDF2_MAX),
+        }
     }
 
     /// Whether a new slot may use it.

@@ -13,6 +13,7 @@ use crate::credential::{Credential, Lock};
 use crate::error::{Error, Result};
 use crate::identity::{PublicKey, SecretKey};
 use crate::key::Key;
+pub use crate::passphrase::MAX_WORK;
 use crate::passphrase::{Kdf, Passphrase, SALT_LEN};
 use crate::random::{ct_eq, fill_random, random_bytes};
 use crate::recipient::{decapsulate, encapsulate, open_once, seal_once};
@@ -184,6 +185,14 @@ impl Wrapped<'_> {
             None if self.kind == Kind::KeyFile => "key file".to_owned(),
             None => "recipient".to_owned(),
         }
+    }
+
+    /// What trying a passphrase on it costs, in millionths of the most that one slot may ask for.
+    ///
+    /// A container may hold many slots, and whoever opens it tries one after the other: their sum
+    /// is to be held against [`MAX_WORK`].
+    pub fn work(&self) -> u64 {
+        self.kdf().map_or(0, Kdf::work)
     }
 
     /// Whether this kind of credential can open the slot.

@@ -19,6 +19,8 @@ const MAX_DIRECT: usize = 1024;
 pub(crate) enum Item {
     /// A directory begins.
     Enter { name: Vec<u8>, meta: Metadata },
+    /// Something in the directory that began last is left out.
+    LeftOut,
     /// The directory that began last ends.
     Leave,
     /// An entry that is no file.
@@ -91,6 +93,7 @@ pub(crate) struct Assembler<'a, 'r> {
 }
 
 struct Open {
+    partial: bool,
     name: Vec<u8>,
     meta: Metadata,
     writer: TreeWriter,
@@ -101,6 +104,7 @@ impl Assembler<'_, '_> {
     pub fn run(&mut self, items: &Receiver<Item>) -> Result<Assembled> {
         let mut done = Assembled::default();
         let mut stack = vec![Open {
+            partial: true,
             name: Vec::new(),
             meta: Metadata::default(),
             writer: TreeWriter::new(),
@@ -111,12 +115,14 @@ impl Assembler<'_, '_> {
                 Item::Enter { name, meta } => {
                     done.dirs += 1;
                     stack.push(Open {
+                        partial: false,
                         name,
                         meta,
                         writer: TreeWriter::new(),
                         ids: Vec::new(),
                     });
                 }
+                Item::LeftOut => partial(&mut stack),
                 Item::Leave => {
                     let open = stack.pop().expect("every end has a beginning");
                     let node = self.close(open)?;
@@ -141,7 +147,10 @@ impl Assembler<'_, '_> {
                 Item::File(file) => {
                     // A reader that ends without an answer has failed, and says why itself.
                     match file.read.recv().map_err(|_| Error::Interrupted)? {
-                        Err(error) => done.failed(error),
+                        Err(error) => {
+                            partial(&mut stack);
+                            done.failed(error);
+                        }
                         Ok(None) => {}
                         Ok(Some(read)) => {
                             let node = self.file(&mut done, *file, read)?;
@@ -149,12 +158,15 @@ impl Assembler<'_, '_> {
                         }
                     }
                 }
-                Item::Failed(error) => done.failed(error),
+                Item::Failed(error) => {
+                    partial(&mut stack);
+                    done.failed(error);
+                }
             }
         }
         // When the scan stopped early directories are still open: the root is then not used.
         let root = stack.swap_remove(0);
-        let NodeKind::Dir { content } = self.close(root)?.kind else {
+        let NodeKind::Dir { content, .. } = self.close(root)?.kind else {
             unreachable!("directories are closed as directories");
         };
         done.root = content;
@@ -209,6 +221,7 @@ impl Assembler<'_, '_> {
             meta: open.meta,
             kind: NodeKind::Dir {
                 content: self.content(open.ids)?,
+                partial: open.partial,
             },
         })
     }
@@ -227,6 +240,10 @@ impl Assembler<'_, '_> {
         }
         Ok(Content { level, ids })
     }
+}
+
+fn partial(stack: &mut [Open]) {
+    stack.last_mut().expect("the root stays open").partial = true;
 }
 
 impl Assembled {

@@ -28,6 +28,9 @@ const WHOLE_SECONDS_NANOS: i128 = 2_000_000_000;
 /// Each reader keeps so many buffers for chunks.
 const SPARE_BUFFERS: usize = 2;
 
+/// Of a file without a size no more is read than this, in bytes.
+const MAX_UNSIZED: u64 = 64 << 20;
+
 /// What comes of reading a file: nothing if it is gone.
 pub(crate) type Outcome = Result<Option<ReadFile>, PathError>;
 
@@ -145,7 +148,8 @@ impl Reader<'_, '_> {
             Err(error) => return Ok(Err(error)),
         };
         let size = source.stat.size;
-        let whole = [(0, size)];
+        // Files that the kernel makes up say that they are empty, and are not.
+        let whole = [(0, if size == 0 { MAX_UNSIZED } else { size })];
         // The size is fixed, so that a file that grows faster than we read has an end.
         let reader = ExtentReader::new(&source.file, extents.as_deref().unwrap_or(&whole));
         let (ids, read) = match self.cut(reader, size > self.small)? {

@@ -204,6 +204,7 @@ impl Walker<'_, '_, '_> {
                     name: name.clone(),
                     meta,
                 })?;
+                self.send(Item::LeftOut)?;
                 self.below(below, inner)?;
                 self.send(Item::Leave)?;
             }
@@ -293,6 +294,7 @@ impl Walker<'_, '_, '_> {
                 }
             };
             if explicit.is_none() && self.rules.leave_out(&self.path, &stat) {
+                self.send(Item::LeftOut)?;
                 continue;
             }
             // A source that lies in another one keeps its own file system.
@@ -378,6 +380,7 @@ impl Walker<'_, '_, '_> {
                 "{}: left out, it belongs to the repository",
                 String::from_utf8_lossy(&self.path)
             ));
+            self.send(Item::LeftOut)?;
             return Ok(None);
         }
         self.send(Item::Enter {
@@ -387,6 +390,7 @@ impl Walker<'_, '_, '_> {
         let level = if self.scan.options.one_file_system && stat.dev != device && explicit.is_none()
         {
             // The mount point itself is kept, so that a restored system can mount it.
+            self.send(Item::LeftOut)?;
             None
         } else {
             match dir.subdir(name) {
@@ -416,7 +420,11 @@ impl Walker<'_, '_, '_> {
                 return Ok(None);
             }
         };
+        let count = names.len();
         let names = self.rules.enter(&dir, &self.path, names);
+        if names.len() < count {
+            self.send(Item::LeftOut)?;
+        }
         Ok(Some(Level {
             dir,
             names: names.into_iter(),

@@ -163,8 +163,11 @@ impl RestoreDir {
     }
 
     /// Removes an entry with all that is in it; gives how many entries went.
+    ///
+    /// What is mounted there is not touched, and is an error.
     pub fn remove_tree(&self, name: &[u8]) -> io::Result<u64> {
-        remove_tree(&self.fd, name, 0)
+        let device = rustix::fs::fstat(&self.fd)?.st_dev;
+        remove_tree(&self.fd, name, device, 0)
     }
 
     /// A symbolic link with a temporary name.
@@ -376,7 +379,7 @@ fn times(meta: &Metadata) -> Timestamps {
     }
 }
 
-fn remove_tree(dir: &OwnedFd, name: &[u8], depth: usize) -> io::Result<u64> {
+fn remove_tree(dir: &OwnedFd, name: &[u8], device: u64, depth: usize) -> io::Result<u64> {
     match retry_on_intr(|| rustix::fs::unlinkat(dir, os(name), AtFlags::empty())) {
         Ok(()) => return Ok(1),
         Err(Errno::ISDIR | Errno::PERM) => {}
@@ -387,9 +390,12 @@ fn remove_tree(dir: &OwnedFd, name: &[u8], depth: usize) -> io::Result<u64> {
     }
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let below = openat(dir, name, flags, Mode::empty())?;
+    if rustix::fs::fstat(&below)?.st_dev != device {
+        return Err(io::Error::other("another file system is mounted there"));
+    }
     let mut removed = 1;
     for entry in names(&below)? {
-        removed += remove_tree(&below, &entry, depth + 1)?;
+        removed += remove_tree(&below, &entry, device, depth + 1)?;
     }
     drop(below);
     retry_on_intr(|| rustix::fs::unlinkat(dir, os(name), AtFlags::REMOVEDIR))?;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::fs::{RestoreDir, Stat};
 use crate::id::Id;
 use crate::index::BlobKind;
-use crate::read::{Scratch, chunk_id};
+use crate::read::{ContentIds, Scratch, chunk_id};
 use crate::restore::{Overwrite, Shared};
 use crate::tree::{Content, Node};
 
@@ -57,22 +57,26 @@ pub(super) fn restore(
 ) -> Result<Outcome> {
     let whole = [(0, wanted.size)];
     let extents = wanted.extents.unwrap_or(&whole);
-    let ids = shared.repository.content_ids(wanted.content, scratch)?;
     // Only what was asked to be compared is worth reading: a file of another time is other content.
-    let compare = shared.overwrite == Overwrite::Always || ids.len() > 1;
+    let large = wanted.content.level > 0 || wanted.content.ids.len() > 1;
+    let compare = shared.overwrite == Overwrite::Always || large;
     let old_file = match old.filter(|_| compare) {
         Some(_) => dir.existing_file(&node.name).ok(),
         None => None,
     };
-    let reuse = Reuse::find(shared, &ids, extents, old_file.as_ref())?;
-    if let (Some(stat), true) = (old, reuse.is_all() && wanted.extents.is_none())
-        && stat.size == wanted.size
-    {
-        if !shared.dry_run {
-            dir.set_existing_metadata(&node.name, &node.meta)
-                .map_err(failed("update"))?;
+    let mut reuse = old_file.as_ref().map(|file| Reuse::new(file, extents));
+    if old.is_some_and(|stat| stat.size == wanted.size) && wanted.extents.is_none() {
+        let same = match &mut reuse {
+            Some(reuse) => reuse.has_all(shared, wanted.content, scratch)?,
+            None => wanted.content.ids.is_empty(),
+        };
+        if same {
+            if !shared.dry_run {
+                dir.set_existing_metadata(&node.name, &node.meta)
+                    .map_err(failed("update"))?;
+            }
+            return Ok(Outcome::Same);
         }
-        return Ok(Outcome::Same);
     }
     if shared.dry_run {
         return Ok(Outcome::Written(None));
@@ -84,13 +88,18 @@ pub(super) fn restore(
         kept: false,
     };
     let mut place = Placer::new(&file, extents);
-    for (number, id) in ids.iter().enumerate() {
-        if let (Some(len), Some(old)) = (reuse.len_at(number), &old_file) {
-            place.copy(old, len).map_err(failed("copy"))?;
-            shared.progress.advance(0, len);
-            continue;
-        }
-        let data = shared.repository.read_chunk(BlobKind::Data, *id, scratch)?;
+    let mut ids = ContentIds::new(wanted.content)?;
+    let mut at = 0;
+    while let Some(id) = ids.next(shared.repository, scratch)? {
+        let old = match &mut reuse {
+            Some(reuse) => reuse.find(shared, &id, at)?,
+            None => None,
+        };
+        let data = match old {
+            Some(data) => data,
+            None => shared.repository.read_chunk(BlobKind::Data, id, scratch)?,
+        };
+        at += data.len() as u64;
         place.write(data)?;
         shared.progress.advance(0, data.len() as u64);
     }
@@ -110,48 +119,53 @@ fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
     Error::io(operation, "a file".as_ref())
 }
 
-/// Which chunks the old file has where the new one needs them.
-struct Reuse {
-    lens: Vec<Option<u64>>,
+/// Chunks that the old file has where the new one needs them.
+struct Reuse<'f> {
+    old: &'f File,
+    extents: &'f [(u64, u64)],
+    buffer: Vec<u8>,
 }
 
-impl Reuse {
-    fn find(
-        shared: &Shared<'_>,
-        ids: &[Id],
-        extents: &[(u64, u64)],
-        old: Option<&File>,
-    ) -> Result<Self> {
-        let mut lens = vec![None; ids.len()];
-        let Some(old) = old else {
-            return Ok(Self { lens });
-        };
-        let repository = shared.repository;
-        let mut at = 0;
-        let mut buffer = Vec::new();
-        for (len, id) in lens.iter_mut().zip(ids) {
-            let place = repository.index()?.lookup_all(id)?.into_iter().next();
-            let Some(place) = place else {
-                // Reading it will say that it is missing.
-                break;
-            };
-            buffer.resize(place.raw_len as usize, 0);
-            if read_joined(old, extents, at, &mut buffer).is_ok()
-                && chunk_id(repository.ring(), BlobKind::Data, &buffer) == *id
-            {
-                *len = Some(u64::from(place.raw_len));
-            }
-            at += u64::from(place.raw_len);
+impl<'f> Reuse<'f> {
+    fn new(old: &'f File, extents: &'f [(u64, u64)]) -> Self {
+        Self {
+            old,
+            extents,
+            buffer: Vec::new(),
         }
-        Ok(Self { lens })
     }
 
-    fn is_all(&self) -> bool {
-        self.lens.iter().all(Option::is_some)
+    /// The chunk, if the old file has it at this position of its joined extents.
+    ///
+    /// What is given is what was compared, whatever becomes of the file meanwhile.
+    fn find(&mut self, shared: &Shared<'_>, id: &Id, at: u64) -> Result<Option<&[u8]>> {
+        let repository = shared.repository;
+        let places = repository.index()?.lookup_all(id)?;
+        // If it is nowhere, reading it will say so.
+        let Some(place) = places.first() else {
+            return Ok(None);
+        };
+        self.buffer.resize(place.raw_len as usize, 0);
+        let found = read_joined(self.old, self.extents, at, &mut self.buffer).is_ok()
+            && chunk_id(repository.ring(), BlobKind::Data, &self.buffer) == *id;
+        Ok(found.then_some(self.buffer.as_slice()))
     }
 
-    fn len_at(&self, number: usize) -> Option<u64> {
-        self.lens[number]
+    fn has_all(
+        &mut self,
+        shared: &Shared<'_>,
+        content: &Content,
+        scratch: &mut Scratch,
+    ) -> Result<bool> {
+        let mut ids = ContentIds::new(content)?;
+        let mut at = 0;
+        while let Some(id) = ids.next(shared.repository, scratch)? {
+            match self.find(shared, &id, at)? {
+                Some(data) => at += data.len() as u64,
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -233,14 +247,6 @@ impl<'f> Placer<'f> {
         })
     }
 
-    fn copy(&mut self, old: &File, len: u64) -> Result<(), io::Error> {
-        let copied = self.parts(len, |file, at, _, len| copy_range(old, file, at, len));
-        copied.map_err(|error| match error {
-            Error::Io { source, .. } => source,
-            other => io::Error::other(other),
-        })
-    }
-
     fn end(self) -> Result<()> {
         if self.left == 0 && self.extents.len() == 0 {
             return Ok(());
@@ -254,32 +260,4 @@ impl<'f> Placer<'f> {
             )),
         }
     }
-}
-
-/// Copies bytes to the same place of another file, by reference where the file system can.
-fn copy_range(from: &File, to: &File, at: u64, len: u64) -> io::Result<()> {
-    let (mut read_at, mut write_at, mut left) = (at, at, len);
-    while left > 0 {
-        let wanted = usize::try_from(left).unwrap_or(usize::MAX);
-        match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), wanted)
-        {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(copied) => left -= copied as u64,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return copy_by_hand(from, to, read_at, left),
-        }
-    }
-    Ok(())
-}
-
-fn copy_by_hand(from: &File, to: &File, mut at: u64, mut left: u64) -> io::Result<()> {
-    let mut buffer = vec![0; 256 << 10];
-    while left > 0 {
-        let part = left.min(buffer.len() as u64) as usize;
-        from.read_exact_at(&mut buffer[..part], at)?;
-        to.write_all_at(&buffer[..part], at)?;
-        at += part as u64;
-        left -= part as u64;
-    }
-    Ok(())
 }

@@ -24,14 +24,14 @@ pub(super) struct Job<'s, 'r> {
 /// Restores it; what goes wrong is in the report.
 pub(super) fn restore_entry(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) {
     let done = match &job.link {
-        Some(Link::Other(first)) if first.wait() => restore_link(shared, job, first),
+        Some(Link::Other(first)) if first.wait() => restore_link(shared, job, first).map(|()| true),
         _ => restore_node(shared, job, scratch),
     };
     if let Some(Link::First(first)) = &job.link {
-        first.settle(done.is_ok());
+        first.settle(matches!(done, Ok(true)));
     }
     match done {
-        Ok(()) => {}
+        Ok(_) => {}
         Err(Error::Io { source, .. }) => shared.failed_io(&job.path, &source),
         Err(error) => shared.failed(&job.path, &error),
     }
@@ -41,7 +41,8 @@ fn io_error(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
     Error::io(operation, "an entry".as_ref())
 }
 
-fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -> Result<()> {
+/// Restores it as it is; whether it is there then, and not something else that was to stay.
+fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -> Result<bool> {
     let node = &job.node;
     let size = match &node.kind {
         NodeKind::File { size, .. } => *size,
@@ -49,22 +50,23 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
     };
     let Some(dir) = &job.target.dir else {
         shared.written(size);
-        return Ok(());
+        return Ok(true);
     };
     let there = dir.stat(&node.name).map_err(io_error("look at"))?;
     if let Some(stat) = &there {
         if shared.overwrite == Overwrite::Never {
             shared.skip();
             shared.progress.advance(1, size);
-            return Ok(());
+            return Ok(false);
         }
         if shared.overwrite == Overwrite::IfChanged && is_unchanged(stat, node) {
             shared.skip();
             shared.progress.advance(1, size);
             return match shared.dry_run {
-                true => Ok(()),
+                true => Ok(true),
                 false => dir
                     .set_existing_metadata(&node.name, &node.meta)
+                    .map(|()| true)
                     .map_err(io_error("update")),
             };
         }
@@ -83,7 +85,7 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
                 Outcome::Same => {
                     shared.skip();
                     shared.progress.advance(1, 0);
-                    return Ok(());
+                    return Ok(true);
                 }
                 Outcome::Written(temporary) => temporary,
             }
@@ -96,7 +98,7 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
     }
     shared.written(size);
     shared.progress.advance(1, 0);
-    Ok(())
+    Ok(true)
 }
 
 /// Whether what is there is the file by size and time.

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use crate::tree::NodeKind;
+
 /// The first name of an inode, and how it went with it.
 #[derive(Debug)]
 pub(super) struct First {
     pub path: Vec<u8>,
+    kind: NodeKind,
     done: Mutex<Option<bool>>,
     signal: Condvar,
 }
 
 impl First {
-    /// Says whether the file is there.
+    /// Says whether the file is there, with its content.
     pub fn settle(&self, restored: bool) {
         *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(restored);
         self.signal.notify_all();
@@ -51,12 +54,15 @@ pub(super) struct Links(HashMap<(u64, u64), Arc<First>>);
 
 impl Links {
     /// What the entry at `path` is to the inode `key`, a device and inode number at the source.
-    pub fn find(&mut self, key: (u64, u64), path: &[u8]) -> Option<Link> {
+    ///
+    /// Nothing if it is other content: the inode was given to another file during the backup.
+    pub fn find(&mut self, key: (u64, u64), path: &[u8], kind: &NodeKind) -> Option<Link> {
         if let Some(first) = self.0.get(&key) {
-            return Some(Link::Other(first.clone()));
+            return (first.kind == *kind).then(|| Link::Other(first.clone()));
         }
         let first = Arc::new(First {
             path: path.to_vec(),
+            kind: kind.clone(),
             done: Mutex::new(None),
             signal: Condvar::new(),
         });

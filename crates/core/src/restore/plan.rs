@@ -25,7 +25,8 @@ struct Level<'s, 'r> {
     path_len: usize,
     /// What the snapshot has in it, for `delete`.
     names: HashSet<Vec<u8>>,
-    /// Whether all of it is wanted and could be read: only then may anything be deleted.
+    /// Whether all that was in it was backed up, is wanted and could be read: only then may
+    /// anything be deleted.
     complete: bool,
 }
 
@@ -47,6 +48,7 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
         options: &'o RestoreOptions,
         jobs: Sender<Job<'s, 'r>>,
         top: Target<'s, 'r>,
+        complete: bool,
     ) -> Self {
         remove_leftovers(shared, top.dir.as_ref());
         let top = Level {
@@ -54,7 +56,7 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
             node: None,
             path_len: 0,
             names: HashSet::from([MARKER.as_bytes().to_vec()]),
-            complete: true,
+            complete,
         };
         Self {
             shared,
@@ -142,7 +144,7 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
             return Ok(false);
         };
         let link = match node.meta.hardlink {
-            Some(key) => self.links.find(key, path),
+            Some(key) => self.links.find(key, path, &node.kind),
             None => None,
         };
         let job = Job {
@@ -156,12 +158,13 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
     }
 
     fn directory(&mut self, node: Node, wanted: bool) -> bool {
+        let partial = matches!(node.kind, NodeKind::Dir { partial: true, .. });
         self.stack.push(Level {
             target: None,
             node: Some(node),
             path_len: self.path.len(),
             names: HashSet::new(),
-            complete: wanted,
+            complete: wanted && !partial,
         });
         // One that is not itself wanted may hold what is, and is made only then.
         if wanted && self.target().is_none() {
@@ -274,7 +277,7 @@ fn make(
 
 /// Removes what an interrupted restore was writing.
 fn remove_leftovers(shared: &Shared<'_>, dir: Option<&RestoreDir>) {
-    let Some(dir) = dir.filter(|_| !shared.dry_run) else {
+    let Some(dir) = dir.filter(|_| shared.resumed && !shared.dry_run) else {
         return;
     };
     for name in dir.names().unwrap_or_default() {

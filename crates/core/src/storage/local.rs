@@ -20,7 +20,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
-use super::{ObjectKind, ObjectName, Storage, StorageError, check_range, check_read_size};
+use super::{ObjectKind, ObjectName, Storage, StorageError, check_object_size, check_range};
 use crate::id::Id;
 
 /// Left by `mkfs` at the top of a new file system; a repository may be made next to it.
@@ -282,7 +282,7 @@ impl Storage for LocalStorage {
 
     fn read_into(&self, name: &ObjectName, buffer: &mut Vec<u8>) -> Result<(), StorageError> {
         let (file, size) = self.open_object(name)?;
-        check_read_size(name, size)?;
+        check_object_size(name, size)?;
         let len = usize::try_from(size).expect("the size was checked to fit into memory");
         self.read_exactly(name, &file, 0, len, buffer)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound::Included;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{ObjectKind, ObjectName, Storage, StorageError, check_range, check_read_size};
+use super::{ObjectKind, ObjectName, Storage, StorageError, check_object_size, check_range};
 use crate::id::Id;
 
 type Objects = BTreeMap<ObjectName, Arc<[u8]>>;
@@ -80,7 +80,7 @@ impl Storage for MemoryStorage {
 
     fn read(&self, name: &ObjectName) -> Result<Vec<u8>, StorageError> {
         let bytes = self.object(name)?;
-        check_read_size(name, bytes.len() as u64)?;
+        check_object_size(name, bytes.len() as u64)?;
         Ok(bytes.to_vec())
     }
 

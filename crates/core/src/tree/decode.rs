@@ -1,11 +1,11 @@
 //! Reading tree chunks, which may be damaged or hostile.
 
 use super::{
-    Content, FLAG_CHANGED, FLAG_EXTENTS, FLAG_GROUP, FLAG_HARDLINK, FLAG_USER, FLAG_XATTRS,
-    FLAGS_OF_ALL, FLAGS_OF_FILES, MAX_CHUNK, MAX_ENTRY, MAX_LEVEL, MODE_MASK, Metadata,
-    NANOS_PER_SEC, Node, NodeKind, TYPE_BLOCK_DEVICE, TYPE_CHAR_DEVICE, TYPE_DIR, TYPE_FIFO,
-    TYPE_FILE, TYPE_SOCKET, TYPE_SYMLINK, Time, TreeError, VERSION, Xattr, extents_problem,
-    name_problem, varint,
+    Content, FLAG_CHANGED, FLAG_EXTENTS, FLAG_GROUP, FLAG_HARDLINK, FLAG_PARTIAL, FLAG_USER,
+    FLAG_XATTRS, FLAGS_OF_ALL, FLAGS_OF_DIRS, FLAGS_OF_FILES, MAX_CHUNK, MAX_ENTRY, MAX_LEVEL,
+    MODE_MASK, Metadata, NANOS_PER_SEC, Node, NodeKind, TYPE_BLOCK_DEVICE, TYPE_CHAR_DEVICE,
+    TYPE_DIR, TYPE_FIFO, TYPE_FILE, TYPE_SOCKET, TYPE_SYMLINK, Time, TreeError, VERSION, Xattr,
+    extents_problem, name_problem, varint,
 };
 use crate::id::Id;
 
@@ -127,7 +127,8 @@ impl<'a> Reader<'a> {
         let kind = self.byte()?;
         let known = match kind {
             TYPE_FILE => FLAGS_OF_FILES,
-            TYPE_DIR..=TYPE_SOCKET => FLAGS_OF_ALL,
+            TYPE_DIR => FLAGS_OF_DIRS,
+            TYPE_SYMLINK..=TYPE_SOCKET => FLAGS_OF_ALL,
             _ => {
                 return Err(TreeError::Unsupported {
                     what: "an entry of type",
@@ -147,6 +148,7 @@ impl<'a> Reader<'a> {
             TYPE_FILE => self.file(flags)?,
             TYPE_DIR => NodeKind::Dir {
                 content: self.content()?,
+                partial: flags & FLAG_PARTIAL != 0,
             },
             TYPE_SYMLINK => NodeKind::Symlink {
                 target: self.bytes()?.to_vec(),

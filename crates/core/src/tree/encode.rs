@@ -2,8 +2,8 @@
 
 use super::varint::{put, put_signed};
 use super::{
-    Content, FLAG_CHANGED, FLAG_EXTENTS, FLAG_GROUP, FLAG_HARDLINK, FLAG_USER, FLAG_XATTRS,
-    MAX_ENTRY, MAX_LEVEL, MODE_MASK, NANOS_PER_SEC, Node, NodeKind, TYPE_BLOCK_DEVICE,
+    Content, FLAG_CHANGED, FLAG_EXTENTS, FLAG_GROUP, FLAG_HARDLINK, FLAG_PARTIAL, FLAG_USER,
+    FLAG_XATTRS, MAX_ENTRY, MAX_LEVEL, MODE_MASK, NANOS_PER_SEC, Node, NodeKind, TYPE_BLOCK_DEVICE,
     TYPE_CHAR_DEVICE, TYPE_DIR, TYPE_FIFO, TYPE_FILE, TYPE_SOCKET, TYPE_SYMLINK, TreeError,
     VERSION, Xattr, extents_problem, name_problem,
 };
@@ -156,7 +156,7 @@ fn write_body(out: &mut Vec<u8>, node: &Node) -> Result<(), &'static str> {
                 }
             }
         }
-        NodeKind::Dir { content } => write_content(out, content)?,
+        NodeKind::Dir { content, .. } => write_content(out, content)?,
         NodeKind::Symlink { target } => put_bytes(out, target),
         NodeKind::CharDevice { major, minor } | NodeKind::BlockDevice { major, minor } => {
             put(out, u64::from(*major));
@@ -175,6 +175,7 @@ fn flags(node: &Node) -> u64 {
         } => (extents.is_some(), *changed),
         _ => (false, false),
     };
+    let partial = matches!(node.kind, NodeKind::Dir { partial: true, .. });
     [
         (meta.user.is_some(), FLAG_USER),
         (meta.group.is_some(), FLAG_GROUP),
@@ -182,6 +183,7 @@ fn flags(node: &Node) -> u64 {
         (!meta.xattrs.is_empty(), FLAG_XATTRS),
         (sparse, FLAG_EXTENTS),
         (changed, FLAG_CHANGED),
+        (partial, FLAG_PARTIAL),
     ]
     .into_iter()
     .filter_map(|(set, flag)| set.then_some(flag))

@@ -87,7 +87,13 @@ fn every_type() -> Vec<Node> {
     let target = b"../a".to_vec();
     vec![
         full,
-        node(b"b", NodeKind::Dir { content: dir }),
+        node(
+            b"b",
+            NodeKind::Dir {
+                content: dir,
+                partial: true,
+            },
+        ),
         node(b"c\xff", NodeKind::Symlink { target }),
         node(b"d", NodeKind::CharDevice { major: 1, minor: 3 }),
         node(
@@ -132,7 +138,7 @@ fn a_chunk_has_the_bytes_of_the_format() {
         "2b",           // body length
         "0162",         // name
         "02",           // directory
-        "000000000000", // flags, mode, uid, gid, time
+        "200000000000", // flags: not all of it is there; mode, uid, gid, time
         "0001",         // level, ids
         &"dd".repeat(32),
         "0f", // body length
@@ -482,7 +488,7 @@ fn kind() -> impl Strategy<Value = NodeKind> {
                 NodeKind::File { size, content, extents, changed }
             }
         ),
-        1 => content().prop_map(|content| NodeKind::Dir { content }),
+        1 => (content(), any::<bool>()).prop_map(|(content, partial)| NodeKind::Dir { content, partial }),
         1 => bytes().prop_map(|target| NodeKind::Symlink { target }),
         1 => any::<(u32, u32)>().prop_map(|(major, minor)| NodeKind::CharDevice { major, minor }),
         1 => any::<(u32, u32)>().prop_map(|(major, minor)| NodeKind::BlockDevice { major, minor }),

@@ -147,3 +147,18 @@ fn a_source_that_is_missing_is_an_error_and_one_of_several_is_reported() {
     assert_eq!(report.files.failed, 1);
     assert!(report.errors[0].path.to_string().ends_with("/missing"));
 }
+
+#[test]
+fn files_that_the_kernel_makes_up_are_not_empty() {
+    let fixture = Fixture::new();
+    let path = std::path::Path::new("/proc/version");
+    assert_eq!(fs::metadata(path).unwrap().len(), 0);
+    vault::backup(&fixture.repository, path).unwrap();
+    let (_, snapshot) = fixture.repository.find_snapshot("latest").unwrap();
+    let mut content = Vec::new();
+    fixture
+        .repository
+        .dump(&snapshot, b"/proc/version", &mut content)
+        .unwrap();
+    assert_eq!(content, fs::read(path).unwrap());
+}

@@ -1,9 +1,10 @@
 //! What restores do with what is there, and what they never do.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
-use keepwatch_core::{Overwrite, RestoreOptions};
+use keepwatch_core::fs::ExcludesBuilder;
+use keepwatch_core::{BackupOptions, Overwrite, RestoreOptions, Silent, Source};
 use keepwatch_testkit::tree::{assert_same_tree, write};
 use keepwatch_testkit::vault;
 
@@ -123,4 +124,116 @@ fn links_in_the_target_are_not_followed() {
     assert_eq!(fs::read(outside.join("victim")).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     assert_same_tree(&fixture.source(), &target);
+}
+
+#[test]
+fn delete_leaves_what_was_never_backed_up() {
+    let fixture = Fixture::new();
+    let source = fixture.source();
+    write(&source, "logs/kept.txt", b"in the snapshot");
+    write(&source, "logs/large.log", b"excluded from it");
+    write(&source, "plain/kept.txt", b"in the snapshot");
+    let options = BackupOptions {
+        excludes: ExcludesBuilder::new()
+            .glob("*.log")
+            .unwrap()
+            .build()
+            .unwrap(),
+        ..vault::backup_options()
+    };
+    fixture
+        .repository
+        .backup(vec![Source::Path(source.clone())], &options, &Silent)
+        .unwrap();
+    write(&source, "plain/new", b"not in the snapshot");
+    write(&source, "logs/new", b"not in the snapshot");
+    // In place, as after a mishap.
+    let options = RestoreOptions {
+        delete: true,
+        ..with(Overwrite::Always)
+    };
+    let report =
+        vault::restore_with(&fixture.repository, "latest", &source, &source, &options).unwrap();
+    assert_eq!(report.errors, []);
+    assert_eq!(report.deleted, 1);
+    assert!(!source.join("plain/new").exists());
+    assert!(source.join("logs/large.log").exists());
+    // Whatever is where something was left out may be what was left out.
+    assert!(source.join("logs/new").exists());
+}
+
+#[test]
+fn delete_does_not_reach_above_what_was_backed_up() {
+    let fixture = Fixture::with_tree();
+    fixture.backup();
+    let target = fixture.target();
+    write(&target, "mine", b"beside the snapshot's first directories");
+    let options = RestoreOptions {
+        delete: true,
+        ..with(Overwrite::Always)
+    };
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        "".as_ref(),
+        &target,
+        &options,
+    )
+    .unwrap();
+    assert_eq!((report.errors.len(), report.deleted), (0, 0));
+    assert!(target.join("mine").exists());
+}
+
+#[test]
+fn a_link_is_never_made_to_a_file_that_was_to_stay() {
+    let fixture = Fixture::new();
+    let first = write(&fixture.source(), "a", b"from the snapshot");
+    fs::hard_link(&first, fixture.source().join("b")).unwrap();
+    fixture.backup();
+    let target = fixture.target();
+    write(&target, "a", b"somebody else's");
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &target,
+        &with(Overwrite::Never),
+    )
+    .unwrap();
+    assert_eq!(report.errors, []);
+    assert_eq!(fs::read(target.join("a")).unwrap(), b"somebody else's");
+    assert_eq!(fs::read(target.join("b")).unwrap(), b"from the snapshot");
+}
+
+#[test]
+fn odd_things_with_names_of_ours_are_left_alone() {
+    let fixture = Fixture::with_tree();
+    fixture.backup();
+    let target = fixture.target();
+    let mine = write(&target, ".keepwatch-tmp-mine", b"a user's file");
+    let fifo = target.join(".keepwatch-restore");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
+    let report = vault::restore_with(
+        &fixture.repository,
+        "latest",
+        &fixture.source(),
+        &target,
+        &with(Overwrite::Never),
+    )
+    .unwrap();
+    assert_eq!(report.errors, []);
+    assert_eq!(fs::read(mine).unwrap(), b"a user's file");
+}
+
+#[test]
+fn a_new_target_is_as_private_as_what_it_holds() {
+    let fixture = Fixture::with_tree();
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    fs::set_permissions(fixture.source(), fs::Permissions::from_mode(0o710)).unwrap();
+    fixture.backup();
+    fixture.restore("latest", &fixture.target());
+    assert_eq!(mode(&fixture.target()), 0o710);
+    let whole = fixture.dir.path().join("whole");
+    vault::restore(&fixture.repository, "latest", "".as_ref(), &whole).unwrap();
+    assert_eq!(mode(&whole), 0o700);
 }

@@ -110,9 +110,14 @@ impl Header {
         bytes.resize(len, 0);
         read_exact(&mut reader, &mut bytes[FIXED_LEN..])?;
         let mut slots = &bytes[FIXED_LEN..len - COMMITMENT_LEN];
+        let mut work = 0;
         for _ in 0..count {
-            let (_, used) = slot::parse(slots, FILE_KEY_LEN)?;
+            let (wrapped, used) = slot::parse(slots, FILE_KEY_LEN)?;
+            work += wrapped.work();
             slots = &slots[used..];
+        }
+        if work > slot::MAX_WORK {
+            return Err(malformed("its key slots ask for too much work"));
         }
         if !slots.is_empty() {
             return Err(malformed("its key slots do not fill the header"));

@@ -404,3 +404,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn slots_that_ask_for_too_much_together_are_refused() {
+    // FORMAT.md, sections 1.3 and 2: PBKDF2 slots, with nothing behind them.
+    let header = |iterations: u32| {
+        let mut slot = vec![2, 124, 0];
+        slot.extend_from_slice(&iterations.to_le_bytes());
+        slot.resize(3 + 124, 0);
+        let len = 36 + 2 * slot.len() + 32;
+        let mut header = b"\x89KWSEAL\n".to_vec();
+        header.extend_from_slice(&[1, 1, 16, 0]);
+        header.extend_from_slice(&[0; 16]);
+        header.extend_from_slice(&(len as u32).to_le_bytes());
+        header.extend_from_slice(&[2, 0, 0, 0]);
+        header.extend_from_slice(&slot);
+        header.extend_from_slice(&slot);
+        header.resize(len, 0);
+        header
+    };
+    assert!(Info::read(header(5_000_000).as_slice()).is_ok());
+    let error = Info::read(header(5_000_001).as_slice()).unwrap_err();
+    assert!(error.to_string().contains("too much work"), "{error}");
+}
