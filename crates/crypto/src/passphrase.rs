@@ -100,9 +100,11 @@ impl Kdf {
     pub(crate) fn work(self) -> u64 {
         match self {
             Kdf::Argon2id { m_kib, t, .. } => {
-                u64::from(m_kib) * u64::from(t) * MAX_WORK / ARGON2_MAX_WORK_KIB
+                (u64::from(m_kib) * u64::from(t) * MAX_WORK).div_ceil(ARGON2_MAX_WORK_KIB)
             }
-            Kdf::Pbkdf2 { iterations } => u64::from(iterations) * MAX_WORK / u64::from(PBKDF2_MAX),
+            Kdf::Pbkdf2 { iterations } => {
+                (u64::from(iterations) * MAX_WORK).div_ceil(u64::from(PBKDF2_MAX))
+            }
         }
     }
 
