@@ -135,9 +135,12 @@ impl Keyring {
                 })
                 .collect(),
         };
-        Ok(Zeroizing::new(
-            serde_json::to_vec(&record).expect("a keyring is plain JSON"),
-        ))
+        // Of the size it will need: a vector that grows leaves copies behind that nobody wipes.
+        let room = 1024 + 256 * self.epochs.len();
+        let mut json = Zeroizing::new(Vec::with_capacity(room));
+        serde_json::to_writer(&mut *json, &record).expect("a keyring is plain JSON");
+        debug_assert!(json.len() <= room);
+        Ok(json)
     }
 
     pub fn from_json(bytes: &[u8], role: Role) -> Result<Self> {
