@@ -1,12 +1,15 @@
 //! Checking a repository: that everything is there, fits together and can be read.
 
+mod findings;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::check::findings::{Findings, sorted};
+use crate::error::{Error, Result, with_causes};
 use crate::id::Id;
 use crate::index::{Bitmap, BlobKind, Encoding};
 use crate::keyring::Role;
@@ -75,54 +78,6 @@ pub struct CheckReport {
     /// What interrupted operations have left. No snapshot lacks anything for it, and it goes with
     /// time.
     pub warnings: Vec<CheckError>,
-}
-
-#[derive(Default)]
-struct Findings {
-    errors: Mutex<Vec<CheckError>>,
-    warnings: Mutex<Vec<CheckError>>,
-}
-
-impl Findings {
-    fn add(&self, object: impl ToString, error: impl ToString) {
-        push(&self.errors, object, error);
-    }
-
-    fn warn(&self, object: impl ToString, what: impl ToString) {
-        push(&self.warnings, object, what);
-    }
-
-    fn add_all(&self, problems: Vec<(ObjectName, Error)>) {
-        for (name, error) in problems {
-            self.add(name, error);
-        }
-    }
-
-    fn is_clean(&self) -> bool {
-        self.errors
-            .lock()
-            .expect("no thread panics while it holds this lock")
-            .is_empty()
-    }
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "as Findings::add takes them")]
-fn push(list: &Mutex<Vec<CheckError>>, object: impl ToString, error: impl ToString) {
-    let (object, mut error) = (object.to_string(), error.to_string());
-    // The object is named already.
-    if let Some(detail) = error.strip_prefix(&format!("{object} is damaged: ")) {
-        error = detail.to_owned();
-    }
-    list.lock()
-        .expect("no thread panics while it holds this lock")
-        .push(CheckError { object, error });
-}
-
-fn sorted(list: Mutex<Vec<CheckError>>) -> Vec<CheckError> {
-    let mut list = list.into_inner().expect("all threads have ended");
-    list.sort_by(|a, b| (&a.object, &a.error).cmp(&(&b.object, &b.error)));
-    list.dedup();
-    list
 }
 
 impl Repository {
@@ -593,16 +548,4 @@ fn place_of(blob: &PackedBlob) -> (u32, u32, u32, BlobKind, Encoding) {
         info.kind,
         info.encoding,
     )
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -270,30 +270,16 @@ impl Repository {
 mod tests {
     use std::collections::HashSet;
 
-    use jiff::Timestamp;
-    use keepwatch_crypto::{Key, Lock};
-
     use super::*;
     use crate::backup::{Saver, Tools};
-    use crate::cache::CachePlace;
     use crate::compress::Compression;
     use crate::mark::Marker;
-    use crate::repository::InitOptions;
-    use crate::storage::MemoryStorage;
+    use crate::repository::tests::in_memory;
 
     #[test]
     fn lists_of_lists_of_lists_take_little_memory_and_time() {
         const FAN: usize = 4096;
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let repository = Repository::init(
-            Arc::new(MemoryStorage::new()),
-            &Lock::KeyFile(&Key::from_bytes([1; 32])),
-            "",
-            &InitOptions::default(),
-            Timestamp::UNIX_EPOCH,
-            &CachePlace::Temporary(dir.path().to_owned()),
-        )
-        .expect("init");
+        let (_dir, repository) = in_memory();
         let saver = Saver::new(&repository, None, HashSet::new(), false).expect("saver");
         let mut tools = Tools::new(Compression::Fast).expect("tools");
         let data = saver

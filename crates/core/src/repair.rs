@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::check::{CheckError, with_causes};
-use crate::error::{Error, Result};
+use crate::check::CheckError;
+use crate::error::{Error, Result, with_causes};
 use crate::id::Id;
 use crate::pack::{PackedBlob, parse_pack};
 use crate::progress::Progress;

@@ -1,5 +1,8 @@
 //! Opening a repository, and the objects in it.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -574,40 +577,4 @@ pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlo
         .own
         .sort_by_key(|(_, slot)| std::cmp::Reverse(epoch(slot)));
     Ok(slots)
-}
-
-#[cfg(test)]
-mod tests {
-    use keepwatch_crypto::Key;
-
-    use super::*;
-    use crate::storage::MemoryStorage;
-
-    #[test]
-    fn records_of_a_later_version_are_refused() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let repository = Repository::init(
-            Arc::new(MemoryStorage::new()),
-            &Lock::KeyFile(&Key::from_bytes([1; 32])),
-            "",
-            &InitOptions::default(),
-            Timestamp::UNIX_EPOCH,
-            &CachePlace::Temporary(dir.path().to_owned()),
-        )
-        .expect("init");
-        for version in [0, 2] {
-            let record = serde_json::json!({
-                "version": version, "client": "00".repeat(16), "set": "00".repeat(32),
-                "packs": [], "snapshot": null,
-            });
-            let id = repository
-                .write_record(ObjectKind::Pending, &record)
-                .expect("write");
-            let read = repository.read_record::<crate::snapshot::Pending>(ObjectKind::Pending, id);
-            assert!(
-                matches!(&read, Err(Error::Unsupported { value, .. }) if *value == version.to_string()),
-                "{read:?}"
-            );
-        }
-    }
 }

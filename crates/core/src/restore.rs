@@ -17,8 +17,7 @@ use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
 use crate::backup::PathError;
-use crate::check::with_causes;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, with_causes};
 use crate::fs::{Excludes, RestoreDir, RestoreRoot};
 use crate::id::Id;
 use crate::progress::Progress;

@@ -3,10 +3,10 @@
 use std::io::{Cursor, Read};
 use std::path::PathBuf;
 
-use keepwatch_crypto::sealed::{SealedReader, seal_stream};
-use keepwatch_crypto::{Credential, Lock, Passphrase, SecretKey, Suite};
+use keepwatch_crypto::sealed::SealedReader;
+use keepwatch_crypto::{Credential, SecretKey, Suite};
 
-use crate::{CHEAP, key, key_file, pattern, small_chunks};
+use crate::{key_file, pattern};
 
 const LEN: usize = 5000;
 const PASSPHRASE: &str = "correct horse battery staple";
@@ -38,33 +38,5 @@ fn version_1_opens() {
             reader.read_to_end(&mut plain).unwrap();
             assert_eq!(plain, pattern(LEN));
         }
-    }
-}
-
-#[test]
-#[ignore = "writes the fixtures of a new format version"]
-fn write_fixtures() {
-    let passphrase = Passphrase::from(PASSPHRASE);
-    let public = secret().public();
-    let locks = [
-        Lock::Passphrase(&passphrase, CHEAP),
-        Lock::KeyFile(&key(7)),
-        Lock::Recipient(&public),
-    ];
-    for suite in Suite::ALL {
-        let mut file = Vec::new();
-        seal_stream(
-            pattern(LEN).as_slice(),
-            &mut file,
-            &locks,
-            small_chunks(suite),
-            1,
-        )
-        .unwrap();
-        assert!(
-            !path(suite).exists(),
-            "a released fixture is never replaced"
-        );
-        std::fs::write(path(suite), file).unwrap();
     }
 }
