@@ -205,14 +205,20 @@ impl Repository {
             shared: &shared,
             dir: dir.map_err(Error::io("open the target", target))?,
             path: Vec::new(),
-            // A target that was there has the owner and mode that its user gave it.
-            meta: top_meta.filter(|_| admitted.made),
+            meta: None,
             _parent: None,
         };
         let (dirs, deleted) = run(&shared, top, &content, single, complete, options)?;
         if let (Some(root), false) = (&shared.root, options.dry_run) {
             root.sync().map_err(Error::io("write to disk", target))?;
             remove_marker(&marker)?;
+            // Last, for the marker's going changes it too. A target that was there already has the
+            // owner and mode that its user gave it.
+            if let Some(meta) = top_meta.filter(|_| admitted.made || admitted.resumed)
+                && let Err(error) = root.set_metadata(&meta)
+            {
+                shared.failed_io(b"/", &error);
+            }
         }
         progress.finish();
         let mut errors = std::mem::take(&mut *lock(&shared.errors));

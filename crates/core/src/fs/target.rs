@@ -86,6 +86,11 @@ impl RestoreRoot {
         Ok(dir)
     }
 
+    /// Sets the metadata of the target itself.
+    pub fn set_metadata(&self, meta: &Metadata) -> io::Result<()> {
+        self.dir.set_own_metadata(meta)
+    }
+
     /// Makes everything beneath it durable.
     pub fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.dir.fd)?)

@@ -8,7 +8,7 @@ use keepwatch_core::{BackupOptions, Overwrite, RestoreOptions, Silent, Source};
 use keepwatch_testkit::tree::{assert_same_tree, write};
 use keepwatch_testkit::vault;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, set_mtime};
 
 fn with(overwrite: Overwrite) -> RestoreOptions {
     RestoreOptions {
@@ -229,10 +229,13 @@ fn odd_things_with_names_of_ours_are_left_alone() {
 fn a_new_target_is_as_private_as_what_it_holds() {
     let fixture = Fixture::with_tree();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-    fs::set_permissions(fixture.source(), fs::Permissions::from_mode(0o710)).unwrap();
+    fs::set_permissions(fixture.source(), fs::Permissions::from_mode(0o510)).unwrap();
+    set_mtime(&fixture.source(), 1_000_000_000, 5);
     fixture.backup();
     fixture.restore("latest", &fixture.target());
-    assert_eq!(mode(&fixture.target()), 0o710);
+    assert_eq!(mode(&fixture.target()), 0o510);
+    let modified = |path| fs::metadata(path).unwrap().modified().unwrap();
+    assert_eq!(modified(fixture.target()), modified(fixture.source()));
     let whole = fixture.dir.path().join("whole");
     vault::restore(&fixture.repository, "latest", "".as_ref(), &whole).unwrap();
     assert_eq!(mode(&whole), 0o700);
