@@ -156,6 +156,10 @@ impl Reader<'_, '_> {
             Ok(done) => done,
             Err(error) => return Ok(Err(error)),
         };
+        if size == 0 && read == MAX_UNSIZED {
+            let problem = "it says that it is empty and has more than 64 MiB";
+            return Ok(Err(io::Error::other(problem)));
+        }
         Ok(Ok(match extents {
             Some(extents) => match cut_off(extents, read) {
                 (extents, None) => (ids, size, Some(extents)),
