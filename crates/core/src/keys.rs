@@ -1,9 +1,9 @@
 //! Managing key slots and key epochs.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
-use keepwatch_crypto::{Credential, Lock};
+use keepwatch_crypto::{Credential, Lock, slot};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
@@ -83,6 +83,36 @@ impl Repository {
         now: Timestamp,
     ) -> Result<KeyInfo> {
         self.needs_full("adding a key")?;
+        self.add_slot(lock, role, label, now, None)
+    }
+
+    /// Adds a slot, to take the place of `replaced` if that is given.
+    fn add_slot(
+        &self,
+        lock: &Lock<'_>,
+        role: Role,
+        label: &str,
+        now: Timestamp,
+        replaced: Option<&KeySlot>,
+    ) -> Result<KeyInfo> {
+        let stays = |slot: &KeySlot| replaced.is_none_or(|old| old.slot_id != slot.slot_id);
+        let others = self.slots()?;
+        // An interrupted rotation has left slots twice.
+        let works: HashMap<_, _> = others
+            .iter()
+            .filter(|(_, slot)| stays(slot))
+            .map(|(_, slot)| (slot.slot_id, slot.work))
+            .collect();
+        let work: u64 = works.values().sum();
+        let own = slot::work_of(lock)?;
+        // Slots that cost nothing to try may always be added.
+        if own > 0 && work + own > slot::MAX_WORK {
+            return Err(Error::Invalid {
+                what: "key",
+                problem: "trying all passphrases would cost too much: remove a key, or derive this one with less"
+                    .to_owned(),
+            });
+        }
         let created = now.as_second().max(0).unsigned_abs();
         let slot = KeySlot::create(
             lock,
@@ -136,7 +166,7 @@ impl Repository {
         let slots = self.slots()?;
         for (_, slot) in &slots {
             if slot.open(old)?.is_some() {
-                let info = self.add_key(lock, slot.role, &slot.label, now)?;
+                let info = self.add_slot(lock, slot.role, &slot.label, now, Some(slot))?;
                 for (id, _) in slots.iter().filter(|(_, s)| s.slot_id == slot.slot_id) {
                     self.remove(ObjectKind::Key, *id)?;
                 }

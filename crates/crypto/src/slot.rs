@@ -164,6 +164,20 @@ pub fn parse(bytes: &[u8], payload_len: usize) -> Result<(Wrapped<'_>, usize)> {
     Ok((wrapped, HEAD_LEN + len))
 }
 
+/// What trying a passphrase on a slot made with `lock` will cost; see [`Wrapped::work`].
+///
+/// # Errors
+/// [`Error::Invalid`] for a key derivation that no slot may use.
+pub fn work_of(lock: &Lock<'_>) -> Result<u64> {
+    match lock {
+        Lock::Passphrase(_, kdf) => {
+            kdf.check_for_writing()?;
+            Ok(kdf.work())
+        }
+        Lock::KeyFile(_) | Lock::Recipient(_) => Ok(0),
+    }
+}
+
 /// A slot that was read and not yet opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Wrapped<'a> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keepwatch_core::crypto::{Credential, Key, Lock};
+use keepwatch_core::crypto::{Credential, Kdf, Key, Lock, Passphrase};
 use keepwatch_core::storage::{MemoryStorage, ObjectKind, ObjectName, Storage};
 use keepwatch_core::{CachePlace, Error, PruneOptions, ReadData, Repository, Result, Role, Silent};
 use keepwatch_testkit::{FaultStorage, OpKind, When};
@@ -251,4 +251,34 @@ fn of_two_versions_of_a_slot_the_newer_one_counts() {
     for (name, _) in &old {
         assert!(storage.size(&ObjectName::new(name.kind, name.id)).is_err());
     }
+}
+
+#[test]
+fn slots_stay_within_what_opening_may_cost() {
+    let scene = Scene::new();
+    let storage = scene.with_versions(&[1]);
+    let repository = open(&scene, &storage);
+    let passphrase = Passphrase::from("dear");
+    let add = |kdf| {
+        let lock = Lock::Passphrase(&passphrase, kdf);
+        repository.add_key(&lock, Role::Full, "", Timestamp::now())
+    };
+    // All that one slot may cost is all that all of them may.
+    add(Kdf::pbkdf2(10_000_000)).unwrap();
+    match add(Kdf::argon2id(64, 1, 1)) {
+        Err(Error::Invalid { problem, .. }) => assert!(problem.contains("too much"), "{problem}"),
+        other => panic!("{other:?}"),
+    }
+    // What is no passphrase costs nothing and goes on; and what is there opens.
+    let key = Key::from_bytes(OTHER);
+    repository
+        .add_key(&Lock::KeyFile(&key), Role::Full, "", Timestamp::now())
+        .unwrap();
+    open_other(&scene, &storage).unwrap();
+    Repository::open(
+        Arc::new(storage.clone()),
+        &Credential::Passphrase(passphrase),
+        &CachePlace::Dir(scene.fresh("cache")),
+    )
+    .unwrap();
 }

@@ -42,6 +42,14 @@ impl Header {
         if locks.is_empty() || locks.len() > MAX_SLOTS {
             return invalid("the list of keys", "a sealed file has 1 to 64");
         }
+        // Before any of them is derived: what asks for more would never be read.
+        let mut work = 0;
+        for lock in locks {
+            work += slot::work_of(lock)?;
+        }
+        if work > slot::MAX_WORK {
+            return invalid("the list of keys", "opening it would take too much work");
+        }
         let file_key = Key::generate()?;
         let file_id = random_bytes()?;
         let mut bytes = Vec::with_capacity(FIXED_LEN + locks.len() * 160 + COMMITMENT_LEN);

@@ -427,3 +427,11 @@ fn slots_that_ask_for_too_much_together_are_refused() {
     let error = Info::read(header(5_000_001).as_slice()).unwrap_err();
     assert!(error.to_string().contains("too much work"), "{error}");
 }
+
+#[test]
+fn what_no_reader_would_try_is_not_written() {
+    let passphrase = Passphrase::from("never derived");
+    let dear = Lock::Passphrase(&passphrase, Kdf::argon2id(2 << 20, 8, 1));
+    let error = SealedWriter::new(Vec::new(), &[dear, dear], SealOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+}
