@@ -30,16 +30,7 @@ fn a_policy_forgets() {
     assert_eq!(done["kept"][0]["id"], *ids.last().unwrap());
     assert_eq!(done["kept"][0]["reasons"], serde_json::json!(["last"]));
     assert_eq!(done["removed"].as_array().unwrap().len(), 2);
-    assert_eq!(
-        world
-            .run(["snapshots", "--json"])
-            .ok()
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        1
-    );
+    assert_eq!(world.snapshot_count(), 1);
     assert_eq!(world.run(["status", "--json"]).ok().json()["trash"], 2);
     world.run(["check"]).ok();
 }
@@ -71,16 +62,7 @@ fn a_policy_that_keeps_nothing_is_refused() {
     let (world, _) = three();
     world.run(["forget", "--keep-tag", "none"]).code(1);
     world.run(["forget", "--max-count", "0"]).code(1);
-    assert_eq!(
-        world
-            .run(["snapshots", "--json"])
-            .ok()
-            .json()
-            .as_array()
-            .unwrap()
-            .len(),
-        3
-    );
+    assert_eq!(world.snapshot_count(), 3);
     world
         .run(["forget", "--max-count", "0", "--allow-empty"])
         .ok();

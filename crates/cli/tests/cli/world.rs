@@ -56,6 +56,12 @@ pub struct World {
 }
 
 impl World {
+    /// How many snapshots are listed.
+    pub fn snapshot_count(&self) -> usize {
+        let listed = self.run(["snapshots", "--json"]).ok().json();
+        listed.as_array().unwrap().len()
+    }
+
     /// Without a repository.
     pub fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();

@@ -89,15 +89,7 @@ fn a_sparse_file_is_mended_in_place() {
         overwrite: Some(Overwrite::Always),
         ..RestoreOptions::default()
     };
-    let report = vault::restore_with(
-        &fixture.repository,
-        "latest",
-        &fixture.source(),
-        &fixture.target(),
-        &options,
-    )
-    .unwrap();
-    assert_eq!(report.errors, []);
+    fixture.restore_over(&options);
     assert_same_tree(&fixture.source(), &fixture.target());
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keepwatch_core::storage::MemoryStorage;
-use keepwatch_core::{BackupReport, Repository, RestoreReport};
+use keepwatch_core::{BackupReport, Repository, RestoreOptions, RestoreReport};
 use keepwatch_testkit::tree::{noise, write};
 use keepwatch_testkit::vault;
 use tempfile::TempDir;
@@ -45,6 +45,15 @@ impl Fixture {
 
     pub fn backup(&self) -> BackupReport {
         let report = vault::backup(&self.repository, &self.source()).unwrap();
+        assert_eq!(report.errors, []);
+        report
+    }
+
+    /// Restores the last snapshot into the target, over what is there.
+    pub fn restore_over(&self, options: &RestoreOptions) -> RestoreReport {
+        let (source, target) = (self.source(), self.target());
+        let report =
+            vault::restore_with(&self.repository, "latest", &source, &target, options).unwrap();
         assert_eq!(report.errors, []);
         report
     }

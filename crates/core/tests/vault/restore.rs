@@ -42,16 +42,7 @@ fn overwrite_says_what_becomes_of_files() {
     fixture.restore("latest", &target);
     write(&target, "small", b"changed");
     write(&target, "extra", b"not in the snapshot");
-    let restore = |options: &RestoreOptions| {
-        vault::restore_with(
-            &fixture.repository,
-            "latest",
-            &fixture.source(),
-            &target,
-            options,
-        )
-        .unwrap()
-    };
+    let restore = |options: &RestoreOptions| fixture.restore_over(options);
     let report = restore(&with(Overwrite::Never));
     assert_eq!(report.files, 0);
     assert_eq!(fs::read(target.join("small")).unwrap(), b"changed");
@@ -90,14 +81,7 @@ fn a_dry_run_changes_nothing() {
         dry_run: true,
         ..RestoreOptions::default()
     };
-    let report = vault::restore_with(
-        &fixture.repository,
-        "latest",
-        &fixture.source(),
-        &fixture.target(),
-        &options,
-    )
-    .unwrap();
+    let report = fixture.restore_over(&options);
     assert_eq!(report.files, 12);
     assert!(!fixture.target().exists());
 }
@@ -112,15 +96,7 @@ fn links_in_the_target_are_not_followed() {
     write(&outside, "victim", b"untouched");
     symlink(&outside, target.join("text")).unwrap();
     symlink(outside.join("victim"), target.join("small")).unwrap();
-    let report = vault::restore_with(
-        &fixture.repository,
-        "latest",
-        &fixture.source(),
-        &target,
-        &with(Overwrite::Always),
-    )
-    .unwrap();
-    assert_eq!(report.errors, []);
+    fixture.restore_over(&with(Overwrite::Always));
     assert_eq!(fs::read(outside.join("victim")).unwrap(), b"untouched");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 1);
     assert_same_tree(&fixture.source(), &target);
@@ -192,15 +168,7 @@ fn a_link_is_never_made_to_a_file_that_was_to_stay() {
     fixture.backup();
     let target = fixture.target();
     write(&target, "a", b"somebody else's");
-    let report = vault::restore_with(
-        &fixture.repository,
-        "latest",
-        &fixture.source(),
-        &target,
-        &with(Overwrite::Never),
-    )
-    .unwrap();
-    assert_eq!(report.errors, []);
+    fixture.restore_over(&with(Overwrite::Never));
     assert_eq!(fs::read(target.join("a")).unwrap(), b"somebody else's");
     assert_eq!(fs::read(target.join("b")).unwrap(), b"from the snapshot");
 }
@@ -213,15 +181,7 @@ fn odd_things_with_names_of_ours_are_left_alone() {
     let mine = write(&target, ".keepwatch-tmp-mine", b"a user's file");
     let fifo = target.join(".keepwatch-restore");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR).unwrap();
-    let report = vault::restore_with(
-        &fixture.repository,
-        "latest",
-        &fixture.source(),
-        &target,
-        &with(Overwrite::Never),
-    )
-    .unwrap();
-    assert_eq!(report.errors, []);
+    fixture.restore_over(&with(Overwrite::Never));
     assert_eq!(fs::read(mine).unwrap(), b"a user's file");
 }
 
