@@ -5,7 +5,6 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use keepwatch_core::{Overwrite, RestoreOptions};
 use keepwatch_testkit::tree::{assert_same_tree, noise};
-use keepwatch_testkit::vault;
 
 use crate::fixture::Fixture;
 
