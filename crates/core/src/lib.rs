@@ -6,6 +6,7 @@
 //! work together.
 
 pub mod chunker;
+pub mod events;
 pub mod fs;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
