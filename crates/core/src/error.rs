@@ -26,6 +26,33 @@ pub enum Error {
         /// Where it is.
         location: String,
     },
+    /// Nothing that looks like an event store is there.
+    #[error("no event store at {location}")]
+    NoStore {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// There is an event store already.
+    #[error("there is an event store at {location} already")]
+    StoreExists {
+        /// Where it is.
+        location: String,
+    },
+    /// No event has this id.
+    #[error("no event {id}")]
+    NoSuchEvent {
+        /// The id.
+        id: String,
+    },
+    /// The database of events failed.
+    #[error("cannot use the event database {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// No key slot answers to the credential.
     #[error("no key slot of {location} opens with this passphrase or key")]
     WrongKey {
@@ -144,6 +171,11 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Error::NoRepository { .. } => Some("check the path, or make a repository with `init`"),
+            Error::NoStore { .. } => {
+                Some("check the path; `watch` makes a store when there is none")
+            }
+            Error::StoreExists { .. } => Some("choose an empty place for a new event store"),
+            Error::NoSuchEvent { .. } => Some("`events list` shows what is there"),
             Error::RepositoryExists { .. } => Some("choose an empty place for a new repository"),
             Error::WrongKey { .. } => Some("check the passphrase, key file or identity"),
             Error::Damaged { .. } | Error::Missing { .. } => {
