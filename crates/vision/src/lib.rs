@@ -1,1 +1,41 @@
 //! Cameras to frames, observations, tracks, events and sealed clips.
+//!
+//! Start with [`Watch`]: it watches cameras as [`CameraSettings`] say, and leaves events in an
+//! [`EventStore`](keepwatch_core::events::EventStore) and clips in a
+//! [`MediaStore`](keepwatch_core::events::MediaStore). Its parts can be used alone: [`motion`] and
+//! [`tracking`] are functions of pictures and regions, [`mp4`] writes recordings, [`mjpeg`] takes
+//! streams of pictures apart, [`source`] delivers packets, [`Decoder`] makes pictures of them.
+
+pub mod geometry;
+pub mod mjpeg;
+pub mod motion;
+pub mod mp4;
+pub mod settings;
+pub mod snapshot;
+pub mod source;
+pub mod tracking;
+
+mod analysis;
+mod backoff;
+mod camera;
+mod decoder;
+mod error;
+mod gate;
+mod gst;
+mod ledger;
+mod packet;
+mod recorder;
+mod recordings;
+mod ring;
+mod status;
+mod timeline;
+mod url;
+mod watch;
+
+pub use decoder::{Decoder, Frame};
+pub use error::{Error, Result};
+pub use packet::{Codec, Packet, PacketData, StreamInfo};
+pub use settings::{CameraSettings, Decode, Record, Tls, Transport};
+pub use status::{CameraStatus, LastEvent, State};
+pub use url::{CameraUrl, Credentials, Scheme};
+pub use watch::Watch;

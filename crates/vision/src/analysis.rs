@@ -1,0 +1,491 @@
+//! From packets to motion events, on a thread of its own for each camera.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use keepwatch_core::events::{Event, EventId, EventKind, Observation};
+use keepwatch_core::jiff::{SignedDuration, Timestamp};
+
+use crate::decoder::{Decoder, Frame};
+use crate::error::{Error, Result, with_causes};
+use crate::gate::{Gate, Verdict};
+use crate::ledger::{Ledger, point};
+use crate::motion::{
+    GateChange, Luma, MotionDetector, MotionFrame, MotionGate, Tamper, downscale_into, fit,
+};
+use crate::packet::{Packet, StreamInfo};
+use crate::settings::CameraSettings;
+use crate::status::{LastEvent, Shared};
+use crate::tracking::{Detection, TrackState, Tracker, TrackerSettings};
+
+/// Packets that may wait for the analysis.
+const QUEUE: usize = 64;
+
+/// Observations that an event keeps.
+const MAX_OBSERVATIONS: usize = 32;
+
+/// What the analysis is told.
+pub(crate) enum Input {
+    /// What the following packets are.
+    Stream(StreamInfo),
+    /// A packet.
+    Packet(Packet),
+    /// Packets are missing here.
+    Lost,
+    /// The session with the camera is over: whatever happens ends here.
+    Over { reason: &'static str },
+    /// Answer when everything before is done.
+    Flush(Sender<()>),
+}
+
+/// What the analysis wants recorded.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wish {
+    /// A clip for the event, of what is shown from here on and the pre-roll before it.
+    Begin {
+        id: EventId,
+        from: Duration,
+        pre_roll: bool,
+    },
+    /// The event ended here; the post-roll follows.
+    End { id: EventId, at: Duration },
+}
+
+/// The best picture of an event so far.
+pub(crate) struct Best {
+    pub id: EventId,
+    pub frame: Frame,
+    pub at: Timestamp,
+    score: f32,
+}
+
+/// What the analysis says.
+pub(crate) enum Output {
+    Wish(Wish),
+    Snapshot(Best),
+}
+
+/// Takes packets, and never blocks the camera unless it is a file.
+pub(crate) struct Analysis {
+    input: Option<Sender<Input>>,
+    pub output: Receiver<Output>,
+    thread: Option<JoinHandle<()>>,
+    patient: bool,
+    /// A packet was not taken: the next one is preceded by [`Input::Lost`].
+    lost: AtomicBool,
+}
+
+impl Analysis {
+    pub fn start(
+        camera: String,
+        settings: CameraSettings,
+        ledger: Ledger,
+        status: Shared,
+        patient: bool,
+    ) -> Result<Self> {
+        let (input, taken) = bounded(QUEUE);
+        let (say, output) = crossbeam_channel::unbounded();
+        let mut analyst = Analyst::new(camera, settings, ledger, status, say);
+        let thread = std::thread::Builder::new()
+            .name("analysis".to_owned())
+            .spawn(move || analyst.run(&taken))
+            .map_err(Error::thread)?;
+        Ok(Self {
+            input: Some(input),
+            output,
+            thread: Some(thread),
+            patient,
+            lost: AtomicBool::new(false),
+        })
+    }
+
+    /// Hands a packet over; gives the number of packets that were dropped instead.
+    pub fn packet(&self, packet: Packet) -> u64 {
+        if self.patient {
+            self.send(Input::Packet(packet));
+            return 0;
+        }
+        let input = self.input.as_ref().expect("it is open until dropped");
+        if self.lost.load(Ordering::Relaxed) {
+            match input.try_send(Input::Lost) {
+                Ok(()) => self.lost.store(false, Ordering::Relaxed),
+                Err(_) => return 1,
+            }
+        }
+        match input.try_send(Input::Packet(packet)) {
+            Ok(()) => 0,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.lost.store(true, Ordering::Relaxed);
+                1
+            }
+        }
+    }
+
+    /// Hands over what must not be dropped.
+    pub fn send(&self, input: Input) {
+        let sender = self.input.as_ref().expect("it is open until dropped");
+        if sender.send(input).is_err() {
+            tracing::error!("the analysis is gone");
+        }
+    }
+}
+
+impl Drop for Analysis {
+    fn drop(&mut self) {
+        self.input = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the analysis has panicked");
+        }
+    }
+}
+
+/// A motion event that lasts.
+struct Running {
+    id: EventId,
+    from: Duration,
+    observations: Vec<Observation>,
+}
+
+struct Analyst {
+    camera: String,
+    settings: CameraSettings,
+    ledger: Ledger,
+    status: Shared,
+    say: Sender<Output>,
+    gate: Gate,
+    decoder: Option<Decoder>,
+    info: Option<StreamInfo>,
+    detector: Option<(MotionDetector, [usize; 2])>,
+    scaled: Vec<u8>,
+    motion: MotionGate,
+    tracker: Tracker,
+    running: Option<Running>,
+    best: Option<Best>,
+    next_due: Duration,
+    last_pts: Duration,
+    /// Wall time of the timeline's zero, as of the last packet.
+    zero: Timestamp,
+}
+
+impl Analyst {
+    fn new(
+        camera: String,
+        settings: CameraSettings,
+        ledger: Ledger,
+        status: Shared,
+        say: Sender<Output>,
+    ) -> Self {
+        Self {
+            gate: Gate::new(settings.decode),
+            motion: MotionGate::new(&settings.motion),
+            tracker: Tracker::new(TrackerSettings::default()),
+            camera,
+            settings,
+            ledger,
+            status,
+            say,
+            decoder: None,
+            info: None,
+            detector: None,
+            scaled: Vec::new(),
+            running: None,
+            best: None,
+            next_due: Duration::ZERO,
+            last_pts: Duration::ZERO,
+            zero: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn run(&mut self, input: &Receiver<Input>) {
+        for input in input {
+            match input {
+                Input::Stream(info) => self.stream(info),
+                Input::Packet(packet) => self.packet(&packet),
+                Input::Lost => self.lost(),
+                Input::Over { reason } => {
+                    self.end(self.last_pts, Some(reason));
+                    self.lost();
+                    if let Some((detector, _)) = &mut self.detector {
+                        detector.reset();
+                    }
+                    self.motion.reset();
+                    self.next_due = Duration::ZERO;
+                }
+                Input::Flush(done) => {
+                    let _ = done.send(());
+                }
+            }
+        }
+        self.end(self.last_pts, None);
+    }
+
+    fn stream(&mut self, info: StreamInfo) {
+        if self.info.as_ref() == Some(&info) {
+            return;
+        }
+        if self.info.is_some() {
+            self.end(self.last_pts, Some("the camera changed its stream"));
+        }
+        self.lost();
+        self.decoder = match Decoder::new(&info) {
+            Ok(decoder) => Some(decoder),
+            Err(error) => {
+                tracing::error!(camera = self.camera, error = %with_causes(&error), "no decoder");
+                None
+            }
+        };
+        self.detector = None;
+        self.info = Some(info);
+    }
+
+    fn lost(&mut self) {
+        self.gate.lost();
+        if let Some(decoder) = &mut self.decoder {
+            decoder.reset();
+        }
+    }
+
+    fn packet(&mut self, packet: &Packet) {
+        let pts = SignedDuration::try_from(packet.pts).unwrap_or_default();
+        self.zero = packet.wall.checked_sub(pts).unwrap_or(packet.wall);
+        let verdict = self
+            .gate
+            .take(packet, self.running.is_some() || self.motion.is_open());
+        let Some(decoder) = &mut self.decoder else {
+            return;
+        };
+        let mut decoded = 1;
+        let frames = match verdict {
+            Verdict::Skip => return,
+            Verdict::Follow => decoder.decode(packet),
+            Verdict::Alone => {
+                let mut frames = decoder.decode(packet);
+                if frames.is_empty() {
+                    frames = decoder.drain();
+                }
+                frames
+            }
+            Verdict::CatchUp => {
+                decoder.reset();
+                let group = self.gate.group();
+                decoded = group.len() as u64;
+                group
+                    .iter()
+                    .flat_map(|packet| decoder.decode(packet))
+                    .collect()
+            }
+        };
+        self.status.update(|status| status.decoded += decoded);
+        for frame in frames {
+            // Catching up decodes again what was seen before.
+            if frame.pts <= self.last_pts && self.last_pts > Duration::ZERO {
+                continue;
+            }
+            let alone = verdict == Verdict::Alone;
+            if frame.pts < self.next_due && !alone {
+                continue;
+            }
+            self.next_due = self.due_after(frame.pts);
+            self.last_pts = frame.pts;
+            if let Err(error) = self.frame(&frame) {
+                tracing::warn!(camera = self.camera, error = %with_causes(&error), "a frame");
+            }
+        }
+    }
+
+    /// When the next frame is due. Cameras are not exact: a tenth early is in time.
+    fn due_after(&self, pts: Duration) -> Duration {
+        let interval = Duration::from_secs_f32(1.0 / self.settings.fps_target).mul_f32(0.9);
+        pts + interval
+    }
+
+    fn frame(&mut self, frame: &Frame) -> Result<()> {
+        let (detector, scaled) = (&mut self.detector, &mut self.scaled);
+        let (settings, limit) = (&self.settings.motion, self.settings.analysis_size);
+        let seen = frame.with_luma(|luma| {
+            let [width, height] = fit(luma.width(), luma.height(), limit);
+            if detector
+                .as_ref()
+                .is_none_or(|(_, size)| *size != [width, height])
+            {
+                *detector = Some((
+                    MotionDetector::new(settings, width, height),
+                    [width, height],
+                ));
+            }
+            let (detector, _) = detector.as_mut().expect("it has just been made");
+            let seen = match (luma.width(), luma.height()) == (width, height) {
+                true => detector.detect(luma, frame.pts),
+                false => {
+                    downscale_into(luma, scaled, width, height);
+                    let small = Luma::new(scaled, width, height, width);
+                    detector.detect(small.expect("it was scaled to this size"), frame.pts)
+                }
+            };
+            seen.clone()
+        })?;
+        self.status.update(|status| status.analysed += 1);
+        if let Some(tamper) = seen.tamper {
+            self.tampered(tamper, frame.pts);
+        }
+        self.moved(frame, &seen);
+        Ok(())
+    }
+
+    fn moved(&mut self, frame: &Frame, seen: &MotionFrame) {
+        let pts = frame.pts;
+        match self.motion.update(pts, seen) {
+            Some(GateChange::Started { at }) => self.begin(at, true),
+            Some(GateChange::Ended { at }) => self.end(at, None),
+            None => {}
+        }
+        let too_long =
+            |running: &Running| pts.saturating_sub(running.from) >= self.settings.max_clip;
+        if self.running.as_ref().is_some_and(too_long) {
+            self.end(pts, Some("it goes on in the next event"));
+            self.begin(pts, false);
+        }
+        self.observe(frame, seen);
+    }
+
+    fn observe(&mut self, frame: &Frame, seen: &MotionFrame) {
+        let at = self.wall(frame.pts);
+        let detections: Vec<Detection> = seen
+            .regions
+            .iter()
+            .map(|moving| Detection {
+                region: moving.region,
+                score: moving.area,
+                label: 0,
+            })
+            .collect();
+        let updates = self.tracker.update(frame.pts, &detections);
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        for update in updates {
+            let Some(detection) = update.detection.map(|index| &detections[index]) else {
+                continue;
+            };
+            if update.state != TrackState::Confirmed {
+                continue;
+            }
+            let observation = Observation {
+                at,
+                label: "motion".to_owned(),
+                score: detection.score.clamp(0.0, 1.0),
+                region: Some(detection.region),
+                track: Some(update.id),
+            };
+            keep_best(&mut running.observations, observation);
+        }
+        let score = seen.area_total;
+        if score > 0.0 && self.best.as_ref().is_none_or(|best| score > best.score) {
+            self.best = Some(Best {
+                id: running.id,
+                frame: frame.clone(),
+                at,
+                score,
+            });
+        }
+    }
+
+    fn begin(&mut self, from: Duration, pre_roll: bool) {
+        let started_at = self.wall(from);
+        let id = match EventId::new(started_at) {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::error!(error = %with_causes(&error), "an event cannot be named");
+                return;
+            }
+        };
+        self.ledger.event(Event {
+            id,
+            camera: self.camera.clone(),
+            kind: EventKind::Motion,
+            started_at,
+            ended_at: None,
+            observations: Vec::new(),
+            snapshot: None,
+            clip: None,
+            reason: None,
+        });
+        self.status.update(|status| {
+            status.moving = true;
+            status.last_event = Some(LastEvent {
+                id,
+                kind: EventKind::Motion,
+                at: started_at,
+            });
+        });
+        self.running = Some(Running {
+            id,
+            from,
+            observations: Vec::new(),
+        });
+        self.best = None;
+        self.wish(Wish::Begin { id, from, pre_roll });
+    }
+
+    fn end(&mut self, at: Duration, reason: Option<&str>) {
+        let Some(running) = self.running.take() else {
+            return;
+        };
+        let at = at.max(running.from);
+        let mut observations = running.observations;
+        observations.sort_by_key(|observation| observation.at);
+        let reason = reason.map(str::to_owned);
+        self.ledger
+            .end(running.id, self.wall(at), observations, reason);
+        self.status.update(|status| status.moving = false);
+        if let Some(best) = self.best.take() {
+            let _ = self.say.send(Output::Snapshot(best));
+        }
+        self.wish(Wish::End { id: running.id, at });
+    }
+
+    fn tampered(&self, tamper: Tamper, pts: Duration) {
+        let at = self.wall(pts);
+        match point(
+            &self.camera,
+            EventKind::Tamper,
+            at,
+            Some(at),
+            tamper.to_string(),
+        ) {
+            Ok(event) => self.ledger.event(event),
+            Err(error) => tracing::error!(error = %with_causes(&error), "an event is lost"),
+        }
+    }
+
+    fn wish(&self, wish: Wish) {
+        let _ = self.say.send(Output::Wish(wish));
+    }
+
+    fn wall(&self, pts: Duration) -> Timestamp {
+        let pts = SignedDuration::try_from(pts).unwrap_or_default();
+        self.zero.checked_add(pts).unwrap_or(self.zero)
+    }
+}
+
+/// Keeps the strongest observation of each track, and of the tracks the strongest.
+fn keep_best(kept: &mut Vec<Observation>, new: Observation) {
+    if let Some(same) = kept.iter_mut().find(|kept| kept.track == new.track) {
+        if new.score > same.score {
+            *same = new;
+        }
+        return;
+    }
+    if kept.len() < MAX_OBSERVATIONS {
+        kept.push(new);
+        return;
+    }
+    let weakest = kept.iter_mut().min_by(|a, b| a.score.total_cmp(&b.score));
+    if let Some(weakest) = weakest.filter(|weakest| weakest.score < new.score) {
+        *weakest = new;
+    }
+}

@@ -1,0 +1,409 @@
+//! One camera: sessions with it, one after the other, and what becomes of its packets.
+
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use keepwatch_core::events::{Event, EventId, EventKind, MediaStore};
+use keepwatch_core::jiff::Timestamp;
+
+use crate::analysis::{Analysis, Best, Input, Output, Wish};
+use crate::backoff::Backoff;
+use crate::error::{Result, with_causes};
+use crate::ledger::{Ledger, point};
+use crate::packet::{Packet, StreamInfo};
+use crate::recorder::{Order, Recorder};
+use crate::recordings::Recordings;
+use crate::settings::CameraSettings;
+use crate::source::{Ending, FrameSource, Next, RawPacket, Session, monotonic};
+use crate::status::{LastEvent, Shared, State};
+use crate::timeline::{Arrival, Timeline};
+
+/// How long a session has to last for the camera to count as well.
+const HEALTHY: Duration = Duration::from_secs(30);
+
+/// How long a camera may send pictures without a key frame among them.
+const KEY_FRAME_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How often a session looks up from waiting for packets.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
+/// A camera that refuses the password is asked this many times more rarely, and at most so.
+const UNAUTHORIZED_FACTOR: u32 = 10;
+const UNAUTHORIZED_LONGEST: Duration = Duration::from_secs(300);
+
+/// What a camera's thread works with.
+pub(crate) struct Camera {
+    name: String,
+    settings: CameraSettings,
+    source: Box<dyn FrameSource>,
+    ledger: Ledger,
+    status: Shared,
+    /// Nothing is ever sent; it is closed to stop.
+    stop: Receiver<()>,
+    analysis: Analysis,
+    recordings: Recordings,
+    timeline: Timeline,
+    backoff: Backoff,
+    offline: Option<Event>,
+    /// The last stream that the analysis was told of.
+    stream: Option<StreamInfo>,
+    fps: Rate,
+    /// When the last packet was shown, by the wall clock.
+    last_wall: Option<Timestamp>,
+    /// Where a file's own time begins on the timeline.
+    file_start: Option<(Duration, Duration, Timestamp)>,
+}
+
+impl Camera {
+    pub fn new(
+        name: String,
+        settings: CameraSettings,
+        source: Box<dyn FrameSource>,
+        media: MediaStore,
+        ledger: Ledger,
+        status: Shared,
+        stop: Receiver<()>,
+    ) -> Result<Self> {
+        // Nothing of a file is lost however slow the analysis is, unless it plays in real time.
+        let patient = source.ends() && !settings.realtime;
+        let analysis = Analysis::start(
+            name.clone(),
+            settings.clone(),
+            ledger.clone(),
+            status.clone(),
+            patient,
+        )?;
+        let recorder = Recorder::start(
+            name.clone(),
+            media,
+            settings.privacy_masks.clone(),
+            ledger.clone(),
+            patient,
+        )?;
+        Ok(Self {
+            recordings: Recordings::new(name.clone(), &settings, recorder, ledger.clone()),
+            backoff: Backoff::new(settings.retry_first, settings.retry_longest),
+            timeline: Timeline::default(),
+            offline: None,
+            stream: None,
+            fps: Rate::default(),
+            last_wall: None,
+            file_start: None,
+            name,
+            settings,
+            source,
+            ledger,
+            status,
+            stop,
+            analysis,
+        })
+    }
+
+    /// Watches until it is told to stop or the source is over for good.
+    pub fn run(mut self) {
+        let problem = loop {
+            self.status.update(|status| {
+                if !matches!(status.state, State::Offline { .. }) {
+                    status.state = State::Connecting;
+                }
+            });
+            let (ending, lasted) = match self.source.open() {
+                Ok(mut session) => self.session(session.as_mut()),
+                Err(error) => {
+                    let problem = with_causes(&error);
+                    if self.source.ends() {
+                        break Some(problem);
+                    }
+                    (Some(Ending::Failed { problem }), Duration::ZERO)
+                }
+            };
+            let Some(ending) = ending else {
+                break None;
+            };
+            self.over(&ending);
+            if self.source.ends() {
+                break (ending != Ending::Finished).then(|| ending.to_string());
+            }
+            if lasted >= HEALTHY {
+                self.backoff.reset();
+            }
+            self.went_offline(&ending);
+            if self.wait(&ending) {
+                break None;
+            }
+            self.status.update(|status| status.reconnects += 1);
+        };
+        if let Some(offline) = self.offline.take() {
+            self.ledger
+                .end(offline.id, Timestamp::now(), Vec::new(), None);
+        }
+        self.flush();
+        self.status.update(|status| {
+            status.state = State::Ended { problem };
+            status.recording = 0;
+        });
+    }
+
+    /// One session. Gives why it ended, unless it was told to stop, and how long packets came.
+    fn session(&mut self, session: &mut dyn Session) -> (Option<Ending>, Duration) {
+        self.timeline.reconnect();
+        let mut last_packet = monotonic();
+        let mut first_packet = None;
+        let mut last_key = None;
+        let end = |ending, first: Option<Duration>| {
+            let lasted = first.map_or(Duration::ZERO, |first| monotonic().saturating_sub(first));
+            (ending, lasted)
+        };
+        loop {
+            if self.stopped() {
+                return end(None, first_packet);
+            }
+            self.obey();
+            let now = monotonic();
+            let deadline = last_packet + self.settings.read_timeout;
+            let wait = deadline
+                .saturating_sub(now)
+                .clamp(Duration::from_millis(1), LOOK_UP);
+            match session.next(wait) {
+                Next::Stream(info) => self.stream(info),
+                Next::Packet(raw) => {
+                    last_packet = monotonic();
+                    let first = *first_packet.get_or_insert(last_packet);
+                    if raw.key {
+                        last_key = Some(last_packet);
+                    }
+                    if last_packet.saturating_sub(last_key.unwrap_or(first)) > KEY_FRAME_DEADLINE {
+                        return end(Some(Ending::NoKeyFrame), first_packet);
+                    }
+                    if self.offline.is_some() && raw.key {
+                        self.came_online();
+                    }
+                    self.packet(raw);
+                }
+                Next::Dropped(count) => self.dropped(count),
+                Next::Nothing => {
+                    if monotonic() >= deadline && !self.source.ends() {
+                        let streaming = first_packet.is_some();
+                        return end(Some(Ending::Silent { streaming }), first_packet);
+                    }
+                }
+                Next::Ended(ending) => return end(Some(ending), first_packet),
+            }
+        }
+    }
+
+    fn stream(&mut self, info: StreamInfo) {
+        self.status.update(|status| {
+            status.codec = Some(info.codec);
+            (status.width, status.height) = (info.width, info.height);
+        });
+        if self.stream.as_ref() != Some(&info) {
+            self.recordings.stream(info.clone());
+            self.analysis.send(Input::Stream(info.clone()));
+            self.stream = Some(info);
+        }
+    }
+
+    fn packet(&mut self, raw: RawPacket) {
+        let arrival = self.arrival(&raw);
+        let placed = self.timeline.place(raw.pts, raw.dts, arrival);
+        let packet = Packet {
+            data: raw.data,
+            pts: placed.pts,
+            dts: placed.dts,
+            duration: raw.duration,
+            key: raw.key,
+            wall: placed.wall,
+        };
+        self.last_wall = Some(placed.wall);
+        let fps = self.fps.tick(arrival.monotonic);
+        let dropped = self.analysis.packet(packet.clone());
+        self.recordings.packet(packet);
+        let (recording, ring) = (self.recordings.open(), self.recordings.ring_bytes());
+        self.status.update(|status| {
+            if status.state != State::Live && self.offline.is_none() {
+                status.state = State::Live;
+            }
+            status.frames += 1;
+            status.bytes += self.recordings.last_len() as u64;
+            status.dropped += dropped;
+            status.clock_jumps += u64::from(placed.jumped);
+            status.recording = recording;
+            status.pre_roll_bytes = ring;
+            if let Some(fps) = fps {
+                status.fps_in = fps;
+            }
+        });
+    }
+
+    /// A file arrives as fast as it can be read, and counts as if it had been played.
+    fn arrival(&mut self, raw: &RawPacket) -> Arrival {
+        let now = Arrival {
+            monotonic: monotonic(),
+            wall: Timestamp::now(),
+        };
+        if !self.source.ends() {
+            return now;
+        }
+        let dts = raw.dts.unwrap_or(raw.pts);
+        let (first, monotonic, wall) =
+            *self
+                .file_start
+                .get_or_insert((dts, now.monotonic, now.wall));
+        let played = dts.saturating_sub(first);
+        Arrival {
+            monotonic: monotonic + played,
+            wall: wall.checked_add(played).unwrap_or(wall),
+        }
+    }
+
+    fn dropped(&mut self, count: u64) {
+        self.status.update(|status| status.dropped += count);
+        self.analysis.send(Input::Lost);
+        self.recordings.lost("packets could not be taken in time");
+    }
+
+    /// Does what the analysis wishes.
+    fn obey(&mut self) {
+        while let Ok(output) = self.analysis.output.try_recv() {
+            match output {
+                Output::Wish(Wish::Begin { id, from, pre_roll }) => {
+                    self.recordings.begin(id, from, pre_roll);
+                }
+                Output::Wish(Wish::End { id, at }) => self.recordings.end(id, at),
+                Output::Snapshot(Best { id, frame, at, .. }) => {
+                    self.recordings.order(Order::Snapshot { id, frame, at });
+                }
+            }
+        }
+    }
+
+    /// Waits until the analysis is done with everything, and does what it wishes.
+    fn flush(&mut self) {
+        let (done, is_done) = bounded(1);
+        self.analysis.send(Input::Over {
+            reason: "watching ended",
+        });
+        self.analysis.send(Input::Flush(done));
+        // It may wait for nobody: its wishes have room without bound.
+        let _ = is_done.recv();
+        self.obey();
+        self.recordings.close_all();
+    }
+
+    /// The session is over.
+    fn over(&mut self, ending: &Ending) {
+        let reason = match ending {
+            Ending::Finished => "the file ended",
+            _ => "the camera went offline",
+        };
+        let (done, is_done) = bounded(1);
+        self.analysis.send(Input::Over { reason });
+        self.analysis.send(Input::Flush(done));
+        let _ = is_done.recv();
+        self.obey();
+        self.recordings.session_ended();
+    }
+
+    fn went_offline(&mut self, ending: &Ending) {
+        let reason = ending.to_string();
+        tracing::warn!(camera = self.name, reason, "camera offline");
+        let since = self.last_wall.unwrap_or_else(Timestamp::now);
+        let since = match &self.offline {
+            Some(event) => event.started_at,
+            None => since,
+        };
+        self.status.update(|status| {
+            status.state = State::Offline {
+                since,
+                reason: reason.clone(),
+            };
+            status.fps_in = 0.0;
+        });
+        match &mut self.offline {
+            // The reason may change while it lasts; one event is enough.
+            Some(event) if event.reason.as_deref() == Some(&reason) => {}
+            Some(event) => {
+                event.reason = Some(reason);
+                self.ledger.event(event.clone());
+            }
+            None => match point(&self.name, EventKind::CameraOffline, since, None, reason) {
+                Ok(event) => {
+                    self.note(event.id, event.kind, since);
+                    self.ledger.event(event.clone());
+                    self.offline = Some(event);
+                }
+                Err(error) => tracing::error!(error = %with_causes(&error), "an event is lost"),
+            },
+        }
+    }
+
+    fn came_online(&mut self) {
+        let Some(offline) = self.offline.take() else {
+            return;
+        };
+        let now = Timestamp::now();
+        tracing::info!(camera = self.name, "camera online");
+        self.ledger.end(offline.id, now, Vec::new(), None);
+        let seconds = now.duration_since(offline.started_at).as_secs();
+        let reason = format!("after {seconds} s");
+        match point(&self.name, EventKind::CameraOnline, now, Some(now), reason) {
+            Ok(event) => {
+                self.note(event.id, event.kind, now);
+                self.ledger.event(event);
+            }
+            Err(error) => tracing::error!(error = %with_causes(&error), "an event is lost"),
+        }
+    }
+
+    fn note(&self, id: EventId, kind: EventKind, at: Timestamp) {
+        self.status
+            .update(|status| status.last_event = Some(LastEvent { id, kind, at }));
+    }
+
+    /// Waits for the next attempt; gives whether it was told to stop.
+    fn wait(&mut self, ending: &Ending) -> bool {
+        let mut random = [0; 4];
+        // Without randomness the wait is the same for all, and no harm is done.
+        let _ = getrandom::fill(&mut random);
+        let wait = self
+            .backoff
+            .next(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
+        let wait = match ending {
+            // Cameras lock users out that come with a wrong password too often.
+            Ending::Unauthorized => (wait * UNAUTHORIZED_FACTOR).min(UNAUTHORIZED_LONGEST),
+            _ => wait,
+        };
+        self.stop.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    fn stopped(&self) -> bool {
+        matches!(
+            self.stop.try_recv(),
+            Err(crossbeam_channel::TryRecvError::Disconnected)
+        )
+    }
+}
+
+/// Frames a second, counted over whole seconds.
+#[derive(Default)]
+struct Rate {
+    since: Option<Duration>,
+    count: u32,
+}
+
+impl Rate {
+    /// One more at `now`; gives the rate when a second is full.
+    fn tick(&mut self, now: Duration) -> Option<f32> {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_sub(since);
+        self.count += 1;
+        if elapsed < Duration::from_secs(1) {
+            return None;
+        }
+        let rate = (self.count - 1) as f32 / elapsed.as_secs_f32();
+        self.since = Some(now);
+        self.count = 1;
+        Some(rate)
+    }
+}

@@ -1,0 +1,247 @@
+//! How one camera is watched.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::motion::MotionSettings;
+use crate::url::CameraUrl;
+
+/// The longest pre-roll: it is held in memory.
+pub const MAX_PRE_ROLL: Duration = Duration::from_secs(60);
+
+/// How RTP packets travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Inside the RTSP connection: nothing is lost or reordered.
+    #[default]
+    Tcp,
+    /// As datagrams.
+    Udp,
+}
+
+/// What is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// A clip for each event.
+    #[default]
+    Events,
+    /// Everything, in segments of a minute, and a clip for each event.
+    Continuous,
+    /// Nothing but pictures.
+    Off,
+}
+
+/// Which frames are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decode {
+    /// Key frames.
+    Keyframes,
+    /// Key frames while nothing happens, all once something moves.
+    #[default]
+    Adaptive,
+    /// All.
+    All,
+}
+
+/// How the certificate of an `rtsps` or `https` camera is judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum Tls {
+    /// By the system's certificate authorities.
+    #[default]
+    System,
+    /// By the authorities in this PEM file, which may be the camera's own certificate.
+    CaFile(std::path::PathBuf),
+    /// By the SHA-256 of the certificate (DER), in hexadecimal: cameras sign their own.
+    Sha256(#[serde(with = "hex::serde")] [u8; 32]),
+}
+
+/// How one camera is watched.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraSettings {
+    /// Where the pictures come from.
+    pub url: CameraUrl,
+    /// How RTP packets travel.
+    #[serde(default)]
+    pub transport: Transport,
+    /// How its certificate is judged.
+    #[serde(default)]
+    pub tls: Tls,
+    /// How long a camera may send nothing before it counts as offline.
+    #[serde(default = "default_read_timeout", with = "duration_text")]
+    pub read_timeout: Duration,
+    /// The wait before the first attempt to reach it again, doubled with each further one.
+    #[serde(default = "default_retry_first", with = "duration_text")]
+    pub retry_first: Duration,
+    /// The longest wait. A camera that refuses the password is asked ten times more rarely.
+    #[serde(default = "default_retry_longest", with = "duration_text")]
+    pub retry_longest: Duration,
+    /// Which frames are decoded.
+    #[serde(default)]
+    pub decode: Decode,
+    /// How many frames a second are analysed at most.
+    #[serde(default = "default_fps_target")]
+    pub fps_target: f32,
+    /// The largest width and height of the picture that is analysed.
+    #[serde(default = "default_analysis_size")]
+    pub analysis_size: [u32; 2],
+    /// What is recorded.
+    #[serde(default)]
+    pub record: Record,
+    /// How much before an event a clip shows at least.
+    #[serde(default = "default_pre_roll", with = "duration_text")]
+    pub pre_roll: Duration,
+    /// How much after it.
+    #[serde(default = "default_post_roll", with = "duration_text")]
+    pub post_roll: Duration,
+    /// The longest clip; a longer event goes on in another.
+    #[serde(default = "default_max_clip", with = "duration_text")]
+    pub max_clip: Duration,
+    /// What counts as motion.
+    #[serde(default)]
+    pub motion: MotionSettings,
+    /// Parts of the picture that are blackened in snapshots, as polygons of points from 0 to 1.
+    #[serde(default)]
+    pub privacy_masks: Vec<Vec<[f32; 2]>>,
+    /// Files play in real time; otherwise as fast as they can be read.
+    #[serde(default)]
+    pub realtime: bool,
+}
+
+impl CameraSettings {
+    /// The defaults for a camera at `url`.
+    pub fn new(url: CameraUrl) -> Self {
+        Self {
+            url,
+            transport: Transport::default(),
+            tls: Tls::default(),
+            read_timeout: default_read_timeout(),
+            retry_first: default_retry_first(),
+            retry_longest: default_retry_longest(),
+            decode: Decode::default(),
+            fps_target: default_fps_target(),
+            analysis_size: default_analysis_size(),
+            record: Record::default(),
+            pre_roll: default_pre_roll(),
+            post_roll: default_post_roll(),
+            max_clip: default_max_clip(),
+            motion: MotionSettings::default(),
+            privacy_masks: Vec::new(),
+            realtime: false,
+        }
+    }
+
+    /// Refuses values that cannot work.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] naming the first of them.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |name: &'static str, problem: String| Err(Error::Setting { name, problem });
+        let second = Duration::from_secs(1);
+        if self.read_timeout < second || self.read_timeout > 600 * second {
+            return bad("read_timeout", "it must be 1 s to 10 min".to_owned());
+        }
+        if !(0.1..=60.0).contains(&self.fps_target) {
+            return bad("fps_target", "it must be 0.1 to 60".to_owned());
+        }
+        let [width, height] = self.analysis_size;
+        if !(64..=1920).contains(&width) || !(36..=1080).contains(&height) {
+            return bad("analysis_size", "it must be 64x36 to 1920x1080".to_owned());
+        }
+        if self.pre_roll > MAX_PRE_ROLL {
+            return bad("pre_roll", format!("it must be at most {MAX_PRE_ROLL:?}"));
+        }
+        if self.post_roll > 600 * second {
+            return bad("post_roll", "it must be at most 10 min".to_owned());
+        }
+        if self.max_clip < 10 * second || self.max_clip > 3600 * second {
+            return bad("max_clip", "it must be 10 s to 1 h".to_owned());
+        }
+        if self.privacy_masks.iter().any(|mask| mask.len() < 3) {
+            return bad(
+                "privacy_masks",
+                "a polygon has three points or more".to_owned(),
+            );
+        }
+        self.motion.validate()
+    }
+}
+
+fn default_read_timeout() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn default_retry_first() -> Duration {
+    Duration::from_millis(500)
+}
+
+fn default_retry_longest() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn default_fps_target() -> f32 {
+    10.0
+}
+
+fn default_analysis_size() -> [u32; 2] {
+    [640, 360]
+}
+
+fn default_pre_roll() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn default_post_roll() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn default_max_clip() -> Duration {
+    Duration::from_secs(300)
+}
+
+/// Durations as people write them: `"5s"`, `"1m 30s"`, or a number of seconds.
+pub mod duration_text {
+    use std::time::Duration;
+
+    use keepwatch_core::jiff::SignedDuration;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Text {
+        Seconds(f64),
+        Text(String),
+    }
+
+    /// Writes it as `"5s"`.
+    ///
+    /// # Errors
+    /// What the serializer says.
+    pub fn serialize<S: Serializer>(duration: &Duration, out: S) -> Result<S::Ok, S::Error> {
+        let signed = SignedDuration::try_from(*duration).unwrap_or(SignedDuration::MAX);
+        out.collect_str(&format_args!("{signed:#}"))
+    }
+
+    /// Reads either form.
+    ///
+    /// # Errors
+    /// When it is neither, or negative.
+    pub fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        let bad = |text: &str| D::Error::custom(format!("{text:?} is no duration such as \"5s\""));
+        match Text::deserialize(input)? {
+            Text::Seconds(seconds) => {
+                Duration::try_from_secs_f64(seconds).map_err(|_| bad(&seconds.to_string()))
+            }
+            Text::Text(text) => {
+                let signed: SignedDuration = text.parse().map_err(|_| bad(&text))?;
+                Duration::try_from(signed).map_err(|_| bad(&text))
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Pictures of events, with what is nobody's business blackened.
+
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+
+use crate::error::{Error, Result};
+use crate::geometry::spans;
+
+/// Where the colours of a picture are.
+#[derive(Clone, Copy, Debug)]
+enum Chroma<'a> {
+    /// Two planes.
+    Planar([(&'a [u8], usize); 2]),
+    /// One plane of pairs.
+    Pairs(&'a [u8], usize),
+}
+
+/// A 4:2:0 picture of 8-bit values, lent.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture<'a> {
+    luma: (&'a [u8], usize),
+    chroma: Chroma<'a>,
+    width: u16,
+    height: u16,
+    full_range: bool,
+}
+
+impl<'a> Picture<'a> {
+    /// Planes Y, U and V with the lengths of their rows in bytes. `full_range` is whether black is
+    /// 0; otherwise it is 16 (ITU-R BT.601).
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when a plane is too small.
+    pub fn i420(
+        planes: [&'a [u8]; 3],
+        strides: [usize; 3],
+        width: u32,
+        height: u32,
+        full_range: bool,
+    ) -> Result<Self> {
+        let [(y, y_stride), u, v] = [0, 1, 2].map(|i| (planes[i], strides[i]));
+        let picture = Self::new(
+            (y, y_stride),
+            Chroma::Planar([u, v]),
+            width,
+            height,
+            full_range,
+        )?;
+        let (half_width, half_height) = (width.div_ceil(2) as usize, height.div_ceil(2) as usize);
+        for (plane, stride) in [u, v] {
+            check_plane(plane, stride, half_width, half_height)?;
+        }
+        Ok(picture)
+    }
+
+    /// A plane Y and one of pairs of U and V.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when a plane is too small.
+    pub fn nv12(
+        planes: [&'a [u8]; 2],
+        strides: [usize; 2],
+        width: u32,
+        height: u32,
+        full_range: bool,
+    ) -> Result<Self> {
+        let pairs = Chroma::Pairs(planes[1], strides[1]);
+        let picture = Self::new((planes[0], strides[0]), pairs, width, height, full_range)?;
+        let (half_width, half_height) = (width.div_ceil(2) as usize, height.div_ceil(2) as usize);
+        check_plane(planes[1], strides[1], 2 * half_width, half_height)?;
+        Ok(picture)
+    }
+
+    fn new(
+        luma: (&'a [u8], usize),
+        chroma: Chroma<'a>,
+        width: u32,
+        height: u32,
+        full_range: bool,
+    ) -> Result<Self> {
+        check_plane(luma.0, luma.1, width as usize, height as usize)?;
+        let side = |side: u32| u16::try_from(side).map_err(|_| Error::Picture);
+        Ok(Self {
+            luma,
+            chroma,
+            width: side(width)?,
+            height: side(height)?,
+            full_range,
+        })
+    }
+}
+
+fn check_plane(plane: &[u8], stride: usize, width: usize, height: usize) -> Result<()> {
+    let needed = height
+        .checked_sub(1)
+        .and_then(|rows| rows.checked_mul(stride)?.checked_add(width));
+    match width > 0 && stride >= width && needed.is_some_and(|needed| plane.len() >= needed) {
+        true => Ok(()),
+        false => Err(Error::Picture),
+    }
+}
+
+/// The picture as JPEG, of quality 1 to 100, with the polygons black.
+///
+/// Colours are taken as they are: the difference of BT.709 to the matrix of JPEG is not made up for.
+///
+/// # Errors
+/// [`Error::Jpeg`] when it cannot be compressed.
+pub fn encode_jpeg(picture: &Picture<'_>, masks: &[Vec<[f32; 2]>], quality: u8) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(&mut out, quality);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    let masked = Masked { picture, masks };
+    encoder.encode_image(masked).map_err(Error::Jpeg)?;
+    Ok(out)
+}
+
+struct Masked<'a> {
+    picture: &'a Picture<'a>,
+    masks: &'a [Vec<[f32; 2]>],
+}
+
+impl ImageBuffer for Masked<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.picture.width
+    }
+
+    fn height(&self) -> u16 {
+        self.picture.height
+    }
+
+    fn fill_buffers(&self, row: u16, buffers: &mut [Vec<u8>; 4]) {
+        let (row, width) = (usize::from(row), usize::from(self.picture.width));
+        let starts = [0, 1, 2].map(|i: usize| buffers[i].len());
+        let (plane, stride) = self.picture.luma;
+        let luma = &plane[row * stride..][..width];
+        let full_range = self.picture.full_range;
+        match full_range {
+            true => buffers[0].extend_from_slice(luma),
+            false => buffers[0].extend(luma.iter().map(|&y| expand(y, 16, 219, 0))),
+        }
+        let colour = |value: u8| match full_range {
+            true => value,
+            false => expand(value, 128, 224, 128),
+        };
+        match self.picture.chroma {
+            Chroma::Planar(planes) => {
+                for (buffer, (plane, stride)) in buffers[1..3].iter_mut().zip(planes) {
+                    let half = &plane[row / 2 * stride..][..width.div_ceil(2)];
+                    buffer.extend((0..width).map(|x| colour(half[x / 2])));
+                }
+            }
+            Chroma::Pairs(plane, stride) => {
+                let pairs = &plane[row / 2 * stride..][..2 * width.div_ceil(2)];
+                for (i, buffer) in buffers[1..3].iter_mut().enumerate() {
+                    buffer.extend((0..width).map(|x| colour(pairs[x / 2 * 2 + i])));
+                }
+            }
+        }
+        for mask in self.masks {
+            for (from, to) in spans(mask, row, width, self.picture.height.into()) {
+                for (i, black) in [0, 128, 128].into_iter().enumerate() {
+                    buffers[i][starts[i] + from..starts[i] + to].fill(black);
+                }
+            }
+        }
+    }
+}
+
+/// From the limited range of video to the full one of JPEG.
+fn expand(value: u8, zero: i32, range: i32, new_zero: i32) -> u8 {
+    let value = (i32::from(value) - zero) * 255 / range + new_zero;
+    value.clamp(0, 255) as u8
+}

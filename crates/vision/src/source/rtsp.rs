@@ -1,0 +1,214 @@
+//! RTSP cameras, through `rtspsrc`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gio::prelude::*;
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{Ending, FrameSource, GstSession, Session};
+use crate::error::{Error, Result};
+use crate::gst::{add_chain, element};
+use crate::settings::{CameraSettings, Tls, Transport};
+use crate::url::CameraUrl;
+
+/// How long packets wait for ones that were overtaken; over TCP none is.
+const UDP_LATENCY: Duration = Duration::from_millis(200);
+
+/// How long a camera may take to say goodbye: some never do.
+const TEARDOWN: Duration = Duration::from_millis(100);
+
+pub(super) struct Rtsp {
+    url: CameraUrl,
+    transport: Transport,
+    tls: Tls,
+    read_timeout: Duration,
+}
+
+impl Rtsp {
+    pub fn new(settings: &CameraSettings) -> Self {
+        Self {
+            url: settings.url.clone(),
+            transport: settings.transport,
+            tls: settings.tls.clone(),
+            read_timeout: settings.read_timeout,
+        }
+    }
+
+    fn source(&self) -> Result<gst::Element> {
+        let source = element("rtspsrc")?;
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        // Never with the credentials in it: GStreamer shows the location in messages and logs.
+        source.set_property("location", self.url.location());
+        if let Some(credentials) = self.url.credentials() {
+            source.set_property("user-id", credentials.user());
+            source.set_property("user-pw", credentials.password());
+        }
+        let (protocols, latency) = match self.transport {
+            Transport::Tcp => ("tcp", Duration::ZERO),
+            Transport::Udp => ("udp", UDP_LATENCY),
+        };
+        source.set_property_from_str("protocols", protocols);
+        source.set_property("latency", latency.as_millis() as u32);
+        source.set_property("drop-on-latency", true);
+        source.set_property("timeout", 0_u64);
+        source.set_property("tcp-timeout", micros(self.read_timeout));
+        source.set_property("teardown-timeout", TEARDOWN.as_nanos() as u64);
+        source.set_property("user-agent", "keepwatch");
+        self.set_tls(&source)?;
+        Ok(source)
+    }
+
+    fn set_tls(&self, source: &gst::Element) -> Result<()> {
+        match &self.tls {
+            Tls::System => {}
+            Tls::CaFile(path) => {
+                source.set_property("tls-database", database(path)?);
+            }
+            Tls::Sha256(pin) => {
+                // With no authorities at all, every certificate comes before the pin.
+                let nobody = database(std::path::Path::new("/dev/null"))?;
+                source.set_property("tls-database", nobody);
+                let pin = *pin;
+                source.connect("accept-certificate", false, move |values| {
+                    let certificate = values.get(2)?.get::<gio::TlsCertificate>().ok()?;
+                    Some(is_pinned(&certificate, &pin).to_value())
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FrameSource for Rtsp {
+    fn open(&mut self) -> Result<Box<dyn Session>> {
+        let session = GstSession::new(false)?;
+        let source = self.source()?;
+        session.pipeline().add_chain(&[&source])?;
+
+        // One video stream is taken; sound, metadata and back channels would only cost.
+        let chosen = Arc::new(Mutex::new(Choice::default()));
+        let choice = chosen.clone();
+        source.connect("select-stream", false, move |values| {
+            let caps = values.get(2).and_then(|caps| caps.get::<gst::Caps>().ok());
+            let mut choice = choice.lock().unwrap_or_else(PoisonError::into_inner);
+            Some(choice.take(caps.as_ref()).to_value())
+        });
+
+        let (sink, pipeline) = (session.sink(false), session.pipeline().inner().downgrade());
+        let end = session.ender();
+        source.connect_pad_added(move |_, pad| {
+            let Some(pipeline) = pipeline.upgrade() else {
+                return;
+            };
+            if sink.parent().is_some() {
+                return;
+            }
+            if let Err(error) = attach(&pipeline, pad, &sink) {
+                end(Ending::Failed {
+                    problem: error.to_string(),
+                });
+            }
+        });
+        let end = session.ender();
+        source.connect_no_more_pads(move |_| {
+            let choice = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+            if !choice.taken {
+                end(Ending::NoVideo {
+                    offered: choice.offered(),
+                });
+            }
+        });
+        session.start()
+    }
+}
+
+/// Which of the offered streams is taken.
+#[derive(Default)]
+struct Choice {
+    taken: bool,
+    refused: Vec<String>,
+}
+
+impl Choice {
+    fn take(&mut self, caps: Option<&gst::Caps>) -> bool {
+        let structure = caps.and_then(|caps| caps.structure(0));
+        let text = |name| structure.and_then(|s| s.get::<String>(name).ok());
+        let media = text("media").unwrap_or_default();
+        let encoding = text("encoding-name").unwrap_or_default();
+        if !self.taken && media == "video" && depayloader(&encoding).is_some() {
+            self.taken = true;
+            return true;
+        }
+        // Both come from the camera: nothing of any length, or that a terminal would obey.
+        let printable = |text: &str| -> String {
+            let text = text.chars().filter(char::is_ascii_graphic);
+            text.take(32).collect()
+        };
+        if self.refused.len() < 8 {
+            let (media, encoding) = (printable(&media), printable(&encoding));
+            self.refused.push(format!("{media} {encoding}"));
+        }
+        false
+    }
+
+    fn offered(&self) -> String {
+        match self.refused.is_empty() {
+            true => "nothing".to_owned(),
+            false => self.refused.join(", "),
+        }
+    }
+}
+
+fn depayloader(encoding: &str) -> Option<(&'static str, &'static str)> {
+    match encoding {
+        "H264" => Some(("rtph264depay", "h264parse")),
+        "H265" => Some(("rtph265depay", "h265parse")),
+        "JPEG" => Some(("rtpjpegdepay", "jpegparse")),
+        _ => None,
+    }
+}
+
+fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<()> {
+    let caps = pad.current_caps();
+    let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+    let encoding = structure.and_then(|s| s.get::<String>("encoding-name").ok());
+    let Some((depay, parse)) = depayloader(&encoding.unwrap_or_default()) else {
+        return Ok(());
+    };
+    let (depay, parse) = (element(depay)?, element(parse)?);
+    if depay.has_property("wait-for-keyframe") {
+        depay.set_property("wait-for-keyframe", true);
+    }
+    add_chain(pipeline.upcast_ref(), &[&depay, &parse, sink])?;
+    let failed = |_: glib::BoolError| Error::GStreamer {
+        problem: "an element does not start".to_owned(),
+    };
+    for element in [sink, &parse, &depay] {
+        element.sync_state_with_parent().map_err(failed)?;
+    }
+    let input = depay.static_pad("sink").expect("a depayloader has a sink");
+    pad.link(&input).map_err(|_| Error::GStreamer {
+        problem: "the stream cannot be linked".to_owned(),
+    })?;
+    Ok(())
+}
+
+/// The certificate authorities in a PEM file.
+pub(super) fn database(path: &std::path::Path) -> Result<gio::TlsFileDatabase> {
+    gio::TlsFileDatabase::new(path).map_err(|_| Error::Certificates {
+        path: path.to_owned(),
+    })
+}
+
+/// Whether it is the very certificate whose SHA-256 was given.
+pub(super) fn is_pinned(certificate: &gio::TlsCertificate, pin: &[u8; 32]) -> bool {
+    let Some(der) = certificate.certificate() else {
+        return false;
+    };
+    let digest: [u8; 32] = Sha256::digest(&*der).into();
+    digest == *pin
+}

@@ -1,0 +1,486 @@
+//! Where a camera is, with its password kept apart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// Longer addresses are a mistake.
+const MAX_LEN: usize = 4096;
+
+/// Values of these query parameters are never shown: some cameras take the password there.
+const SECRET_PARAMETERS: [&str; 12] = [
+    "user", "usr", "username", "loginuse", "password", "passwd", "pass", "pwd", "loginpas",
+    "token", "auth", "key",
+];
+
+/// What shows where something secret was left out.
+const HIDDEN: &str = "***";
+
+/// How a camera is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// RTSP.
+    Rtsp,
+    /// RTSP over TLS.
+    Rtsps,
+    /// JPEG pictures over HTTP.
+    Http,
+    /// JPEG pictures over HTTPS.
+    Https,
+    /// A video file.
+    File,
+    /// A V4L2 device.
+    Device,
+    /// A test pattern.
+    Test,
+}
+
+/// User and password, wiped when dropped and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    user: Zeroizing<String>,
+    password: Zeroizing<String>,
+}
+
+impl Credentials {
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+/// The address of a camera, `rtsp://user:password@host/path` for one.
+///
+/// User and password are taken out when it is read. Shown in any way, it is
+/// `rtsp://***@host/path`, and query values that look like secrets are `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CameraUrl {
+    scheme: Scheme,
+    /// Without user and password; for files and devices the path, for patterns the name.
+    location: Zeroizing<String>,
+    credentials: Option<Credentials>,
+}
+
+impl CameraUrl {
+    /// How the camera is reached.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Where it is, without user and password. May hold secrets in its query: not to be shown.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// User and password, decoded.
+    pub fn credentials(&self) -> Option<&Credentials> {
+        self.credentials.as_ref()
+    }
+
+    /// The same address with these credentials, which come from elsewhere.
+    pub fn with_credentials(mut self, user: &str, password: &str) -> Self {
+        self.credentials = Some(Credentials {
+            user: Zeroizing::new(user.to_owned()),
+            password: Zeroizing::new(password.to_owned()),
+        });
+        self
+    }
+}
+
+impl FromStr for CameraUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if text.len() > MAX_LEN {
+            return Err(bad("it is too long"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(bad("it holds control characters"));
+        }
+        if text.is_empty() {
+            return Err(bad("it is empty"));
+        }
+        if let Some(name) = text.strip_prefix("test:") {
+            let name = name.trim_start_matches('/');
+            return Ok(Self::local(Scheme::Test, name));
+        }
+        if let Some(path) = text.strip_prefix("device:") {
+            return Self::path(Scheme::Device, path.trim_start_matches("//"));
+        }
+        if text.starts_with("/dev/video") {
+            return Self::path(Scheme::Device, text);
+        }
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Self::path(Scheme::File, text);
+        };
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "rtsp" => Scheme::Rtsp,
+            "rtsps" => Scheme::Rtsps,
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            "file" => return Self::path(Scheme::File, rest),
+            _ => {
+                return Err(bad(
+                    "it is none of rtsp, rtsps, http, https, file, device or test",
+                ));
+            }
+        };
+        Self::network(scheme, rest)
+    }
+}
+
+impl CameraUrl {
+    fn local(scheme: Scheme, location: &str) -> Self {
+        Self {
+            scheme,
+            location: Zeroizing::new(location.to_owned()),
+            credentials: None,
+        }
+    }
+
+    fn path(scheme: Scheme, path: &str) -> Result<Self> {
+        match path {
+            "" => Err(bad("the path is empty")),
+            path => Ok(Self::local(scheme, path)),
+        }
+    }
+
+    fn network(scheme: Scheme, rest: &str) -> Result<Self> {
+        let (userinfo, address) = split_userinfo(rest);
+        let (host, _) = split_host(address);
+        if host.is_empty() {
+            return Err(bad("it names no host"));
+        }
+        check_host(host)?;
+        if address.contains(char::is_whitespace) {
+            return Err(bad("it holds blanks"));
+        }
+        let credentials = match userinfo {
+            None | Some("") => None,
+            Some(info) => {
+                let (user, password) = info.split_once(':').unwrap_or((info, ""));
+                Some(Credentials {
+                    user: decode(user)?,
+                    password: decode(password)?,
+                })
+            }
+        };
+        let name = scheme_name(scheme);
+        Ok(Self {
+            scheme,
+            location: Zeroizing::new(format!("{name}://{address}")),
+            credentials,
+        })
+    }
+}
+
+/// Splits user and password off.
+///
+/// People paste passwords as they are, with `@`, `/` or `#` in them: everything to the last `@`
+/// that is followed by something like a host is taken for them. A path may hold an `@` as well, if
+/// what stands before it is a host already.
+fn split_userinfo(rest: &str) -> (Option<&str>, &str) {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    if let Some(at) = rest[..end].rfind('@') {
+        return (Some(&rest[..at]), &rest[at + 1..]);
+    }
+    let looks_like_host = check_host(&rest[..end]).is_ok();
+    match rest.rfind('@') {
+        Some(at) if !looks_like_host => (Some(&rest[..at]), &rest[at + 1..]),
+        _ => (None, rest),
+    }
+}
+
+/// Host and port, and what comes after them.
+fn split_host(address: &str) -> (&str, &str) {
+    let end = address.find(['/', '?', '#']).unwrap_or(address.len());
+    address.split_at(end)
+}
+
+/// Host, or `[IPv6]`, and a port.
+fn check_host(text: &str) -> Result<()> {
+    let problem = || bad("host or port is not understood");
+    let (host, port) = match text.strip_prefix('[') {
+        Some(inner) => {
+            let (host, port) = inner.split_once(']').ok_or_else(problem)?;
+            let address: std::net::Ipv6Addr = host.parse().map_err(|_| problem())?;
+            (
+                address.to_string(),
+                port.strip_prefix(':').or((port.is_empty()).then_some("")),
+            )
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host.to_owned(), Some(port)),
+            None => (text.to_owned(), Some("")),
+        },
+    };
+    let port = port.ok_or_else(problem)?;
+    let good = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    if host.is_empty() || !host.chars().all(good) {
+        return Err(problem());
+    }
+    match port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0) {
+        true => Ok(()),
+        false => Err(problem()),
+    }
+}
+
+/// Undoes percent-encoding; a `%` that begins none stands for itself, in a pasted password.
+fn decode(text: &str) -> Result<Zeroizing<String>> {
+    let bytes = text.as_bytes();
+    let mut out = Zeroizing::new(Vec::with_capacity(bytes.len()));
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits = bytes.get(at + 1..at + 3);
+        let mut byte = [0];
+        match digits.map(|digits| hex::decode_to_slice(digits, &mut byte)) {
+            Some(Ok(())) if bytes[at] == b'%' => {
+                out.push(byte[0]);
+                at += 3;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    let text = std::str::from_utf8(&out).map_err(|_| bad("user or password is not UTF-8"))?;
+    if text.contains('\0') {
+        return Err(bad("user or password holds a zero byte"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn scheme_name(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Rtsp => "rtsp",
+        Scheme::Rtsps => "rtsps",
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+        Scheme::File => "file",
+        Scheme::Device => "device",
+        Scheme::Test => "test",
+    }
+}
+
+fn bad(problem: &'static str) -> Error {
+    Error::Url { problem }
+}
+
+impl fmt::Display for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Scheme::File => return f.write_str(&self.location),
+            Scheme::Device | Scheme::Test => {
+                return write!(f, "{}:{}", scheme_name(self.scheme), &*self.location);
+            }
+            _ => {}
+        }
+        let (scheme, address) = self.location.split_once("://").unwrap_or(("", ""));
+        write!(f, "{scheme}://")?;
+        if self.credentials.is_some() {
+            write!(f, "{HIDDEN}@")?;
+        }
+        let Some((path, query)) = address.split_once('?') else {
+            return write_path(f, address);
+        };
+        write_path(f, path)?;
+        for (i, parameter) in query.split('&').enumerate() {
+            f.write_str(if i == 0 { "?" } else { "&" })?;
+            match parameter.split_once('=') {
+                Some((name, _)) if is_secret(name) => write!(f, "{name}={HIDDEN}")?,
+                _ => f.write_str(parameter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Some cameras take `user=…_password=…` within the path.
+fn write_path(f: &mut fmt::Formatter<'_>, path: &str) -> fmt::Result {
+    let lower = path.to_ascii_lowercase();
+    let secret = ["user=", "password=", "pwd="]
+        .iter()
+        .filter_map(|name| lower.find(name));
+    match secret.min() {
+        Some(at) => write!(f, "{}{HIDDEN}", &path[..at]),
+        None => f.write_str(path),
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_PARAMETERS.iter().any(|secret| name.contains(secret))
+}
+
+impl fmt::Debug for CameraUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CameraUrl({self})")
+    }
+}
+
+/// As it is shown, without secrets: what was read cannot be written back.
+impl Serialize for CameraUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CameraUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> CameraUrl {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn user_and_password_are_kept_apart() {
+        for (text, location, user, password, shown) in [
+            (
+                "rtsp://u:p@cam/live",
+                "rtsp://cam/live",
+                "u",
+                "p",
+                "rtsp://***@cam/live",
+            ),
+            (
+                "RTSP://u:p%40x@cam:8554/a",
+                "rtsp://cam:8554/a",
+                "u",
+                "p@x",
+                "rtsp://***@cam:8554/a",
+            ),
+            (
+                "rtsp://u:p@ss@cam/a",
+                "rtsp://cam/a",
+                "u",
+                "p@ss",
+                "rtsp://***@cam/a",
+            ),
+            (
+                "rtsp://u:p/a#s:s@cam/a",
+                "rtsp://cam/a",
+                "u",
+                "p/a#s:s",
+                "rtsp://***@cam/a",
+            ),
+            (
+                "rtsp://u:100%@[::1]:554/",
+                "rtsp://[::1]:554/",
+                "u",
+                "100%",
+                "rtsp://***@[::1]:554/",
+            ),
+            (
+                "https://u@cam/x",
+                "https://cam/x",
+                "u",
+                "",
+                "https://***@cam/x",
+            ),
+        ] {
+            let url = parse(text);
+            let credentials = url.credentials().expect("they are there");
+            assert_eq!(url.location(), location);
+            assert_eq!(
+                (credentials.user(), credentials.password()),
+                (user, password)
+            );
+            assert_eq!(url.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn addresses_without_a_password_are_what_they_are() {
+        for (text, scheme, location) in [
+            ("rtsp://cam/at@home", Scheme::Rtsp, "rtsp://cam/at@home"),
+            ("/dev/video0", Scheme::Device, "/dev/video0"),
+            ("device:/dev/video1", Scheme::Device, "/dev/video1"),
+            ("film.mp4", Scheme::File, "film.mp4"),
+            ("file:///a/film.mp4", Scheme::File, "/a/film.mp4"),
+            ("test:", Scheme::Test, ""),
+            ("test:snow", Scheme::Test, "snow"),
+        ] {
+            let url = parse(text);
+            assert_eq!((url.scheme(), url.location()), (scheme, location));
+            assert_eq!(url.credentials(), None);
+        }
+    }
+
+    #[test]
+    fn passwords_in_queries_and_paths_are_not_shown() {
+        for text in [
+            "http://cam/v.cgi?loginuse=x&loginpas=hunter2&resolution=32",
+            "http://cam/v.cgi?resolution=32&Password=hunter2",
+            "rtsp://cam:554/user=admin_password=hunter2_channel=1_stream=0.sdp",
+        ] {
+            let url = parse(text);
+            assert!(!format!("{url} {url:?}").contains("hunter2"), "{url}");
+            assert!(url.location().contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_without_repeating_it() {
+        for text in [
+            "",
+            "rtsp://",
+            "rtsp://u:secret@",
+            "ftp://u:secret@h/",
+            "rtsp://u:secret@h:99999/",
+            "rtsp://u:secret@h o/",
+            "rtsp://u:sec\nret@h/",
+            "rtsp://u:secret@[::1/",
+            "device:",
+            "rtsp://u:secret%00@h/",
+        ] {
+            let error = text.parse::<CameraUrl>().expect_err(text);
+            assert!(!format!("{error} {error:?}").contains("sec"), "{text}");
+        }
+        assert!("a".repeat(5000).parse::<CameraUrl>().is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_password_comes_back_and_is_never_shown(password in "[!-~]{6,20}") {
+            let encoded: String = password.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let url = parse(&format!("rtsp://zqzq:{encoded}@camera.example/live"));
+            prop_assert_eq!(url.credentials().expect("they are there").password(), &password);
+            let json = serde_json::to_string(&url).expect("it is text");
+            let shown = format!("{url} {url:?} {:?} {json}", url.credentials());
+            let rest = shown.replace("camera.example", "").replace("rtsp://", "");
+            prop_assert!(!rest.contains(&password) && !rest.contains("zqzq"));
+        }
+
+        #[test]
+        fn any_text_is_an_address_or_an_error(text in "\\PC{0,60}") {
+            let _ = text.parse::<CameraUrl>();
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Several cameras, one store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use keepwatch_core::events::{Event, EventStore, MediaStore};
+
+use crate::camera::Camera;
+use crate::error::{Error, Result};
+use crate::ledger::Ledger;
+use crate::settings::CameraSettings;
+use crate::source::{self, FrameSource};
+use crate::status::{CameraStatus, Shared, State};
+
+/// Cameras being watched. Each has threads of its own; what happens to one does not reach another.
+///
+/// Dropping it stops them all, as [`Watch::stop`] does.
+pub struct Watch {
+    cameras: Vec<Running>,
+    events: Receiver<Event>,
+    ledger: Option<Ledger>,
+    book: Option<JoinHandle<()>>,
+    media: MediaStore,
+}
+
+struct Running {
+    status: Shared,
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts to watch the cameras, which go by these names.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot work; what a camera does not do is no error.
+    pub fn start(
+        cameras: BTreeMap<String, CameraSettings>,
+        store: Arc<dyn EventStore>,
+        media: MediaStore,
+    ) -> Result<Self> {
+        for settings in cameras.values() {
+            settings.validate()?;
+        }
+        let mut watch = Self::new(store, media)?;
+        for (name, settings) in cameras {
+            let source = source::of(&settings);
+            watch.add(name, settings, source)?;
+        }
+        Ok(watch)
+    }
+
+    /// Without a camera yet.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(store: Arc<dyn EventStore>, media: MediaStore) -> Result<Self> {
+        let (ledger, events, book) = Ledger::start(store)?;
+        Ok(Self {
+            cameras: Vec::new(),
+            events,
+            ledger: Some(ledger),
+            book: Some(book),
+            media,
+        })
+    }
+
+    /// Watches one more, from a source of your own.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot work.
+    pub fn add(
+        &mut self,
+        name: String,
+        settings: CameraSettings,
+        source: Box<dyn FrameSource>,
+    ) -> Result<()> {
+        settings.validate()?;
+        let status = Shared::new(&name, settings.url.to_string());
+        let (stop, stopped) = bounded(0);
+        let ledger = self.ledger.clone().expect("it is there until the end");
+        let camera = Camera::new(
+            name,
+            settings,
+            source,
+            self.media.clone(),
+            ledger,
+            status.clone(),
+            stopped,
+        )?;
+        let thread = std::thread::Builder::new()
+            .name("camera".to_owned())
+            .spawn(move || camera.run())
+            .map_err(Error::thread)?;
+        self.cameras.push(Running {
+            status,
+            stop: Some(stop),
+            thread: Some(thread),
+        });
+        Ok(())
+    }
+
+    /// How each camera is doing.
+    pub fn status(&self) -> Vec<CameraStatus> {
+        self.cameras
+            .iter()
+            .map(|camera| camera.status.get())
+            .collect()
+    }
+
+    /// Each state of each event, once it is stored. Who does not keep up misses some.
+    pub fn events(&self) -> &Receiver<Event> {
+        &self.events
+    }
+
+    /// Whether no camera is left that could still send something.
+    pub fn is_over(&self) -> bool {
+        let over = |camera: &Running| {
+            let ended = |status: &CameraStatus| matches!(status.state, State::Ended { .. });
+            camera.status.update(|status| ended(status))
+        };
+        self.cameras.iter().all(over)
+    }
+
+    /// Ends all recordings and events, and waits until they are stored.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        for camera in &mut self.cameras {
+            camera.stop = None;
+        }
+        for camera in &mut self.cameras {
+            if let Some(thread) = camera.thread.take()
+                && thread.join().is_err()
+            {
+                tracing::error!("a camera has panicked");
+            }
+        }
+        self.ledger = None;
+        if let Some(book) = self.book.take()
+            && book.join().is_err()
+        {
+            tracing::error!("the ledger has panicked");
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
