@@ -1,1 +1,158 @@
-//! The configuration file of Keepwatch.
+//! The configuration file of Keepwatch, `keepwatch.toml`.
+//!
+//! [`Config::load`] takes the text of the file and the environment, as the frontend has read them,
+//! and gives checked values. Precedence, the later wins: defaults, SecureVision's variables, the
+//! file, `KEEPWATCH__SECTION__KEY` variables. In any text, `${VAR}` stands for a variable and `$$`
+//! for a dollar sign; a `user` or `password` that begins with `file:` is the first line of that
+//! file.
+
+mod error;
+mod merge;
+mod secret;
+mod securevision;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+use keepwatch_core::events::{Retention, check_camera_name};
+use keepwatch_vision::CameraSettings;
+use serde::Deserialize;
+use toml::Table;
+
+pub use error::{Error, Result};
+
+/// The version of the file's form.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// Where events go.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// The directory of the event store.
+    pub path: Option<PathBuf>,
+    /// Who can open new clips, as age writes recipients; read when the store is made.
+    pub recipients: Vec<String>,
+}
+
+/// How long things are kept. For ever, where nothing is said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// Events with their clips: `"30d"`.
+    #[serde(deserialize_with = "age")]
+    pub events: Option<SignedDuration>,
+    /// Segments of continuous recording.
+    #[serde(deserialize_with = "age")]
+    pub segments: Option<SignedDuration>,
+    /// The most bytes that segments take.
+    pub segment_bytes: Option<u64>,
+}
+
+impl RetentionConfig {
+    /// As the store takes it.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            events: self.events,
+            segments: self.segments,
+            segment_bytes: self.segment_bytes,
+            ..Retention::default()
+        }
+    }
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The version of the file's form, [`SCHEMA_VERSION`].
+    pub schema_version: Option<i64>,
+    /// Where events go.
+    pub store: StoreConfig,
+    /// How long things are kept.
+    pub retention: RetentionConfig,
+    /// The cameras, by name.
+    pub cameras: BTreeMap<String, CameraSettings>,
+}
+
+/// A configuration, and what is to be said about where it came from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Variables of SecureVision that were read, each with its new name, and those without one.
+    pub notices: Vec<String>,
+}
+
+impl Config {
+    /// Reads the text of a file, if there is one, and the variables of the environment.
+    ///
+    /// `read` gives the contents of a file that a secret refers to.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with where it is. Values are not repeated, since they may be
+    /// secret.
+    pub fn load(
+        text: Option<&str>,
+        environment: &BTreeMap<String, String>,
+        read: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Loaded> {
+        let (mut table, notices) = securevision::settings(environment)?;
+        let file: Table = match text {
+            Some(text) => toml::from_str(text).map_err(|error| Error::syntax(&error, text))?,
+            None => Table::new(),
+        };
+        merge::onto(&mut table, file);
+        merge::overrides(&mut table, environment)?;
+        secret::expand(&mut table, environment)?;
+        let credentials = secret::take_credentials(&mut table, read)?;
+        let mut config: Config = Table::try_into(table).map_err(|error| Error::value(&error))?;
+        for (camera, (user, password)) in credentials {
+            if let Some(settings) = config.cameras.get_mut(&camera) {
+                settings.url = settings.url.clone().with_credentials(&user, &password);
+            }
+        }
+        config.check()?;
+        Ok(Loaded { config, notices })
+    }
+
+    fn check(&self) -> Result<()> {
+        if let Some(version) = self
+            .schema_version
+            .filter(|version| *version != SCHEMA_VERSION)
+        {
+            return Err(Error::Version { version });
+        }
+        for (name, settings) in &self.cameras {
+            let camera = |problem: String| Error::Camera {
+                camera: name.clone(),
+                problem,
+            };
+            check_camera_name(name).map_err(|error| camera(error.to_string()))?;
+            settings
+                .validate()
+                .map_err(|error| camera(error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+/// `"30d"`, `"12h"`: a day is 24 hours here.
+fn age<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<SignedDuration>, D::Error> {
+    use serde::de::Error as _;
+    let text = String::deserialize(input)?;
+    let bad = || D::Error::custom(format!("{text:?} is no age such as \"30d\" or \"12h\""));
+    let trimmed = text.trim();
+    let days = trimmed
+        .strip_suffix('d')
+        .and_then(|days| days.trim().parse::<i64>().ok());
+    let age = match days {
+        Some(days) => days.checked_mul(24).map(SignedDuration::from_hours),
+        None => trimmed.parse().ok(),
+    };
+    let age = age.filter(|age| *age > SignedDuration::ZERO);
+    age.map(Some).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded> {
+    let read = |path: &str| match path {
+        "/run/secret" => Ok("hunter2\nmore".to_owned()),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    Config::load(Some(text), &environment(variables), &read)
+}
+
+const FILE: &str = r#"
+schema_version = 1
+
+[store]
+path = "/var/lib/keepwatch"
+
+[retention]
+events = "30d"
+segments = "36h"
+
+[cameras.front]
+url = "rtsp://10.0.0.5/live"
+user = "viewer"
+password = "file:/run/secret"
+record = "continuous"
+pre_roll = "10s"
+post_roll = 2.5
+
+[[cameras.front.motion.zones]]
+name = "drive"
+points = [[0, 0.5], [1, 0.5], [1, 1]]
+
+[cameras.yard]
+url = "rtsp://u:${YARD_PASSWORD}@10.0.0.6/live?x=$$1"
+"#;
+
+#[test]
+fn cameras_have_settings_of_their_own_and_secrets_by_reference() {
+    let loaded = load(FILE, &[("YARD_PASSWORD", "hunter3")]).expect("it is read");
+    let cameras = &loaded.config.cameras;
+    let (front, yard) = (&cameras["front"], &cameras["yard"]);
+    let password = |camera: &CameraSettings| {
+        camera
+            .url
+            .credentials()
+            .expect("it has them")
+            .password()
+            .to_owned()
+    };
+    assert_eq!(
+        (password(front), password(yard)),
+        ("hunter2".to_owned(), "hunter3".to_owned())
+    );
+    assert_eq!(front.pre_roll.as_secs(), 10);
+    assert_eq!(front.post_roll.as_millis(), 2500);
+    assert_eq!(front.motion.zones[0].name, "drive");
+    assert!(yard.url.location().ends_with("?x=$1"));
+    let retention = loaded.config.retention;
+    assert_eq!(retention.events, Some(SignedDuration::from_hours(720)));
+    assert_eq!(retention.segments, Some(SignedDuration::from_hours(36)));
+}
+
+#[test]
+fn variables_go_before_the_file() {
+    let variables = [
+        ("YARD_PASSWORD", "x"),
+        ("KEEPWATCH__CAMERAS__YARD__FPS_TARGET", "3"),
+        ("KEEPWATCH__CAMERAS__FRONT__URL", "rtsp://other/live"),
+        ("KEEPWATCH__RETENTION__EVENTS", "7d"),
+        ("KEEPWATCH_PASSWORD", "is another matter"),
+    ];
+    let config = load(FILE, &variables).expect("it is read").config;
+    assert!((config.cameras["yard"].fps_target - 3.0).abs() < 1e-6);
+    assert_eq!(config.cameras["front"].url.location(), "rtsp://other/live");
+    assert_eq!(
+        config.retention.events,
+        Some(SignedDuration::from_hours(168))
+    );
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_place_and_without_secrets() {
+    let shown = |text: &str| {
+        let error = load(text, &[]).expect_err("it is refused");
+        format!("{error} / {}", error.hint().unwrap_or_default())
+    };
+    assert_eq!(
+        shown("[cameras.a]\nurl = \"rtsp://h/\"\nprerol = \"5s\""),
+        "unknown field `prerol`, expected one of `url`, `transport`, `tls`, `read_timeout`, \
+         `retry_first`, `retry_longest`, `decode`, `fps_target`, `analysis_size`, `record`, \
+         `pre_roll`, `post_roll`, `max_clip`, `motion`, `privacy_masks`, `realtime` \
+         / perhaps pre_roll is meant"
+    );
+    for (text, expected) in [
+        ("[cameras.a]\nurl = ", "line 2:"),
+        ("schema_version = 9", "schema_version 9 is not known"),
+        ("[cameras.\"a/b\"]\nurl = \"rtsp://h/\"", "camera a/b:"),
+        (
+            "[cameras.a]\nurl = \"rtsp://h/\"\nfps_target = 0",
+            "fps_target: it must be",
+        ),
+        (
+            "[cameras.a]\nurl = \"rtsp://u:hunter2@h:99999/\"",
+            "host or port",
+        ),
+        (
+            "[cameras.a]\nurl = \"rtsp://u:${NONE}@h/\"",
+            "the variable NONE is not set",
+        ),
+        (
+            "[cameras.a]\nurl = \"rtsp://u:pa$$w$rd@h/\"",
+            "a reference in url",
+        ),
+        (
+            "[cameras.a]\nurl = \"rtsp://h/\"\npassword = \"file:/none\"",
+            "cannot read the password",
+        ),
+        ("[retention]\nevents = \"-3d\"", "is no age"),
+        ("[store]\npth = \"x\"", "perhaps path is meant"),
+    ] {
+        let shown = shown(text);
+        assert!(shown.contains(expected), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let shown = format!("{:?}", load(FILE, &[("YARD_PASSWORD", "hunter3")]));
+    assert!(!shown.contains("hunter"), "{shown}");
+}
+
+#[test]
+fn variables_of_securevision_are_read_and_named() {
+    let variables = [
+        ("SECUREVISION__VIDEO__SOURCE__TYPE", "rtsp"),
+        (
+            "SECUREVISION__VIDEO__SOURCE__URL",
+            "rtsp://u:p$w@10.0.0.5/stream",
+        ),
+        ("SECUREVISION__VIDEO__FPS_TARGET", "7"),
+        ("SECUREVISION__VIDEO__READ_TIMEOUT_S", "4.5"),
+        ("SECUREVISION__EVENTS__RETENTION_DAYS", "14"),
+        ("SECUREVISION__TRACKING__ENABLED", "true"),
+    ];
+    let loaded = Config::load(None, &environment(&variables), &|_| unreachable!());
+    let loaded = loaded.expect("it is read");
+    let camera = &loaded.config.cameras["camera"];
+    assert_eq!(
+        camera.url.credentials().expect("they are there").password(),
+        "p$w"
+    );
+    assert!((camera.fps_target - 7.0).abs() < 1e-6);
+    assert_eq!(camera.read_timeout.as_millis(), 4500);
+    assert_eq!(
+        loaded.config.retention.events,
+        Some(SignedDuration::from_hours(14 * 24))
+    );
+    assert_eq!(loaded.notices.len(), variables.len());
+    let notices = loaded.notices.join("\n");
+    assert!(
+        notices.contains("FPS_TARGET is called cameras.camera.fps_target now"),
+        "{notices}"
+    );
+    assert!(!notices.contains("p$w"));
+
+    let device = [("SECUREVISION__VIDEO__SOURCE__TYPE", "device")];
+    let loaded = Config::load(None, &environment(&device), &|_| unreachable!());
+    let config = loaded.expect("it is read").config;
+    assert_eq!(config.cameras["camera"].url.location(), "/dev/video0");
+}
