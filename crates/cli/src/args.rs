@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+#[cfg(feature = "vision")]
+use crate::commands::watch;
 use crate::commands::{
-    backup, check, completions, decrypt, diff, dump, encrypt, find, forget, init, key, keygen, ls,
-    man, prune, repair, restore, snapshots, stats,
+    backup, check, completions, decrypt, diff, dump, encrypt, events, find, forget, init, key,
+    keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 
-/// Encrypted, deduplicated backups that are proven to restore
+/// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
 #[command(
     name = "keepwatch",
@@ -33,7 +35,7 @@ Exit codes:
     1  failed
     2  called wrongly
     3  partly done: something was skipped or could not be read
-   10  no repository
+   10  no repository or event store
    11  busy
    12  wrong key
    13  damaged data found
@@ -115,6 +117,12 @@ pub enum Command {
     Decrypt(decrypt::DecryptArgs),
     /// Make an age identity or a key file
     Keygen(keygen::KeygenArgs),
+    /// Watch cameras and record what happens
+    #[cfg(feature = "vision")]
+    Watch(watch::WatchArgs),
+    /// List, show, export, verify and purge events
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Show how the repository is doing
     Status,
     /// Print completions for a shell

@@ -7,6 +7,7 @@ pub mod decrypt;
 pub mod diff;
 pub mod dump;
 pub mod encrypt;
+pub mod events;
 pub mod find;
 pub mod forget;
 pub mod init;
@@ -20,11 +21,14 @@ pub mod restore;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
+#[cfg(feature = "vision")]
+pub mod watch;
 
 use jiff::Timestamp;
 
 use crate::args::{Command, Global};
 use crate::bar::Bar;
+use crate::commands::events::EventsCommand;
 use crate::commands::key::KeyCommand;
 use crate::exit::{Code, Failure, report_problem};
 use crate::open::{Opened, open};
@@ -84,6 +88,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Status
         | Command::Completions(_)
         | Command::Man(_)
+        | Command::Events(EventsCommand::List(_) | EventsCommand::Show(_))
         | Command::Key(KeyCommand::List) => Unread::Ends,
         Command::Init(_)
         | Command::Backup(_)
@@ -94,6 +99,10 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Forget(_)
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
+        Command::Watch(_) => Unread::GoesOn,
+        Command::Events(EventsCommand::Export(_)) => Unread::Fails,
+        Command::Events(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
@@ -119,6 +128,9 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Encrypt(args) => encrypt::run(&args, context),
         Command::Decrypt(args) => decrypt::run(&args, context),
         Command::Keygen(args) => keygen::run(&args, context),
+        #[cfg(feature = "vision")]
+        Command::Watch(args) => watch::run(args, context),
+        Command::Events(command) => events::run(command, context),
         Command::Status => status::run(context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),

@@ -265,7 +265,8 @@ fn key_file(path: &Path) -> Result<Key, Failure> {
     Ok(Key::from_bytes(*key))
 }
 
-fn identities(path: &Path) -> Result<Vec<SecretKey>, Failure> {
+/// The age identities in a file.
+pub fn identities(path: &Path) -> Result<Vec<SecretKey>, Failure> {
     let bytes = read_secret(path)?;
     let refuse = |problem: &str| Failure::refused(format!("{}: {problem}", path.display()), None);
     let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is no identity file"))?;

@@ -1,5 +1,6 @@
 //! How a run ends: exit codes, and errors as people and programs read them.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::io::{self, Write};
 use std::path::Path;
@@ -50,6 +51,14 @@ pub enum Failure {
     /// A sealed file or key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// A camera failed.
+    #[cfg(feature = "vision")]
+    #[error(transparent)]
+    Vision(#[from] keepwatch_vision::Error),
+    /// The configuration is wrong.
+    #[cfg(feature = "vision")]
+    #[error("the configuration: {0}")]
+    Config(#[from] keepwatch_config::Error),
     /// A pattern cannot be used.
     #[error(transparent)]
     Pattern(#[from] fs::PatternError),
@@ -117,6 +126,12 @@ impl Failure {
         match self {
             Failure::Core(error) => of_core(error),
             Failure::Crypto(error) => of_crypto(error),
+            #[cfg(feature = "vision")]
+            Failure::Vision(keepwatch_vision::Error::Core(error)) => of_core(error),
+            #[cfg(feature = "vision")]
+            Failure::Vision(_) => Code::Failed,
+            #[cfg(feature = "vision")]
+            Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
             Failure::Refused { .. } => Code::Failed,
             Failure::File { source, .. } | Failure::Stdout(source) => match stopped(source) {
@@ -127,11 +142,15 @@ impl Failure {
     }
 
     /// What to do about it.
-    pub fn hint(&self) -> Option<&str> {
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
-            Failure::Core(error) => error.hint(),
-            Failure::Crypto(error) => error.hint(),
-            Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => *hint,
+            Failure::Core(error) => error.hint().map(Cow::Borrowed),
+            Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
+            #[cfg(feature = "vision")]
+            Failure::Vision(error) => error.hint().map(Cow::Owned),
+            #[cfg(feature = "vision")]
+            Failure::Config(error) => error.hint().map(Cow::Owned),
+            Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => hint.map(Cow::Borrowed),
             Failure::Pattern(_) | Failure::File { .. } | Failure::Stdout(_) => None,
         }
     }
@@ -152,6 +171,7 @@ impl Failure {
 fn of_core(error: &CoreError) -> Code {
     match error {
         CoreError::NoRepository { .. }
+        | CoreError::NoStore { .. }
         | CoreError::Storage(StorageError::NotARepository { .. }) => Code::NoRepository,
         CoreError::Busy { .. } => Code::Busy,
         CoreError::WrongKey { .. } => Code::WrongKey,
@@ -202,7 +222,7 @@ pub fn with_causes(error: &dyn StdError) -> String {
 pub fn report(failure: &Failure, json: bool) {
     let text = with_causes(failure);
     if json {
-        say_json(&text, failure.hint(), failure.code());
+        say_json(&text, failure.hint().as_deref(), failure.code());
     } else {
         say(&format!("keepwatch: {text}"));
         if let Some(hint) = failure.hint() {

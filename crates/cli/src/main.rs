@@ -11,6 +11,7 @@ mod logging;
 mod open;
 mod output;
 mod select;
+mod stores;
 mod values;
 
 use std::process::ExitCode;

@@ -69,6 +69,30 @@ pub fn duration(text: &str) -> Result<SignedDuration, String> {
         .map_err(|_| format!("{text:?}: months and years have no fixed length; write days"))
 }
 
+/// An age, longer than nothing.
+pub fn age(text: &str) -> Result<SignedDuration, String> {
+    match duration(text)? {
+        SignedDuration::ZERO => Err("everything is older than that".to_owned()),
+        age => Ok(age),
+    }
+}
+
+/// A moment: `2026-11-25T06:00:00Z`, `2026-11-25 06:00` or `2026-11-25` by the clock of this
+/// machine, or how long ago, `2h`.
+pub fn time(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    if let Ok(local) = text.parse::<jiff::civil::DateTime>() {
+        let zoned = local.to_zoned_datetime(TimeZone::system());
+        return zoned.map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
+    }
+    let ago = duration(text).map_err(|_| format!("{text:?} is neither a time nor an age"))?;
+    Timestamp::now()
+        .checked_sub(ago)
+        .map_err(|_| format!("{text:?} is too long ago"))
+}
+
 /// A part of a whole, such as `5%` or `5`.
 pub fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text);

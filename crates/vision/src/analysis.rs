@@ -297,10 +297,11 @@ impl Analyst {
         }
     }
 
-    /// When the next frame is due. Cameras are not exact: a tenth early is in time.
+    /// When the frame after one at `pts` is due: on average the target is met, and never made up
+    /// for what was missed.
     fn due_after(&self, pts: Duration) -> Duration {
-        let interval = Duration::from_secs_f32(1.0 / self.settings.fps_target).mul_f32(0.9);
-        pts + interval
+        let interval = Duration::from_secs_f32(1.0 / self.settings.fps_target);
+        (self.next_due + interval).max(pts)
     }
 
     fn frame(&mut self, frame: &Frame) -> Result<()> {

@@ -15,6 +15,9 @@ const SPIKE: usize = 4;
 /// Smaller ones never do: what a still picture costs varies.
 const MIN_SPIKE: usize = 2048;
 
+/// Key frames further apart than this leave too much unseen.
+const BLIND: Duration = Duration::from_millis(2500);
+
 /// How many sizes make the usual one.
 const SIZES: usize = 32;
 
@@ -39,7 +42,8 @@ pub enum Verdict {
 /// `adaptive` decodes key frames while nothing moves. It decodes everything while the analysis says
 /// that something does, and for a moment when packets are suddenly larger than usual: an encoder
 /// has to spend bits on what changes. It starts within the group of pictures, of which the packets
-/// are kept, and not at the next key frame, which may be seconds away.
+/// are kept, and not at the next key frame, which may be seconds away. Where key frames are so rare
+/// that something could pass between two of them, it decodes everything.
 #[derive(Debug)]
 pub struct Gate {
     policy: Decode,
@@ -49,6 +53,9 @@ pub struct Gate {
     /// Nothing can be decoded before the next key frame.
     broken: bool,
     look_until: Duration,
+    last_key: Option<Duration>,
+    /// Whether the last two key frames were far apart.
+    rare_keys: bool,
     sizes: VecDeque<usize>,
 }
 
@@ -61,6 +68,8 @@ impl Gate {
             following: false,
             broken: true,
             look_until: Duration::ZERO,
+            last_key: None,
+            rare_keys: false,
             sizes: VecDeque::with_capacity(SIZES),
         }
     }
@@ -70,11 +79,16 @@ impl Gate {
         self.group.clear();
         self.following = false;
         self.broken = true;
+        self.last_key = None;
+        self.rare_keys = false;
     }
 
     /// Decides about the next packet. `moving` is whether the analysis sees something move.
     pub fn take(&mut self, packet: &Packet, moving: bool) -> Verdict {
         if packet.key {
+            let since = self.last_key.map(|key| packet.pts.saturating_sub(key));
+            self.rare_keys = since.is_some_and(|since| since > BLIND);
+            self.last_key = Some(packet.pts);
             self.group.clear();
             self.broken = false;
         }
@@ -92,7 +106,10 @@ impl Gate {
         let everything = match self.policy {
             Decode::All => true,
             Decode::Keyframes => false,
-            Decode::Adaptive => moving || packet.pts < self.look_until,
+            Decode::Adaptive => {
+                let blind = self.last_key.is_some_and(|key| packet.pts > key + BLIND);
+                moving || blind || self.rare_keys || packet.pts < self.look_until
+            }
         };
         if !everything {
             self.following = false;
@@ -131,5 +148,102 @@ impl Gate {
         usual.is_some_and(|usual| {
             sorted.len() >= SIZES / 2 && packet.len() > (usual * SPIKE).max(MIN_SPIKE)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keepwatch_core::jiff::Timestamp;
+
+    use super::*;
+    use crate::packet::PacketData;
+
+    /// 25 frames a second.
+    fn packet(number: u64, key: bool, len: usize) -> Packet {
+        let at = Duration::from_millis(40 * number);
+        Packet {
+            data: PacketData::new(vec![0; len]),
+            pts: at,
+            dts: at,
+            duration: None,
+            key,
+            wall: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// The verdicts of a stream with a key frame in every `group`.
+    fn verdicts(
+        gate: &mut Gate,
+        frames: std::ops::Range<u64>,
+        group: u64,
+        size: impl Fn(u64) -> usize,
+        moving: bool,
+    ) -> Vec<Verdict> {
+        frames
+            .map(|number| {
+                let key = number % group == 0;
+                gate.take(&packet(number, key, size(number)), moving)
+            })
+            .collect()
+    }
+
+    fn decoded(verdicts: &[Verdict]) -> Vec<usize> {
+        let decoded = verdicts.iter().enumerate();
+        let decoded = decoded.filter(|(_, verdict)| **verdict != Verdict::Skip);
+        decoded.map(|(at, _)| at).collect()
+    }
+
+    #[test]
+    fn an_idle_camera_decodes_its_key_frames() {
+        for policy in [Decode::Adaptive, Decode::Keyframes] {
+            let mut gate = Gate::new(policy);
+            let verdicts = verdicts(&mut gate, 0..200, 50, |_| 900, false);
+            assert_eq!(decoded(&verdicts), [0, 50, 100, 150]);
+            assert_eq!(verdicts[50], Verdict::Alone);
+        }
+    }
+
+    #[test]
+    fn everything_is_decoded_from_within_a_group_once_something_moves() {
+        let mut gate = Gate::new(Decode::Adaptive);
+        verdicts(&mut gate, 0..120, 50, |_| 900, false);
+        let moving = verdicts(&mut gate, 120..130, 50, |_| 900, true);
+        assert_eq!(moving[0], Verdict::CatchUp);
+        assert_eq!(moving[1..], [Verdict::Follow; 9]);
+        let idle = verdicts(&mut gate, 130..151, 50, |_| 900, false);
+        assert_eq!(decoded(&idle), [20]);
+    }
+
+    #[test]
+    fn a_packet_that_is_larger_than_usual_is_looked_at() {
+        let mut gate = Gate::new(Decode::Adaptive);
+        verdicts(&mut gate, 0..120, 50, |_| 900, false);
+        let size = |number| if number == 122 { 8000 } else { 900 };
+        let looked = verdicts(&mut gate, 120..220, 50, size, false);
+        assert_eq!(looked[2], Verdict::CatchUp);
+        assert_eq!(gate.group()[0].pts, Duration::from_millis(40 * 200));
+        // A second and a half, then key frames again.
+        assert_eq!(decoded(&looked), [(2..40).collect(), vec![80]].concat());
+    }
+
+    #[test]
+    fn rare_key_frames_leave_nothing_unseen() {
+        let mut gate = Gate::new(Decode::Adaptive);
+        let first = verdicts(&mut gate, 0..250, 250, |_| 900, false);
+        assert_eq!(first[63], Verdict::CatchUp);
+        assert_eq!(decoded(&first), [vec![0], (63..250).collect()].concat());
+        let second = verdicts(&mut gate, 250..500, 250, |_| 900, false);
+        assert_eq!(second, [Verdict::Follow; 250]);
+    }
+
+    #[test]
+    fn nothing_is_decoded_between_a_loss_and_the_next_key_frame() {
+        for policy in [Decode::Adaptive, Decode::All] {
+            let mut gate = Gate::new(policy);
+            verdicts(&mut gate, 0..60, 50, |_| 900, true);
+            gate.lost();
+            let after = verdicts(&mut gate, 61..103, 50, |_| 900, true);
+            assert_eq!(decoded(&after), [39, 40, 41]);
+        }
     }
 }

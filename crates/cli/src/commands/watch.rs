@@ -1,0 +1,287 @@
+//! `keepwatch watch`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+use keepwatch_config::{Config, Loaded, RetentionConfig};
+use keepwatch_core::crypto::{Kdf, PublicKey};
+use keepwatch_core::events::{Event, Store, StoreOptions, StoreRole};
+use keepwatch_vision::{CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch};
+use serde::Serialize;
+
+use crate::commands::{Context, Outcome};
+use crate::credentials::{existing, new_locks, recipient};
+use crate::exit::{Code, Failure};
+use crate::interrupt::stop_flag;
+use crate::output::harmless;
+use crate::stores::{describe, open_store};
+use crate::values::duration;
+
+/// How often status lines are drawn anew.
+const REDRAW: Duration = Duration::from_millis(500);
+
+/// How often what is too old is deleted.
+const PURGE: Duration = Duration::from_secs(600);
+
+/// Which cameras, and where events go.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// A camera: rtsp(s)://, http(s)://, a file, device:/dev/video0 or test:; may be repeated
+    #[arg(long, value_name = "NAME=URL", value_parser = camera)]
+    camera: Vec<(String, CameraUrl)>,
+    /// The directory of the event store; made if there is none
+    #[arg(long, value_name = "DIR", env = "KEEPWATCH_STORE")]
+    store: Option<PathBuf>,
+    /// The configuration file
+    #[arg(long, value_name = "FILE", env = "KEEPWATCH_CONFIG")]
+    config: Option<PathBuf>,
+    /// What is recorded, for cameras given here
+    #[arg(long, value_name = "events|continuous|off", value_parser = by_name::<Record>)]
+    record: Option<Record>,
+    /// Which frames are decoded, for cameras given here
+    #[arg(long, value_name = "keyframes|adaptive|all", value_parser = by_name::<Decode>)]
+    decode: Option<Decode>,
+    /// Seal clips of a new store to this age recipient and to nobody else; may be repeated
+    #[arg(long, value_name = "AGE1…", value_parser = recipient)]
+    recipient: Vec<PublicKey>,
+    /// Stop after this time
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    limit: Option<SignedDuration>,
+}
+
+fn camera(text: &str) -> Result<(String, CameraUrl), String> {
+    let (name, url) = text.split_once('=').ok_or("it is not NAME=URL")?;
+    keepwatch_core::events::check_camera_name(name).map_err(|error| error.to_string())?;
+    let url = url
+        .parse()
+        .map_err(|error: keepwatch_vision::Error| error.to_string())?;
+    Ok((name.to_owned(), url))
+}
+
+fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(text.into()).map_err(|_| "there is no such choice".to_owned())
+}
+
+/// Watches cameras until it is stopped or all of them have ended.
+pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
+    let loaded = load(args.config.as_deref())?;
+    for notice in &loaded.notices {
+        context.out.note(notice);
+    }
+    let mut cameras = loaded.config.cameras;
+    for (name, url) in args.camera {
+        let mut settings = CameraSettings::new(url);
+        settings.record = args.record.unwrap_or_default();
+        settings.decode = args.decode.unwrap_or_default();
+        cameras.insert(name, settings);
+    }
+    if cameras.is_empty() {
+        return Err(Failure::Usage {
+            message: "no camera is given".to_owned(),
+            hint: Some("use --camera NAME=URL or a configuration file with [cameras.NAME]"),
+        });
+    }
+    let root = args.store.or(loaded.config.store.path);
+    let root = root.ok_or(Failure::Usage {
+        message: "no event store is given".to_owned(),
+        hint: Some("use --store DIR or set KEEPWATCH_STORE"),
+    })?;
+    let mut recipients = args.recipient;
+    for text in &loaded.config.store.recipients {
+        recipients.push(recipient(text).map_err(Failure::usage)?);
+    }
+    let stop = stop_flag()?;
+    let store = Arc::new(open_or_create(&root, recipients, context)?);
+    let recovered = store.recover()?;
+    if recovered.recordings + recovered.closed > 0 {
+        context.out.note(format_args!(
+            "the last run was cut off: {} recordings and {} events were put in order",
+            recovered.recordings, recovered.closed
+        ));
+    }
+    let watch = Watch::start(cameras, store.clone(), store.media())?;
+    let mut screen = Screen::new(context.global.quiet || context.out.json);
+    let deadline = args
+        .limit
+        .and_then(|limit| Instant::now().checked_add(limit.unsigned_abs()));
+    let mut purge_due = Instant::now();
+    while !stop.load(Ordering::Relaxed) && !watch.is_over() {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            break;
+        }
+        if let Ok(event) = watch.events().recv_timeout(Duration::from_millis(100)) {
+            screen.pause(|| show(&event, context))?;
+        }
+        screen.draw(&watch.status());
+        if Instant::now() >= purge_due {
+            purge(&store, &loaded.config.retention);
+            purge_due = Instant::now() + PURGE;
+        }
+    }
+    screen.clear();
+    let status = watch.status();
+    let events = watch.events().clone();
+    watch.stop();
+    for event in events.try_iter() {
+        show(&event, context)?;
+    }
+    finish(&status, context)
+}
+
+/// Reads the configuration, and the environment that belongs to it.
+pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
+    let text = match path {
+        Some(path) => Some(std::fs::read_to_string(path).map_err(Failure::file("read", path))?),
+        None => None,
+    };
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let read = |path: &str| std::fs::read_to_string(path);
+    Config::load(text.as_deref(), &environment, &read).map_err(Failure::from)
+}
+
+fn open_or_create(
+    root: &Path,
+    recipients: Vec<PublicKey>,
+    context: &mut Context,
+) -> Result<Store, Failure> {
+    if root.join("store.json").exists() {
+        let credential = existing(&context.global, &root.display().to_string())?;
+        return Ok(open_store(root, &credential)?);
+    }
+    let locks = new_locks(&context.global, &[])?;
+    let locks: Vec<_> = locks
+        .iter()
+        .map(|lock| (lock.lock(Kdf::default()), StoreRole::Full))
+        .collect();
+    let store = Store::create(root, &locks, &StoreOptions { recipients })?;
+    context.out.note(format_args!(
+        "made an event store at {}; it signs as {}",
+        root.display(),
+        hex::encode(store.signer())
+    ));
+    Ok(store)
+}
+
+fn purge(store: &Store, retention: &RetentionConfig) {
+    let plan = store.plan_purge(&retention.retention(), Timestamp::now());
+    let purged = plan.and_then(|plan| store.purge(&plan, "retention"));
+    if let Err(error) = purged {
+        tracing::error!(error = crate::exit::with_causes(&error), "cannot purge");
+    }
+}
+
+/// One line for each state of an event; the last one with an id stands.
+fn show(event: &Event, context: &mut Context) -> Result<(), Failure> {
+    if context.out.json {
+        context.out.json(event)?;
+    } else {
+        context.out.line(describe(event))?;
+    }
+    context.out.finish()?;
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Ended<'a> {
+    cameras: &'a [CameraStatus],
+}
+
+/// Fails if a camera could not be watched at all.
+fn finish(status: &[CameraStatus], context: &mut Context) -> Outcome {
+    if context.out.json {
+        context.out.json(&Ended { cameras: status })?;
+    }
+    let mut code = Code::Ok;
+    for camera in status {
+        let problem = match &camera.state {
+            State::Ended { problem } => problem.as_deref(),
+            State::Offline { reason, .. } => Some(reason.as_str()),
+            _ => None,
+        };
+        if let Some(problem) = problem {
+            let text = format!("camera {}: {problem}", camera.camera);
+            context.problem(&text, Code::Partly);
+            code = Code::Partly;
+        }
+        if !context.out.json {
+            context.out.note(format_args!(
+                "{}: {} frames, {} analysed, {} dropped",
+                camera.camera, camera.frames, camera.analysed, camera.dropped
+            ));
+        }
+    }
+    Ok(code)
+}
+
+/// A line for each camera at the bottom of a terminal.
+struct Screen {
+    bars: MultiProgress,
+    lines: Vec<ProgressBar>,
+    drawn: Option<Instant>,
+    quiet: bool,
+}
+
+impl Screen {
+    fn new(quiet: bool) -> Self {
+        Self {
+            bars: MultiProgress::new(),
+            lines: Vec::new(),
+            drawn: None,
+            quiet,
+        }
+    }
+
+    fn draw(&mut self, status: &[CameraStatus]) {
+        if self.quiet || self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
+            return;
+        }
+        self.drawn = Some(Instant::now());
+        while self.lines.len() < status.len() {
+            let style = ProgressStyle::with_template("{msg}").expect("the template is right");
+            let line = self.bars.add(ProgressBar::new_spinner());
+            self.lines.push(line.with_style(style));
+        }
+        for (line, camera) in self.lines.iter().zip(status) {
+            line.set_message(harmless(&status_line(camera)));
+        }
+    }
+
+    fn pause(&self, f: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+        self.bars.suspend(f)
+    }
+
+    fn clear(&self) {
+        // A terminal that is gone shows nothing anyway.
+        let _ = self.bars.clear();
+    }
+}
+
+fn status_line(camera: &CameraStatus) -> String {
+    let state = match &camera.state {
+        State::Connecting => "connecting".to_owned(),
+        State::Live if camera.moving => "motion".to_owned(),
+        State::Live => "live".to_owned(),
+        State::Offline { reason, .. } => format!("offline: {reason}"),
+        State::Ended { .. } => "ended".to_owned(),
+        _ => String::new(),
+    };
+    let stream = match camera.codec {
+        Some(codec) => format!("{codec} {}x{}", camera.width, camera.height),
+        None => "no stream yet".to_owned(),
+    };
+    let last = camera.last_event.map_or_else(String::new, |last| {
+        format!(" · {} at {}", last.kind, last.at.strftime("%H:%M:%S"))
+    });
+    format!(
+        "{}  {state} · {stream} · {:.1} fps in, {} analysed, {} dropped{last}",
+        camera.camera, camera.fps_in, camera.analysed, camera.dropped
+    )
+}

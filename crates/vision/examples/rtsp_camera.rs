@@ -1,0 +1,264 @@
+//! A small RTSP camera, by GStreamer's own RTSP server: for demonstrations and measurements.
+//!
+//! A few seconds of H.264 or H.265 are encoded once and then sent in a loop, so that serving costs
+//! next to nothing. It prints its address when it is ready, and runs until it is killed or its
+//! standard input ends.
+//!
+//! `rtsp_camera [--size WIDTHxHEIGHT] [--fps N] [--gop FRAMES] [--kbit N] [--seconds N] [--still]
+//! [--h265] [--port N] [--user NAME --password-file FILE]`
+
+#![allow(clippy::print_stdout, reason = "it is a program")]
+
+use std::error::Error;
+use std::io::Read as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use gstreamer as gst;
+use gstreamer::glib;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_rtsp_server as server;
+use gstreamer_rtsp_server::prelude::*;
+
+/// What the camera shows and how.
+struct Options {
+    width: usize,
+    height: usize,
+    fps: u32,
+    gop: u32,
+    kbit: u32,
+    seconds: u32,
+    still: bool,
+    h265: bool,
+    port: u16,
+    user: Option<String>,
+    password_file: Option<String>,
+}
+
+impl Options {
+    fn parse() -> Result<Self, Box<dyn Error>> {
+        let mut options = Self {
+            width: 1280,
+            height: 720,
+            fps: 25,
+            gop: 50,
+            kbit: 2000,
+            seconds: 8,
+            still: false,
+            h265: false,
+            port: 0,
+            user: None,
+            password_file: None,
+        };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(name) = arguments.next() {
+            match name.as_str() {
+                "--still" => options.still = true,
+                "--h265" => options.h265 = true,
+                _ => {
+                    let value = arguments.next().ok_or("an option lacks its value")?;
+                    options.set(&name, value)?;
+                }
+            }
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, name: &str, value: String) -> Result<(), Box<dyn Error>> {
+        match name {
+            "--size" => {
+                let (width, height) = value.split_once('x').ok_or("a size is WIDTHxHEIGHT")?;
+                (self.width, self.height) = (width.parse()?, height.parse()?);
+            }
+            "--fps" => self.fps = value.parse()?,
+            "--gop" => self.gop = value.parse()?,
+            "--kbit" => self.kbit = value.parse()?,
+            "--seconds" => self.seconds = value.parse()?,
+            "--port" => self.port = value.parse()?,
+            "--user" => self.user = Some(value),
+            "--password-file" => self.password_file = Some(value),
+            _ => return Err(format!("there is no option {name}").into()),
+        }
+        Ok(())
+    }
+
+    fn codec(&self) -> &'static str {
+        if self.h265 { "h265" } else { "h264" }
+    }
+}
+
+/// A textured picture in I420, across which something passes in the middle of the loop.
+fn picture(options: &Options, number: u32) -> Vec<u8> {
+    let (width, height) = (options.width, options.height);
+    let mut out = vec![128; width * height * 3 / 2];
+    for (y, row) in out[..width * height].chunks_exact_mut(width).enumerate() {
+        for (x, pixel) in row.iter_mut().enumerate() {
+            let checks = if (x * 16 / width + y * 9 / height) % 2 == 0 { 30 } else { 0 };
+            let grain = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 9;
+            *pixel = (70 + checks + grain + 40 * y / height) as u8;
+        }
+    }
+    let all = options.fps * options.seconds;
+    let (first, last) = (all * 3 / 8, all * 6 / 8);
+    if !options.still && (first..last).contains(&number) {
+        let (w, h) = (width / 8, height / 4);
+        let left = (width - w) * (number - first) as usize / (last - first) as usize;
+        for row in out[..width * height].chunks_exact_mut(width).skip(height / 3).take(h) {
+            row[left..left + w].fill(220);
+        }
+    }
+    out
+}
+
+/// The loop, encoded: one access unit each.
+fn encode(options: &Options) -> Result<Vec<gst::Buffer>, Box<dyn Error>> {
+    let encoder = match options.h265 {
+        false => format!(
+            "x264enc tune=zerolatency speed-preset=veryfast key-int-max={} bitrate={} \
+             option-string=scenecut=0 ! h264parse ! \
+             video/x-h264,stream-format=byte-stream,alignment=au",
+            options.gop, options.kbit
+        ),
+        true => format!(
+            "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={} bitrate={} ! \
+             h265parse ! video/x-h265,stream-format=byte-stream,alignment=au",
+            options.gop, options.kbit
+        ),
+    };
+    let text = format!(
+        "appsrc name=source format=time block=true max-bytes=20000000 \
+         caps=video/x-raw,format=I420,width={},height={},framerate={}/1 ! \
+         {encoder} ! appsink name=sink sync=false",
+        options.width, options.height, options.fps
+    );
+    let pipeline: gst::Pipeline = gst::parse::launch(&text)?
+        .downcast()
+        .map_err(|_| "it is no pipeline")?;
+    let source = pipeline.by_name("source").ok_or("no source")?;
+    let source: gst_app::AppSrc = source.downcast().map_err(|_| "it is no appsrc")?;
+    let sink = pipeline.by_name("sink").ok_or("no sink")?;
+    let sink: gst_app::AppSink = sink.downcast().map_err(|_| "it is no appsink")?;
+    pipeline.set_state(gst::State::Playing)?;
+    let mut units = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let frame = gst::ClockTime::SECOND / u64::from(options.fps);
+            for number in 0..options.fps * options.seconds {
+                let mut buffer = gst::Buffer::from_mut_slice(picture(options, number));
+                if let Some(buffer) = buffer.get_mut() {
+                    buffer.set_pts(frame * u64::from(number));
+                    buffer.set_duration(frame);
+                }
+                if source.push_buffer(buffer).is_err() {
+                    break;
+                }
+            }
+            let _ = source.end_of_stream();
+        });
+        while let Ok(sample) = sink.pull_sample() {
+            units.extend(sample.buffer_owned());
+        }
+    });
+    pipeline.set_state(gst::State::Null)?;
+    if units.is_empty() {
+        return Err("nothing was encoded".into());
+    }
+    Ok(units)
+}
+
+/// Sends the loop as long as somebody takes it.
+fn serve(source: &gst_app::AppSrc, units: &[gst::Buffer], fps: u32) {
+    let frame = Duration::from_secs(1) / fps;
+    let start = Instant::now();
+    for number in 0_u32.. {
+        let due = frame * number;
+        if let Some(wait) = due.checked_sub(start.elapsed()) {
+            std::thread::sleep(wait);
+        }
+        let mut buffer = units[number as usize % units.len()].copy();
+        if let Some(buffer) = buffer.get_mut() {
+            let time = gst::ClockTime::from_nseconds(due.as_nanos() as u64);
+            buffer.set_pts(time);
+            buffer.set_dts(time);
+            buffer.set_duration(gst::ClockTime::from_nseconds(frame.as_nanos() as u64));
+        }
+        if source.push_buffer(buffer).is_err() {
+            return;
+        }
+    }
+}
+
+fn factory(options: &Options, units: Arc<Vec<gst::Buffer>>) -> server::RTSPMediaFactory {
+    let factory = server::RTSPMediaFactory::new();
+    let codec = options.codec();
+    factory.set_launch(&format!(
+        "( appsrc name=source is-live=true format=time block=true max-bytes=4000000 \
+         caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={},height={},\
+         framerate={}/1 ! {codec}parse ! rtp{codec}pay name=pay0 pt=96 config-interval=-1 )",
+        options.width, options.height, options.fps
+    ));
+    factory.set_shared(true);
+    factory.set_latency(0);
+    let fps = options.fps;
+    factory.connect_media_configure(move |_, media| {
+        let bin = media.element().downcast::<gst::Bin>();
+        let source = bin.ok().and_then(|bin| bin.by_name("source"));
+        let source = source.and_then(|source| source.downcast::<gst_app::AppSrc>().ok());
+        if let Some(source) = source {
+            let units = units.clone();
+            std::thread::spawn(move || serve(&source, &units, fps));
+        }
+    });
+    factory
+}
+
+/// Only this user may look, by basic or digest authentication.
+fn protect(
+    server: &server::RTSPServer,
+    factory: &server::RTSPMediaFactory,
+    user: &str,
+    password: &str,
+) {
+    let auth = server::RTSPAuth::new();
+    let token = server::RTSPToken::builder()
+        .field("media.factory.role", "viewer")
+        .build();
+    let basic = server::RTSPAuth::make_basic(user, password);
+    auth.add_basic(&basic, &token);
+    server.set_auth(Some(&auth));
+    factory.add_role_from_structure(
+        &gst::Structure::builder("viewer")
+            .field("media.factory.access", true)
+            .field("media.factory.construct", true)
+            .build(),
+    );
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse()?;
+    gst::init()?;
+    let units = Arc::new(encode(&options)?);
+    let context = glib::MainLoop::new(None, false);
+    let server = server::RTSPServer::new();
+    server.set_address("127.0.0.1");
+    server.set_service(&options.port.to_string());
+    let factory = factory(&options, units);
+    if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
+        let password = std::fs::read_to_string(file)?;
+        protect(&server, &factory, user, password.trim_end());
+    }
+    let mounts = server.mount_points().ok_or("the server has no mount points")?;
+    mounts.add_factory("/stream", factory);
+    let _attached = server.attach(None)?;
+    println!("rtsp://127.0.0.1:{}/stream", server.bound_port());
+    let ender = context.clone();
+    std::thread::spawn(move || {
+        let mut nothing = Vec::new();
+        // However it ends, so does the camera.
+        let _ = std::io::stdin().read_to_end(&mut nothing);
+        ender.quit();
+    });
+    context.run();
+    Ok(())
+}
