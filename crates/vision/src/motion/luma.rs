@@ -73,46 +73,81 @@ pub fn downscale_into(from: Luma<'_>, to: &mut Vec<u8>, width: usize, height: us
     }
 }
 
+/// Pixels that are made at once: the sums of their columns stay in the nearest cache.
+const CHUNK: usize = 64;
+
+/// From this factor on the rows of a single pixel's area are long enough to be summed one by one.
+const LARGE: usize = 8;
+
 fn by_factor<const N: usize>(from: Luma<'_>, to: &mut [u8], width: usize) {
-    // Sums of columns first: they run along memory and the compiler makes vectors of them.
-    let mut sums = vec![0_u16; width * N];
-    // Rounded division by multiplication: exact for sums of up to 16 bytes.
-    let divisor = (N * N) as u32;
-    let scale = 65536_u32.div_ceil(divisor);
+    const { assert!(N <= LARGE) };
+    // Rounded division by multiplication: exact for the sums of up to 16 bytes.
+    let (half, scale) = (
+        const { (N * N / 2) as u16 },
+        const { 65536_u32.div_ceil((N * N) as u32) },
+    );
+    let mut room = [0_u16; CHUNK * LARGE];
     for (y, row) in to.chunks_exact_mut(width).enumerate() {
-        sums.fill((divisor / 2) as u16 / N as u16);
-        for i in 0..N {
-            for (sum, &pixel) in sums.iter_mut().zip(from.row(y * N + i)) {
-                *sum += u16::from(pixel);
+        for (chunk, out) in row.chunks_mut(CHUNK).enumerate() {
+            // Sums of columns first: they run along memory and the compiler makes vectors of them.
+            let sums = &mut room[..out.len() * N];
+            sums.fill(0);
+            for i in 0..N {
+                let source = &from.row(y * N + i)[chunk * CHUNK * N..][..sums.len()];
+                for (sum, &pixel) in sums.iter_mut().zip(source) {
+                    *sum += u16::from(pixel);
+                }
             }
-        }
-        for (out, columns) in row.iter_mut().zip(sums.chunks_exact(N)) {
-            let sum: u16 = columns.iter().sum();
-            *out = ((u32::from(sum) * scale) >> 16).min(255) as u8;
+            for (out, columns) in out.iter_mut().zip(sums.as_chunks::<N>().0) {
+                let sum: u16 = columns.iter().sum();
+                *out = ((u32::from(sum + half) * scale) >> 16) as u8;
+            }
         }
     }
 }
 
-/// Any factor: each pixel of the source goes to where its centre falls.
+/// Any factor: pixel x covers the columns from `x * from / to` on, and rows likewise.
 fn by_area(from: Luma<'_>, to: &mut [u8], width: usize, height: usize) {
-    let edge = |i: usize, from: usize, to: usize| i * from / to;
-    let columns: Vec<usize> = (0..=width).map(|x| edge(x, from.width, width)).collect();
-    let mut sums = vec![0_u32; from.width];
+    let column = |x: usize| x * from.width / width;
+    let (step, rest) = (from.width / width, from.width % width);
+    let mut room = [0_u32; CHUNK * LARGE];
     for (y, row) in to.chunks_exact_mut(width).enumerate() {
-        let (top, bottom) = (
-            edge(y, from.height, height),
-            edge(y + 1, from.height, height),
-        );
-        sums.fill(0);
-        for source in top..bottom {
-            for (sum, &pixel) in sums.iter_mut().zip(from.row(source)) {
-                *sum += u32::from(pixel);
+        let (top, bottom) = (y * from.height / height, (y + 1) * from.height / height);
+        if step + 1 > LARGE {
+            for (x, out) in row.iter_mut().enumerate() {
+                let (left, right) = (column(x), column(x + 1));
+                let of_row = |y: usize| -> u64 {
+                    let pixels = from.row(y)[left..right].iter();
+                    pixels.map(|&pixel| u64::from(pixel)).sum()
+                };
+                let sum: u64 = (top..bottom).map(of_row).sum();
+                let area = ((right - left) * (bottom - top)) as u64;
+                *out = ((sum + area / 2) / area) as u8;
             }
+            continue;
         }
-        for (out, pair) in row.iter_mut().zip(columns.windows(2)) {
-            let area = ((pair[1] - pair[0]) * (bottom - top)) as u32;
-            let sum: u32 = sums[pair[0]..pair[1]].iter().sum();
-            *out = ((sum + area / 2) / area) as u8;
+        for (chunk, out) in row.chunks_mut(CHUNK).enumerate() {
+            let x = chunk * CHUNK;
+            let left = column(x);
+            let sums = &mut room[..column(x + out.len()) - left];
+            sums.fill(0);
+            for source in top..bottom {
+                for (sum, &pixel) in sums.iter_mut().zip(&from.row(source)[left..]) {
+                    *sum += u32::from(pixel);
+                }
+            }
+            // The next column by addition: divisions for each pixel would be most of the work.
+            let (mut sums, mut behind) = (&sums[..], x * from.width % width);
+            for out in out {
+                behind += rest;
+                let wraps = behind >= width;
+                behind -= if wraps { width } else { 0 };
+                let (columns, others) = sums.split_at(step + usize::from(wraps));
+                sums = others;
+                let area = (columns.len() * (bottom - top)) as u32;
+                let sum: u32 = columns.iter().sum();
+                *out = ((sum + area / 2) / area) as u8;
+            }
         }
     }
 }
