@@ -4,6 +4,7 @@
 //! counts once it was seen K times in M frames, and is lost when it was not seen for a while. All
 //! of it is in time and not in frames, so that it works at any rate.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -94,6 +95,20 @@ pub struct Tracker {
     tracks: Vec<Track>,
     next_id: u64,
     updates: Vec<TrackUpdate>,
+    scratch: Scratch,
+}
+
+/// What a frame needs, kept so that none allocates.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Where tracks should be by now.
+    predicted: Vec<Region>,
+    /// Detections by place: what is decided must not depend on the order they are given in.
+    order: Vec<usize>,
+    /// Overlap, index of the track, index in `order`.
+    pairs: Vec<(f32, usize, usize)>,
+    of_track: Vec<Option<usize>>,
+    taken: Vec<bool>,
 }
 
 impl Tracker {
@@ -104,68 +119,73 @@ impl Tracker {
             tracks: Vec::new(),
             next_id: 1,
             updates: Vec::new(),
+            scratch: Scratch::default(),
         }
     }
 
     /// Takes the detections of the frame of `pts`, in any order. Gives each track once, by number.
     pub fn update(&mut self, pts: Duration, detections: &[Detection]) -> &[TrackUpdate] {
-        let predicted: Vec<Region> = self.tracks.iter().map(|track| track.predict(pts)).collect();
-        let matches = self.assign(&predicted, detections);
-        for (track, detection) in self.tracks.iter_mut().zip(&matches.of_track) {
+        self.assign(pts, detections);
+        for (track, detection) in self.tracks.iter_mut().zip(&self.scratch.of_track) {
             track.history <<= 1;
             if let Some(detection) = detection {
                 track.see(&detections[*detection], pts, &self.settings);
             }
         }
-        let mut of_track = matches.of_track;
-        for (index, detection) in detections.iter().enumerate() {
-            if matches.taken[index] || self.tracks.len() >= self.settings.max_tracks {
+        for &index in &self.scratch.order {
+            if self.scratch.taken[index] || self.tracks.len() >= self.settings.max_tracks {
                 continue;
             }
+            let detection = &detections[index];
             self.tracks.push(Track::new(self.next_id, detection, pts));
             self.next_id += 1;
-            of_track.push(Some(index));
+            self.scratch.of_track.push(Some(index));
         }
-        self.report(pts, &of_track);
+        self.report(pts);
         &self.updates
     }
 
-    /// The best overlaps first; equal ones by place, so that the order of detections is no matter.
-    fn assign(&self, predicted: &[Region], detections: &[Detection]) -> Matches {
-        let mut pairs = Vec::new();
+    /// The best overlaps first, equal ones by place.
+    fn assign(&mut self, pts: Duration, detections: &[Detection]) {
+        let Scratch {
+            predicted,
+            order,
+            pairs,
+            of_track,
+            taken,
+        } = &mut self.scratch;
+        predicted.clear();
+        predicted.extend(self.tracks.iter().map(|track| track.predict(pts)));
+        order.clear();
+        order.extend(0..detections.len());
+        order.sort_unstable_by(|a, b| by_place(&detections[*a], &detections[*b]));
+        pairs.clear();
         for (t, (track, region)) in self.tracks.iter().zip(predicted).enumerate() {
-            for (d, detection) in detections.iter().enumerate() {
-                let overlap = iou(region, &detection.region);
-                if overlap >= self.settings.min_iou && track.label == detection.label {
-                    pairs.push((overlap, t, d));
+            for (rank, &d) in order.iter().enumerate() {
+                let overlap = iou(region, &detections[d].region);
+                if overlap >= self.settings.min_iou && track.label == detections[d].label {
+                    pairs.push((overlap, t, rank));
                 }
             }
         }
-        let place = |d: usize| detections[d].region;
-        pairs.sort_by(|a, b| {
-            let (pa, pb) = (place(a.2), place(b.2));
-            (b.0.total_cmp(&a.0))
-                .then(a.1.cmp(&b.1))
-                .then(pa.x.total_cmp(&pb.x))
-                .then(pa.y.total_cmp(&pb.y))
-        });
-        let mut matches = Matches {
-            of_track: vec![None; self.tracks.len()],
-            taken: vec![false; detections.len()],
-        };
-        for (_, t, d) in pairs {
-            if matches.of_track[t].is_none() && !matches.taken[d] {
-                matches.of_track[t] = Some(d);
-                matches.taken[d] = true;
+        pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
+        of_track.clear();
+        of_track.resize(self.tracks.len(), None);
+        taken.clear();
+        taken.resize(detections.len(), false);
+        for &(_, t, rank) in pairs.iter() {
+            let d = order[rank];
+            if of_track[t].is_none() && !taken[d] {
+                of_track[t] = Some(d);
+                taken[d] = true;
             }
         }
-        matches
     }
 
-    fn report(&mut self, pts: Duration, of_track: &[Option<usize>]) {
+    fn report(&mut self, pts: Duration) {
         self.updates.clear();
         let max_age = self.settings.max_age;
-        for (track, detection) in self.tracks.iter().zip(of_track) {
+        for (track, detection) in self.tracks.iter().zip(&self.scratch.of_track) {
             let lost = pts.saturating_sub(track.seen) > max_age;
             let state = match (lost, track.confirmed) {
                 (true, _) => TrackState::Lost,
@@ -184,9 +204,15 @@ impl Tracker {
     }
 }
 
-struct Matches {
-    of_track: Vec<Option<usize>>,
-    taken: Vec<bool>,
+/// From left to right; what differs in nothing may change places.
+fn by_place(a: &Detection, b: &Detection) -> Ordering {
+    let key = |d: &Detection| [d.region.x, d.region.y, d.region.w, d.region.h, d.score];
+    let (left, right) = (key(a), key(b));
+    let pairs = left.iter().zip(&right);
+    let by_region = pairs.fold(Ordering::Equal, |so_far, (a, b)| {
+        so_far.then(a.total_cmp(b))
+    });
+    by_region.then(a.label.cmp(&b.label))
 }
 
 impl Track {
@@ -243,7 +269,12 @@ fn center(region: &Region) -> (f32, f32) {
     (region.x + region.w / 2.0, region.y + region.h / 2.0)
 }
 
+/// The most identities that a [`Cooldown`] knows.
+const MAX_IDENTITIES: usize = 4096;
+
 /// Lets something happen once in a while for each identity.
+///
+/// It knows 4096 of them at most, and forgets those of longest ago beyond that.
 #[derive(Debug)]
 pub struct Cooldown<K> {
     pause: Duration,
@@ -266,6 +297,10 @@ impl<K: Eq + Hash> Cooldown<K> {
             .retain(|_, last| now.saturating_sub(*last) < pause);
         if self.last.contains_key(&identity) {
             return false;
+        }
+        if self.last.len() >= MAX_IDENTITIES {
+            let oldest = self.last.values().min().copied().unwrap_or(now);
+            self.last.retain(|_, last| *last > oldest);
         }
         self.last.insert(identity, now);
         true

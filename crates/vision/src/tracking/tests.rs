@@ -123,27 +123,80 @@ fn a_cooldown_lets_each_identity_through_once_in_a_while() {
     assert_eq!(passed, [true, true, false, false, true, true, false]);
 }
 
+#[test]
+fn a_cooldown_forgets_the_oldest_rather_than_grow() {
+    let mut cooldown = Cooldown::new(Duration::from_secs(3600));
+    for identity in 0..10_000_u64 {
+        assert!(cooldown.pass(identity, ms(identity)));
+        assert!(cooldown.last.len() <= MAX_IDENTITIES);
+    }
+    assert!(!cooldown.pass(9_999, ms(10_000)));
+    assert!(cooldown.pass(0, ms(10_000)));
+}
+
 proptest! {
     #[test]
     fn the_order_of_detections_is_no_matter(
-        places in proptest::collection::vec((0.0_f32..0.9, 0.0_f32..0.9), 1..8),
-        turn in 0_usize..8,
+        frames in proptest::collection::vec(
+            proptest::collection::vec((0.0_f32..0.9, 0.0_f32..0.9, 0_u32..2), 0..8), 1..12),
+        turn in 1_usize..8,
+    ) {
+        let mut tracker = Tracker::new(TrackerSettings { max_tracks: 10, ..TrackerSettings::default() });
+        let mut again = Tracker::new(TrackerSettings { max_tracks: 10, ..TrackerSettings::default() });
+        for (n, frame) in frames.iter().enumerate() {
+            let mut detections: Vec<_> = frame.iter()
+                .map(|&(x, y, label)| Detection { label, ..square(x, y) })
+                .collect();
+            let seen = |tracker: &mut Tracker, detections: &[Detection]| -> Vec<_> {
+                let updates = tracker.update(ms(100 * n as u64), detections);
+                updates.iter()
+                    .map(|u| (u.id, u.state, u.region, u.detection.map(|d| detections[d])))
+                    .collect()
+            };
+            let first = seen(&mut tracker, &detections);
+            let middle = turn % detections.len().max(1);
+            detections.rotate_left(middle);
+            detections[middle..].reverse();
+            prop_assert_eq!(first, seen(&mut again, &detections));
+        }
+    }
+
+    #[test]
+    fn numbers_only_grow_and_no_detection_belongs_to_two_tracks(
+        frames in proptest::collection::vec(
+            proptest::collection::vec((0.0_f32..0.9, 0.0_f32..0.9), 0..8), 1..20),
+        interval in 1_u64..3000,
     ) {
         let mut tracker = Tracker::new(TrackerSettings::default());
-        let detections: Vec<_> = places.iter().map(|&(x, y)| square(x, y)).collect();
-        tracker.update(ms(0), &detections);
-        let moved: Vec<_> = places.iter().map(|&(x, y)| square(x + 0.01, y)).collect();
-        let mut turned = moved.clone();
-        turned.rotate_left(turn % moved.len());
-        let regions = |tracker: &mut Tracker, detections: &[Detection]| -> Vec<(u64, Option<[f32; 2]>)> {
-            let updates = tracker.update(ms(100), detections);
-            updates.iter().map(|update| {
-                let region = update.detection.map(|d| detections[d].region);
-                (update.id, region.map(|region| [region.x, region.y]))
-            }).collect()
-        };
-        let mut again = Tracker::new(TrackerSettings::default());
-        again.update(ms(0), &detections);
-        prop_assert_eq!(regions(&mut tracker, &moved), regions(&mut again, &turned));
+        let (mut newest, mut alive) = (0, Vec::new());
+        for (n, frame) in frames.iter().enumerate() {
+            let detections: Vec<_> = frame.iter().map(|&(x, y)| square(x, y)).collect();
+            let updates = tracker.update(ms(interval * n as u64), &detections);
+            let mut used: Vec<_> = updates.iter().filter_map(|u| u.detection).collect();
+            prop_assert_eq!(used.len(), detections.len());
+            used.sort_unstable();
+            used.dedup();
+            prop_assert_eq!(used.len(), detections.len());
+            for update in updates {
+                prop_assert!(update.id > newest || alive.contains(&update.id));
+            }
+            newest = updates.iter().map(|u| u.id).fold(newest, u64::max);
+            alive = updates.iter().filter(|u| u.state != TrackState::Lost).map(|u| u.id).collect();
+        }
+    }
+
+    #[test]
+    fn jitter_does_not_lose_a_thing_at_any_rate(
+        jitter in proptest::collection::vec((-0.008_f32..0.008, -0.008_f32..0.008), 60),
+        interval in 40_u64..250,
+    ) {
+        let mut tracker = Tracker::new(TrackerSettings::default());
+        for (n, (dx, dy)) in jitter.iter().enumerate() {
+            // 0.03 of the picture in a second.
+            let x = 0.1 + 0.03 * (interval as f32 * n as f32 / 1e3);
+            let updates = tracker.update(ms(interval * n as u64), &[square(x + dx, 0.5 + dy)]);
+            prop_assert_eq!(updates.len(), 1, "frame {}", n);
+            prop_assert_eq!(updates[0].id, 1);
+        }
     }
 }
