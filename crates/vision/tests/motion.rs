@@ -4,10 +4,12 @@
 mod footage;
 
 use std::collections::BTreeSet;
+use std::f32::consts::TAU;
 use std::time::Duration;
 
 use keepwatch_vision::motion::{
-    GateChange, Luma, MotionDetector, MotionFrame, MotionGate, MotionSettings, downscale_into, fit,
+    GateChange, Luma, MotionDetector, MotionFrame, MotionGate, MotionSettings, Suppressed, Tamper,
+    downscale_into, fit,
 };
 
 /// What moved in each frame of a file, at most `fps` of them a second or key frames only.
@@ -43,40 +45,62 @@ fn reference(name: &str) -> Vec<(f64, f64)> {
     rows.collect()
 }
 
-/// The reference counts a second as moving when the largest region of any of its frames takes more
-/// than this share of the picture.
-const REFERENCE_THRESHOLD: f64 = 0.0025;
+/// The rule of the reference's own events: a second moves when the largest region of any of its
+/// frames takes more than this share of the picture. It is the default `min_area`, too.
+const EVENT_SHARE: f64 = 0.005;
+
+/// Where the two models agree best, found by trying nine shares from 0.001 to 0.01. The agreement
+/// at this one is therefore the best case, and no measure of accuracy: it is here so that changes
+/// of the model are noticed.
+const BEST_SHARE: f64 = 0.0025;
 
 /// The first seconds are left out: neither model knows the scene yet.
 const WARM_UP: u64 = 2;
 
-/// The seconds in which something moves by ours and by the reference, after the warm-up.
-fn seconds(name: &str, fps: f64) -> (BTreeSet<u64>, BTreeSet<u64>) {
-    let ours = analyse(name, fps, false);
-    let ours = ours.iter().filter(|(_, frame)| frame.is_moving());
-    let reference = reference(name);
-    let reference = reference
-        .iter()
-        .filter(|(_, share)| *share > REFERENCE_THRESHOLD);
-    let second = |at: &f64| *at as u64;
-    let after = |second: &u64| *second >= WARM_UP;
-    (
-        ours.map(|(at, _)| second(at)).filter(after).collect(),
-        reference.map(|(at, _)| second(at)).filter(after).collect(),
-    )
+/// The seconds that hold something moving, after the warm-up.
+fn seconds(moving: impl Iterator<Item = f64>) -> BTreeSet<u64> {
+    let seconds = moving.map(|at| at as u64);
+    seconds.filter(|second| *second >= WARM_UP).collect()
 }
 
+/// How much of ours is in another, and how much of the other is in ours.
+fn agreement(ours: &BTreeSet<u64>, other: &BTreeSet<u64>) -> (f64, f64) {
+    let both = ours.intersection(other).count() as f64;
+    (both / ours.len() as f64, both / other.len() as f64)
+}
+
+/// What the reference finds by its own rule has to be found. What is found beyond that has to be
+/// there: in a second that touches the presence of something, as checked by eye, without any
+/// tolerance. The reference alone cannot say so, because it takes people who stand still for
+/// background within seconds. Measured against it alone, precision is 0.93 for the cars (13 of 14
+/// seconds) and 0.90 for the people (69 of 77), which is asserted as a lower bound.
 #[test]
-fn real_video_moves_when_the_reference_says_so() {
-    for name in ["car-detection", "one-by-one-person-detection"] {
-        let (ours, reference) = seconds(name, 12.5);
-        let both = ours.intersection(&reference).count() as f64;
-        let (precision, recall) = (both / ours.len() as f64, both / reference.len() as f64);
-        println!("{name}: precision {precision:.3}, recall {recall:.3}");
-        let wrong: Vec<_> = ours.symmetric_difference(&reference).collect();
+fn real_video_moves_when_the_reference_says_so_and_never_without_anything_there() {
+    for (name, presence, least) in [
+        ("car-detection", CARS.as_slice(), 0.92),
+        ("one-by-one-person-detection", PEOPLE.as_slice(), 0.89),
+    ] {
+        let ours = analyse(name, 12.5, false);
+        let moving = ours.iter().filter(|(_, frame)| frame.is_moving());
+        let ours = seconds(moving.map(|(at, _)| *at));
+        let rows = reference(name);
+        let by_share = |least: f64| {
+            let moving = rows.iter().filter(move |(_, share)| *share > least);
+            seconds(moving.map(|(at, _)| *at))
+        };
+        let (precision, recall) = agreement(&ours, &by_share(EVENT_SHARE));
+        assert!(
+            precision >= least && recall >= 0.95,
+            "{name}: {precision} {recall}"
+        );
+        let spans = presence.iter();
+        let there = spans.flat_map(|(from, to)| *from as u64..=*to as u64);
+        let (present, _) = agreement(&ours, &there.collect());
+        assert!(present >= 0.95, "{name}: {present} of {ours:?}");
+        let (precision, recall) = agreement(&ours, &by_share(BEST_SHARE));
         assert!(
             precision >= 0.95 && recall >= 0.95,
-            "{name}: {precision} {recall} {wrong:?}"
+            "{name}: {precision} {recall}"
         );
     }
 }
@@ -149,7 +173,7 @@ impl Scene {
         let scenery = (0..WIDTH * HEIGHT).map(|i| {
             let (x, y) = ((i % WIDTH) as f32, (i / WIDTH) as f32);
             let soft = 90.0 + 35.0 * (x / 47.0).sin() * (y / 31.0).cos();
-            let edges = if (x as usize / 40 + y as usize / 36) % 5 == 0 {
+            let edges = if (x as usize / 40 + y as usize / 36).is_multiple_of(5) {
                 40.0
             } else {
                 0.0
@@ -199,6 +223,17 @@ fn moving(
     frames: usize,
     pixel: impl Fn(&Scene, usize, usize, usize) -> f32,
 ) -> Vec<usize> {
+    moving_every(100, settings, noise, frames, pixel)
+}
+
+/// The same with a frame every so many milliseconds.
+fn moving_every(
+    interval: u64,
+    settings: &MotionSettings,
+    noise: f32,
+    frames: usize,
+    pixel: impl Fn(&Scene, usize, usize, usize) -> f32,
+) -> Vec<usize> {
     let mut scene = Scene::new(noise);
     let mut detector = MotionDetector::new(settings, WIDTH, HEIGHT);
     let mut moving = Vec::new();
@@ -206,7 +241,7 @@ fn moving(
         let picture = scene.frame(|scene, x, y| pixel(scene, n, x, y));
         let luma = Luma::new(&picture, WIDTH, HEIGHT, WIDTH).expect("it is large enough");
         if detector
-            .detect(luma, Duration::from_millis(100 * n as u64))
+            .detect(luma, Duration::from_millis(interval * n as u64))
             .is_moving()
         {
             moving.push(n);
@@ -226,6 +261,24 @@ fn noise_is_no_motion() {
             still(scene, x, y)
         });
         assert_eq!(found, [0; 0], "noise {noise}");
+    }
+}
+
+/// A value from -1 to 1 that looks random.
+fn hashed(a: usize, b: usize) -> f32 {
+    let mixed = (a as u64 * 1_000_003 + b as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 40) as f32 / (1 << 23) as f32 - 1.0
+}
+
+#[test]
+fn blocks_of_compression_are_no_motion() {
+    // Each key frame codes blocks of 8 by 8 anew, and what is between them keeps the error.
+    for error in [2.0, 4.0, 6.0] {
+        let found = moving(&MotionSettings::default(), 1.0, 150, |scene, n, x, y| {
+            let block = x / 8 + y / 8 * (WIDTH / 8);
+            still(scene, x, y) + error * hashed(block, n / 10)
+        });
+        assert_eq!(found, [0; 0], "error {error}");
     }
 }
 
@@ -264,6 +317,43 @@ fn flicker_of_lamps_is_no_motion() {
         still(scene, x, y) * (1.0 + 0.15 * (n as f32 * 1.9).sin())
     });
     assert_eq!(found, [0; 0]);
+}
+
+#[test]
+fn bands_of_a_rolling_shutter_are_no_motion() {
+    // Lamps at 100 or 120 Hz, as sensors see them that read row by row.
+    for (bands, drift) in [(2.0, 0.9), (3.0, 2.1)] {
+        let found = moving(&MotionSettings::default(), 3.0, 150, |scene, n, x, y| {
+            let phase = TAU * bands * y as f32 / HEIGHT as f32 + drift * n as f32;
+            still(scene, x, y) * (1.0 + 0.06 * phase.sin())
+        });
+        assert_eq!(found, [0; 0], "{bands} bands");
+    }
+}
+
+#[test]
+fn a_thing_is_motion_at_any_rate_of_frames() {
+    // From 8 s on, 80 pixels a second: within the picture for another 8 s.
+    for interval in [40, 200, 1000, 2000] {
+        let frames = (18_000 / interval) as usize;
+        let at = |n: usize| 0.001 * (interval * n as u64) as f32 - 8.0;
+        let settings = MotionSettings::default();
+        let found = moving_every(interval, &settings, 3.0, frames, |scene, n, x, y| {
+            let (x_in, left) = (x as f32, 80.0 * at(n));
+            let inside = (left..left + 96.0).contains(&x_in) && (150..198).contains(&y);
+            if at(n) >= 0.0 && inside {
+                200.0
+            } else {
+                still(scene, x, y)
+            }
+        });
+        // What is nearly out of the picture is too small.
+        let whole = (0..frames).filter(|n| (0.0..=6.8).contains(&at(*n)));
+        let missed: Vec<_> = whole.filter(|n| !found.contains(n)).collect();
+        assert_eq!(missed, [0; 0], "every {interval} ms: {found:?}");
+        let wrong = found.iter().filter(|n| !(0.0..8.0).contains(&at(**n)));
+        assert_eq!(wrong.count(), 0, "every {interval} ms: {found:?}");
+    }
 }
 
 #[test]
@@ -324,4 +414,54 @@ fn motion_counts_in_zones_and_never_in_masks() {
         "{found:?}"
     );
     assert_eq!(found.last(), Some(&89));
+}
+
+#[test]
+fn what_comes_to_stay_becomes_background_and_a_reset_begins_anew() {
+    let parked = |scene: &Scene, n: usize, x: usize, y: usize| {
+        let there = n >= 40 && (200..320).contains(&x) && (150..230).contains(&y);
+        if there { 200.0 } else { still(scene, x, y) }
+    };
+    // It comes after 30 s: before that the model learns faster.
+    let late =
+        |scene: &Scene, n: usize, x: usize, y: usize| parked(scene, n.saturating_sub(20), x, y);
+    let found = moving_every(500, &MotionSettings::default(), 3.0, 100, late);
+    assert_eq!(found.first(), Some(&60));
+    // A tenth of the memory of 50 s, give or take two.
+    assert!((66..=74).contains(found.last().expect("one")), "{found:?}");
+
+    let mut scene = Scene::new(3.0);
+    let mut detector = MotionDetector::new(&MotionSettings::default(), WIDTH, HEIGHT);
+    let mut said = Vec::new();
+    for n in 0..100 {
+        if n == 40 {
+            detector.reset();
+        }
+        let picture = scene.frame(|scene, x, y| parked(scene, n, x, y));
+        let luma = Luma::new(&picture, WIDTH, HEIGHT, WIDTH).expect("it is large enough");
+        let frame = detector.detect(luma, Duration::from_millis(100 * n as u64));
+        assert!(!frame.is_moving(), "frame {n}");
+        if frame.suppressed == Some(Suppressed::WarmUp) {
+            said.push(n);
+        }
+    }
+    assert_eq!(said, (0..20).chain(40..60).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_covered_lens_is_said_once_and_that_it_is_free_again_too() {
+    let mut scene = Scene::new(0.5);
+    let mut detector = MotionDetector::new(&MotionSettings::default(), WIDTH, HEIGHT);
+    let mut said = Vec::new();
+    for n in 0..200 {
+        let covered = (60..120).contains(&n);
+        let picture = scene.frame(|scene, x, y| match covered {
+            true => 12.0,
+            false => still(scene, x, y) + 12.0 * hashed(x / 4, y / 4),
+        });
+        let luma = Luma::new(&picture, WIDTH, HEIGHT, WIDTH).expect("it is large enough");
+        let frame = detector.detect(luma, Duration::from_millis(100 * n as u64));
+        said.extend(frame.tamper.map(|tamper| (n, tamper)));
+    }
+    assert_eq!(said, [(90, Tamper::Covered), (150, Tamper::Uncovered)]);
 }

@@ -397,7 +397,9 @@ impl MotionDetector {
                 });
             }
         }
-        self.frame.regions.sort_by(|a, b| b.area.total_cmp(&a.area));
+        self.frame
+            .regions
+            .sort_unstable_by(|a, b| b.area.total_cmp(&a.area));
     }
 }
 
