@@ -7,8 +7,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 #[cfg(feature = "vision")]
 use crate::commands::watch;
 use crate::commands::{
-    backup, check, completions, decrypt, diff, dump, encrypt, events, find, forget, init, key,
-    keygen, ls, man, prune, repair, restore, snapshots, stats,
+    backup, check, completions, decrypt, diff, dump, encrypt, events, evidence, find, forget, init,
+    key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
@@ -123,6 +123,9 @@ pub enum Command {
     /// List, show, export, verify and purge events
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Check evidence that `events export --bundle` wrote
+    #[command(subcommand)]
+    Evidence(evidence::EvidenceCommand),
     /// Show how the repository is doing
     Status,
     /// Print completions for a shell

@@ -8,6 +8,7 @@ pub mod diff;
 pub mod dump;
 pub mod encrypt;
 pub mod events;
+pub mod evidence;
 pub mod find;
 pub mod forget;
 pub mod init;
@@ -102,7 +103,7 @@ pub fn unread(command: &Command) -> Unread {
         #[cfg(feature = "vision")]
         Command::Watch(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
-        Command::Events(_) => Unread::GoesOn,
+        Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
@@ -131,6 +132,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         #[cfg(feature = "vision")]
         Command::Watch(args) => watch::run(args, context),
         Command::Events(command) => events::run(command, context),
+        Command::Evidence(command) => evidence::run(&command, context),
         Command::Status => status::run(context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),

@@ -1,15 +1,8 @@
-//! Event stores, and how events are shown.
+//! How events are shown.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use keepwatch_core::crypto::Credential;
-use keepwatch_core::events::{Event, Store};
-
-/// Opens a store.
-pub fn open_store(root: &Path, credential: &Credential) -> keepwatch_core::Result<Store> {
-    Store::open(root, credential)
-}
+use keepwatch_core::events::Event;
 
 /// An event in a line.
 pub fn describe(event: &Event) -> String {
@@ -29,7 +22,11 @@ pub fn describe(event: &Event) -> String {
     };
     if let Some(clip) = &event.clip {
         let cut = if clip.complete { "" } else { ", cut off" };
-        let _ = write!(text, "  clip {:.1} s{cut}", clip.duration_ms as f64 / 1000.0);
+        let _ = write!(
+            text,
+            "  clip {:.1} s{cut}",
+            clip.duration_ms as f64 / 1000.0
+        );
     }
     if event.snapshot.is_some() {
         text.push_str("  picture");

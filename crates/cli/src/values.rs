@@ -85,7 +85,9 @@ pub fn time(text: &str) -> Result<Timestamp, String> {
     }
     if let Ok(local) = text.parse::<jiff::civil::DateTime>() {
         let zoned = local.to_zoned_datetime(TimeZone::system());
-        return zoned.map(|zoned| zoned.timestamp()).map_err(|error| error.to_string());
+        return zoned
+            .map(|zoned| zoned.timestamp())
+            .map_err(|error| error.to_string());
     }
     let ago = duration(text).map_err(|_| format!("{text:?} is neither a time nor an age"))?;
     Timestamp::now()

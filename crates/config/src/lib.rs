@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
-use keepwatch_core::events::{Retention, check_camera_name};
+use keepwatch_core::events::{RetentionPolicy, check_camera_name};
 use keepwatch_vision::CameraSettings;
 use serde::Deserialize;
 use toml::Table;
@@ -51,12 +51,12 @@ pub struct RetentionConfig {
 
 impl RetentionConfig {
     /// As the store takes it.
-    pub fn retention(&self) -> Retention {
-        Retention {
-            events: self.events,
-            segments: self.segments,
-            segment_bytes: self.segment_bytes,
-            ..Retention::default()
+    pub fn policy(&self) -> RetentionPolicy {
+        RetentionPolicy {
+            events_max_age: self.events,
+            segments_max_age: self.segments,
+            segments_max_bytes: self.segment_bytes,
+            ..RetentionPolicy::default()
         }
     }
 }

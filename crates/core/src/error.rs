@@ -26,33 +26,6 @@ pub enum Error {
         /// Where it is.
         location: String,
     },
-    /// Nothing that looks like an event store is there.
-    #[error("no event store at {location}")]
-    NoStore {
-        /// Where it was looked for.
-        location: String,
-    },
-    /// There is an event store already.
-    #[error("there is an event store at {location} already")]
-    StoreExists {
-        /// Where it is.
-        location: String,
-    },
-    /// No event has this id.
-    #[error("no event {id}")]
-    NoSuchEvent {
-        /// The id.
-        id: String,
-    },
-    /// The database of events failed.
-    #[error("cannot use the event database {}", path.display())]
-    Database {
-        /// The file.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: rusqlite::Error,
-    },
     /// No key slot answers to the credential.
     #[error("no key slot of {location} opens with this passphrase or key")]
     WrongKey {
@@ -153,6 +126,41 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// Nothing that looks like an event store is there.
+    #[error("no event store at {location}")]
+    NoStore {
+        /// Where it was looked for.
+        location: String,
+    },
+    /// An event store was to be made where something is.
+    #[error("{location} is in use already")]
+    StoreExists {
+        /// Where it is.
+        location: String,
+    },
+    /// No event has an id.
+    #[error("there is no event {id}")]
+    NoSuchEvent {
+        /// The id.
+        id: crate::events::EventId,
+    },
+    /// Evidence is signed by somebody else than was expected.
+    #[error("it is signed by {found}, not by {expected}")]
+    WrongSigner {
+        /// The expected ed25519 public key, in hexadecimal digits.
+        expected: String,
+        /// The one found.
+        found: String,
+    },
+    /// The database of events failed.
+    #[error("cannot use the database {}", path.display())]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: rusqlite::Error,
+    },
     /// A file operation failed.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -171,11 +179,8 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Error::NoRepository { .. } => Some("check the path, or make a repository with `init`"),
-            Error::NoStore { .. } => {
-                Some("check the path; `watch` makes a store when there is none")
-            }
+            Error::NoStore { .. } => Some("check the path, or make an event store first"),
             Error::StoreExists { .. } => Some("choose an empty place for a new event store"),
-            Error::NoSuchEvent { .. } => Some("`events list` shows what is there"),
             Error::RepositoryExists { .. } => Some("choose an empty place for a new repository"),
             Error::WrongKey { .. } => Some("check the passphrase, key file or identity"),
             Error::Damaged { .. } | Error::Missing { .. } => {
@@ -218,7 +223,10 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(
+        operation: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Error::Io {
             operation,

@@ -1,31 +1,38 @@
 //! Events and evidence: what cameras saw, kept so that nothing of it can be changed unnoticed.
 //!
-//! A [`Store`] is a directory: an encrypted database of events (SQLCipher), sealed clips and
-//! pictures beside it, and key slots. Whatever is written becomes a record of a hash chain whose
-//! head is signed from time to time; [`Store::verify`] finds what was removed, changed or put in
-//! another order. `docs/FORMAT.md`, section 5, has every byte.
+//! [`Store`] keeps events in a directory, with the clips and pictures that belong to them; it is
+//! an [`EventStore`].
 
+mod audit;
+mod backup;
+mod bundle;
 mod chain;
-mod layout;
+mod database;
+mod files;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
+mod header;
 mod media;
 mod model;
 mod purge;
+mod query;
 mod recover;
-mod schema;
 mod slots;
 mod sqlite;
 mod store;
 mod verify;
 
-pub use chain::Signer;
-pub use layout::{StoreOptions, StoreRole};
-pub use media::{MediaReader, MediaStore, MediaWriter, Unfinished};
+pub use crate::keyring::Role as StoreRole;
+pub use audit::{AuditEntry, AuditFilter};
+pub use bundle::{BundlePart, BundleReport, ExportReport, PartKind, extract_bundle, verify_bundle};
+pub use media::{MediaReader, MediaStore, MediaWriter, Unfinished, check_camera_name};
 pub use model::{
     Event, EventFilter, EventId, EventKind, MAX_CAMERA_NAME, MediaKind, MediaRef, Observation,
-    Region, Segment, check_camera_name,
+    Region, Segment,
 };
-pub use purge::{PurgePlan, PurgeReport, Retention};
+pub use purge::{PurgePlan, PurgeReport, RetentionPolicy};
 pub use recover::RecoverReport;
-pub use sqlite::{AuditEntry, Store};
+pub use slots::StoreKey;
+pub use sqlite::{Store, StoreOptions};
 pub use store::EventStore;
-pub use verify::{Expected, Finding, VerifyOptions, VerifyReport};
+pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport};

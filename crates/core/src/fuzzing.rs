@@ -270,3 +270,17 @@ pub fn patterns(bytes: &[u8]) {
         let _ = excludes.matches(bytes, true, u64::MAX);
     }
 }
+
+/// Rows of the event store: names of media files, events, segments, checkpoints and gaps.
+pub fn event_row(bytes: &[u8]) {
+    crate::events::fuzzing::row(bytes);
+}
+
+/// Evidence bundles, as they are, and a valid one that was changed.
+pub fn evidence_bundle(bytes: &[u8]) {
+    static VALID: LazyLock<Vec<u8>> = LazyLock::new(crate::events::fuzzing::bundle);
+    let changed = edited(&VALID, bytes);
+    let _ = crate::events::verify_bundle(bytes, None);
+    let opened = crate::events::verify_bundle(&changed[..], None);
+    assert_eq!(opened.is_ok(), changed == *VALID);
+}

@@ -94,7 +94,11 @@ fn picture(options: &Options, number: u32) -> Vec<u8> {
     let mut out = vec![128; width * height * 3 / 2];
     for (y, row) in out[..width * height].chunks_exact_mut(width).enumerate() {
         for (x, pixel) in row.iter_mut().enumerate() {
-            let checks = if (x * 16 / width + y * 9 / height) % 2 == 0 { 30 } else { 0 };
+            let checks = if (x * 16 / width + y * 9 / height) % 2 == 0 {
+                30
+            } else {
+                0
+            };
             let grain = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 9;
             *pixel = (70 + checks + grain + 40 * y / height) as u8;
         }
@@ -104,7 +108,11 @@ fn picture(options: &Options, number: u32) -> Vec<u8> {
     if !options.still && (first..last).contains(&number) {
         let (w, h) = (width / 8, height / 4);
         let left = (width - w) * (number - first) as usize / (last - first) as usize;
-        for row in out[..width * height].chunks_exact_mut(width).skip(height / 3).take(h) {
+        for row in out[..width * height]
+            .chunks_exact_mut(width)
+            .skip(height / 3)
+            .take(h)
+        {
             row[left..left + w].fill(220);
         }
     }
@@ -248,7 +256,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let password = std::fs::read_to_string(file)?;
         protect(&server, &factory, user, password.trim_end());
     }
-    let mounts = server.mount_points().ok_or("the server has no mount points")?;
+    let mounts = server
+        .mount_points()
+        .ok_or("the server has no mount points")?;
     mounts.add_factory("/stream", factory);
     let _attached = server.attach(None)?;
     println!("rtsp://127.0.0.1:{}/stream", server.bound_port());

@@ -233,9 +233,8 @@ impl Writer {
         let mut out = self
             .media
             .create(MediaKind::Snapshot, &self.camera, at, id)?;
-        out.write_all(&jpeg).map_err(|source| Error::Io {
-            operation: "write a snapshot below",
-            path: self.media.root().to_owned(),
+        out.write_all(&jpeg).map_err(|source| Error::System {
+            operation: "write a picture",
             source,
         })?;
         Ok(out.finish(0)?)

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_core::Error;
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::events::{
-    Event, EventFilter, EventId, EventKind, EventStore, Expected, Finding, MediaRef, Retention,
-    Store, VerifyOptions, VerifyReport,
+    Event, EventFilter, EventId, EventKind, EventStore, MediaRef, RetentionPolicy, Store,
+    VerifyOptions, VerifyReport,
 };
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::{Context, Outcome};
 use crate::credentials::{existing, identities};
 use crate::exit::{Code, Failure};
-use crate::stores::{describe, open_store};
+use crate::stores::describe;
 use crate::values::{age, size, time};
 
 /// Where the events are.
@@ -32,7 +32,7 @@ impl StoreArgs {
     /// Opens it.
     pub fn open(&self, context: &Context) -> Result<Store, Failure> {
         let credential = existing(&context.global, &self.store.display().to_string())?;
-        Ok(open_store(&self.store, &credential)?)
+        Ok(Store::open(&self.store, &credential)?)
     }
 }
 
@@ -89,17 +89,28 @@ pub struct ShowArgs {
     event: EventId,
 }
 
+/// What to write of which event.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct What {
+    /// The clip of this event
+    #[arg(long, value_name = "ID", value_parser = id)]
+    clip: Option<EventId>,
+    /// The picture of this event
+    #[arg(long, value_name = "ID", value_parser = id)]
+    picture: Option<EventId>,
+    /// All of this event, with a proof that `evidence verify` checks without the store
+    #[arg(long, value_name = "ID", value_parser = id)]
+    bundle: Option<EventId>,
+}
+
 /// What to write, and where to.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// The event whose clip is written
-    #[arg(long, value_name = "ID", value_parser = id, required_unless_present = "picture")]
-    clip: Option<EventId>,
-    /// The event whose picture is written
-    #[arg(long, value_name = "ID", value_parser = id, conflicts_with = "clip")]
-    picture: Option<EventId>,
+    #[command(flatten)]
+    what: What,
     /// The file to write; - is standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
@@ -121,7 +132,7 @@ pub struct VerifyArgs {
     media: bool,
     /// A head of the chain that was noted earlier, NUMBER:DIGITS: nothing before it may be missing
     #[arg(long, value_name = "HEAD", value_parser = expected)]
-    expect: Option<Expected>,
+    expect: Option<Head>,
 }
 
 /// What is old.
@@ -157,8 +168,17 @@ fn kind(text: &str) -> Result<EventKind, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 
-fn expected(text: &str) -> Result<Expected, String> {
-    Expected::parse(text).map_err(|error| error.to_string())
+/// The number of a record and its link.
+type Head = (u64, [u8; 32]);
+
+fn expected(text: &str) -> Result<Head, String> {
+    let parse = || {
+        let (seq, link) = text.split_once(':')?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(link, &mut bytes).ok()?;
+        Some((seq.parse().ok()?, bytes))
+    };
+    parse().ok_or_else(|| "it is not NUMBER:64 HEXADECIMAL DIGITS".to_owned())
 }
 
 /// Runs one of them.
@@ -196,7 +216,7 @@ fn list(args: ListArgs, context: &mut Context) -> Outcome {
 
 fn find(store: &Store, id: EventId) -> Result<Event, Failure> {
     let event = store.get(id)?;
-    Ok(event.ok_or_else(|| Error::NoSuchEvent { id: id.to_string() })?)
+    Ok(event.ok_or_else(|| Error::NoSuchEvent { id })?)
 }
 
 fn show(args: &ShowArgs, context: &mut Context) -> Outcome {
@@ -210,7 +230,9 @@ fn show(args: &ShowArgs, context: &mut Context) -> Outcome {
         Some(media) => format!("{} ({} bytes)", media.path, media.bytes),
         None => "none".to_owned(),
     };
-    let ended = event.ended_at.map_or_else(|| "lasts".to_owned(), |at| at.to_string());
+    let ended = event
+        .ended_at
+        .map_or_else(|| "lasts".to_owned(), |at| at.to_string());
     let mut facts = vec![
         ("event", event.id.to_string()),
         ("camera", event.camera.clone()),
@@ -227,7 +249,10 @@ fn show(args: &ShowArgs, context: &mut Context) -> Outcome {
         let place = seen.region.map_or_else(String::new, |r| {
             format!(" at {:.2},{:.2} {:.2}x{:.2}", r.x, r.y, r.w, r.h)
         });
-        facts.push(("seen", format!("{} {} {:.3}{place}", seen.at, seen.label, seen.score)));
+        facts.push((
+            "seen",
+            format!("{} {} {:.3}{place}", seen.at, seen.label, seen.score),
+        ));
     }
     context.out.facts(&facts)?;
     Ok(Code::Ok)
@@ -243,21 +268,27 @@ struct Exported {
 
 fn export(args: &ExportArgs, context: &mut Context) -> Outcome {
     let store = args.store.open(context)?;
-    let (event, what, media) = match (args.clip, args.picture) {
+    if let Some(id) = args.what.bundle {
+        return export_bundle(&store, id, args, context);
+    }
+    let (event, what, media) = match (args.what.clip, args.what.picture) {
         (Some(id), _) => (id, "clip", find(&store, id)?.clip),
         (None, Some(id)) => (id, "picture", find(&store, id)?.snapshot),
-        (None, None) => return Err(Failure::usage("neither --clip nor --picture is given")),
+        (None, None) => return Err(Failure::usage("it is not said what to export")),
     };
-    let media = media.ok_or_else(|| {
-        Failure::refused(format!("event {event} has no {what}"), None)
-    })?;
+    let media =
+        media.ok_or_else(|| Failure::refused(format!("event {event} has no {what}"), None))?;
     let credential = clip_credential(&store, args.clip_identity.as_deref())?;
     let mut reader = store.media().open(&media, &credential)?;
     if args.output == Path::new("-") {
         io::copy(&mut reader, context.out.writer())?;
         return Ok(Code::Ok);
     }
-    let replace = if args.force { Replace::Files } else { Replace::Never };
+    let replace = if args.force {
+        Replace::Files
+    } else {
+        Replace::Never
+    };
     let mut out = AtomicFile::create(&args.output, replace)?;
     let bytes = io::copy(&mut reader, &mut out).map_err(Failure::file("write", &args.output))?;
     out.flush().map_err(Failure::file("write", &args.output))?;
@@ -271,11 +302,43 @@ fn export(args: &ExportArgs, context: &mut Context) -> Outcome {
     if context.out.json {
         context.out.json(&exported)?;
     } else {
-        context.out.line(format_args!("wrote {} bytes to {}", bytes, exported.file))?;
+        context
+            .out
+            .line(format_args!("wrote {} bytes to {}", bytes, exported.file))?;
     }
     if !media.complete {
-        context.problem("the recording was cut off; what there is of it was written", Code::Partly);
+        context.problem(
+            "the recording was cut off; what there is of it was written",
+            Code::Partly,
+        );
         return Ok(Code::Partly);
+    }
+    Ok(Code::Ok)
+}
+
+fn export_bundle(store: &Store, id: EventId, args: &ExportArgs, context: &mut Context) -> Outcome {
+    let credential = clip_credential(store, args.clip_identity.as_deref())?;
+    if args.output == Path::new("-") {
+        store.export_bundle(id, &credential, context.out.writer())?;
+        return Ok(Code::Ok);
+    }
+    let replace = if args.force {
+        Replace::Files
+    } else {
+        Replace::Never
+    };
+    let mut out = AtomicFile::create(&args.output, replace)?;
+    let report = store.export_bundle(id, &credential, &mut out)?;
+    out.commit()?;
+    if context.out.json {
+        context.out.json(&report)?;
+    } else {
+        context.out.line(format_args!(
+            "wrote event {id} with {} files to {}, signed by {}",
+            report.parts.len(),
+            args.output.display(),
+            hex::encode(report.signer)
+        ))?;
     }
     Ok(Code::Ok)
 }
@@ -294,14 +357,14 @@ fn verify(args: &VerifyArgs, context: &mut Context) -> Outcome {
     let store = args.store.open(context)?;
     let report = store.verify(&VerifyOptions {
         media: args.media,
-        expected: args.expect,
+        expect: args.expect,
     })?;
     if context.out.json {
         context.out.json(&report)?;
     } else {
         render(&report, context)?;
     }
-    Ok(match report.is_good() {
+    Ok(match report.is_ok() {
         true => Code::Ok,
         false => Code::Damaged,
     })
@@ -309,46 +372,35 @@ fn verify(args: &VerifyArgs, context: &mut Context) -> Outcome {
 
 fn render(report: &VerifyReport, context: &mut Context) -> Result<(), Failure> {
     for finding in &report.findings {
-        context.out.line(finding_text(finding))?;
+        context.out.line(&finding.detail)?;
     }
-    let verdict = match report.is_good() {
+    let verdict = match report.is_ok() {
         true => "nothing was removed or changed".to_owned(),
-        false => format!("{} findings", report.findings.len() as u64 + report.more_findings),
+        false => format!(
+            "{} findings",
+            report.findings.len() as u64 + report.more_findings
+        ),
     };
     context.out.facts(&[
         ("records", report.records.to_string()),
         ("checkpoints", report.checkpoints.to_string()),
-        ("deleted", format!("{} records in {} gaps, signed for", report.purged, report.gaps)),
-        ("files read", report.media.to_string()),
-        ("cut off", report.cut.to_string()),
-        ("head", format!("{}:{}", report.head_seq, hex::encode(report.head_link))),
+        (
+            "deleted",
+            format!(
+                "{} records in {} gaps, signed for",
+                report.purged, report.gaps
+            ),
+        ),
+        ("files", report.media.to_string()),
+        ("cut off", report.incomplete_media.to_string()),
+        (
+            "head",
+            format!("{}:{}", report.head_seq, hex::encode(report.head_link)),
+        ),
         ("signed by", hex::encode(report.signer)),
         ("result", verdict),
     ])?;
     Ok(())
-}
-
-fn finding_text(finding: &Finding) -> String {
-    match finding {
-        Finding::Changed { seq } => format!("record {seq} is not what was written"),
-        Finding::Missing { first, last } => format!("records {first} to {last} are missing"),
-        Finding::BadSignature { seq } => format!("what was signed at record {seq} does not hold"),
-        Finding::Unsigned { from } => format!("no checkpoint covers the records from {from} on"),
-        Finding::Listing { id } => format!("{id} is listed otherwise than it was written"),
-        Finding::MediaMissing { path } => format!("{path} is missing"),
-        Finding::MediaChanged { path } => format!("{path} is not what was written"),
-        Finding::NotExpected { seq } => format!("record {seq} is not what it was"),
-        _ => "something is not as it was written".to_owned(),
-    }
-}
-
-#[derive(Serialize)]
-struct Planned {
-    events: usize,
-    segments: usize,
-    media: usize,
-    bytes: u64,
-    dry_run: bool,
 }
 
 fn purge(args: PurgeArgs, context: &mut Context) -> Outcome {
@@ -362,33 +414,43 @@ fn purge(args: PurgeArgs, context: &mut Context) -> Outcome {
         });
     }
     let store = args.store.open(context)?;
-    let retention = Retention {
-        events: args.older_than,
-        segments: args.segments_older_than,
-        segment_bytes: args.segments_beyond,
-        cameras: args.camera,
-        kinds: args.kind,
+    let policy = RetentionPolicy {
+        events_max_age: args.older_than,
+        segments_max_age: args.segments_older_than,
+        segments_max_bytes: args.segments_beyond,
+        filter: EventFilter {
+            cameras: args.camera,
+            kinds: args.kind,
+            ..EventFilter::default()
+        },
     };
-    let plan = store.plan_purge(&retention, context.now())?;
-    let mut planned = Planned {
-        events: plan.events.len(),
-        segments: plan.segments.len(),
-        media: plan.media.len(),
-        bytes: plan.media.iter().map(|media| media.bytes).sum(),
-        dry_run: args.dry_run,
-    };
-    if !args.dry_run {
-        let report = store.purge(&plan, "events purge")?;
-        (planned.media, planned.bytes) = (report.media, report.bytes);
+    let plan = store.plan_purge(&policy, context.now())?;
+    if args.dry_run {
+        if context.out.json {
+            context.out.json(&plan)?;
+        } else {
+            context.out.line(format_args!(
+                "would delete {} events and {} segments",
+                plan.events.len(),
+                plan.segments.len()
+            ))?;
+        }
+        return Ok(Code::Ok);
     }
+    let report = store.purge(&plan, "keepwatch", "events purge")?;
     if context.out.json {
-        context.out.json(&planned)?;
+        context.out.json(&report)?;
     } else {
-        let verb = if args.dry_run { "would delete" } else { "deleted" };
         context.out.line(format_args!(
-            "{verb} {} events and {} segments, {} files of {} bytes",
-            planned.events, planned.segments, planned.media, planned.bytes
+            "deleted {} events and {} segments with {} files",
+            report.events, report.segments, report.files
         ))?;
     }
-    Ok(Code::Ok)
+    for path in &report.left_over {
+        context.problem(&format!("{path} could not be deleted"), Code::Partly);
+    }
+    Ok(match report.left_over.is_empty() {
+        true => Code::Ok,
+        false => Code::Partly,
+    })
 }

@@ -20,7 +20,7 @@ use crate::credentials::{existing, new_locks, recipient};
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
 use crate::output::harmless;
-use crate::stores::{describe, open_store};
+use crate::stores::describe;
 use crate::values::duration;
 
 /// How often status lines are drawn anew.
@@ -99,10 +99,11 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     let stop = stop_flag()?;
     let store = Arc::new(open_or_create(&root, recipients, context)?);
     let recovered = store.recover()?;
-    if recovered.recordings + recovered.closed > 0 {
+    if recovered.adopted.len() + recovered.closed.len() > 0 {
         context.out.note(format_args!(
             "the last run was cut off: {} recordings and {} events were put in order",
-            recovered.recordings, recovered.closed
+            recovered.adopted.len(),
+            recovered.closed.len()
         ));
     }
     let watch = Watch::start(cameras, store.clone(), store.media())?;
@@ -152,16 +153,21 @@ fn open_or_create(
     recipients: Vec<PublicKey>,
     context: &mut Context,
 ) -> Result<Store, Failure> {
-    if root.join("store.json").exists() {
+    if Store::exists(root) {
         let credential = existing(&context.global, &root.display().to_string())?;
-        return Ok(open_store(root, &credential)?);
+        return Ok(Store::open(root, &credential)?);
     }
     let locks = new_locks(&context.global, &[])?;
     let locks: Vec<_> = locks
         .iter()
         .map(|lock| (lock.lock(Kdf::default()), StoreRole::Full))
         .collect();
-    let store = Store::create(root, &locks, &StoreOptions { recipients })?;
+    let options = StoreOptions {
+        own_identity: recipients.is_empty(),
+        recipients,
+        ..StoreOptions::default()
+    };
+    let store = Store::create(root, &locks, &options)?;
     context.out.note(format_args!(
         "made an event store at {}; it signs as {}",
         root.display(),
@@ -171,8 +177,13 @@ fn open_or_create(
 }
 
 fn purge(store: &Store, retention: &RetentionConfig) {
-    let plan = store.plan_purge(&retention.retention(), Timestamp::now());
-    let purged = plan.and_then(|plan| store.purge(&plan, "retention"));
+    let plan = store.plan_purge(&retention.policy(), Timestamp::now());
+    let purged = plan.and_then(
+        |plan| match plan.events.is_empty() && plan.segments.is_empty() {
+            true => Ok(()),
+            false => store.purge(&plan, "watch", "retention").map(|_| ()),
+        },
+    );
     if let Err(error) = purged {
         tracing::error!(error = crate::exit::with_causes(&error), "cannot purge");
     }

@@ -1,143 +1,312 @@
-//! The hash chain and its signed checkpoints (FORMAT.md, section 5.4).
+//! The hash chain over all records, and what signs it (FORMAT.md, section 7.4).
 
-use std::fmt;
-
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use jiff::Timestamp;
-use keepwatch_crypto::{Key, random_bytes};
+use keepwatch_crypto::random_bytes;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use super::model::EventId;
+use crate::error::{Error, Result};
 
-const DIGEST_CONTEXT: &str = "keepwatch v1 event record";
-const LINK_CONTEXT: &str = "keepwatch v1 event chain";
-const CHECKPOINT_CONTEXT: &[u8] = b"keepwatch v1 checkpoint\0";
-const GAP_CONTEXT: &[u8] = b"keepwatch v1 gap\0";
+const RECORD_CONTEXT: &str = "keepwatch v1 event record";
+const LINK_CONTEXT: &str = "keepwatch v1 event link";
+const START_CONTEXT: &str = "keepwatch v1 event chain";
+const CHECKPOINT_CONTEXT: &[u8] = b"keepwatch v1 event checkpoint\0";
+const GAP_CONTEXT: &[u8] = b"keepwatch v1 event gap\0";
 
-/// The link before the first record.
-pub(super) const START: [u8; 32] = [0; 32];
+/// A checkpoint is due after so many records.
+pub(crate) const CHECKPOINT_RECORDS: u64 = 64;
+/// And after so many seconds.
+pub(crate) const CHECKPOINT_SECONDS: i64 = 60;
+/// No record is longer.
+pub(crate) const MAX_BODY: usize = 1 << 20;
 
-/// What a record holds.
+/// A link of the chain: it stands for everything up to its record.
+pub(crate) type Link = [u8; 32];
+
+/// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RecordKind {
+pub(crate) enum RecordKind {
     Event = 1,
     Segment = 2,
     Audit = 3,
+    Checkpoint = 4,
 }
 
 impl RecordKind {
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
+    pub fn from_number(number: i64) -> Option<Self> {
+        match number {
             1 => Some(RecordKind::Event),
             2 => Some(RecordKind::Segment),
             3 => Some(RecordKind::Audit),
+            4 => Some(RecordKind::Checkpoint),
             _ => None,
         }
     }
 }
 
-/// Computes digests and links of one store. Its keys are made of the store's id: whoever has a
-/// record and its salt can check them, and a chain of one store is none of another.
-#[derive(Clone)]
-pub(super) struct Chain {
-    digests: Key,
-    links: Key,
+/// Where the chain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub seq: u64,
+    pub link: Link,
+}
+
+/// How the records of one store are linked.
+///
+/// The keys come from the public id of the store, so that evidence is verified without any secret;
+/// the salts keep what is not shown from being guessed.
+#[derive(Clone, Debug)]
+pub(crate) struct Chain {
+    pub store: [u8; 16],
+    record_key: [u8; 32],
+    link_key: [u8; 32],
+    start: Link,
 }
 
 impl Chain {
-    pub fn new(store: &[u8; 16]) -> Self {
-        let mut id = [0; 32];
-        id[..16].copy_from_slice(store);
-        let id = Key::from_bytes(id);
+    pub fn new(store: [u8; 16]) -> Self {
         Self {
-            digests: id.derive(DIGEST_CONTEXT),
-            links: id.derive(LINK_CONTEXT),
+            store,
+            record_key: blake3::derive_key(RECORD_CONTEXT, &store),
+            link_key: blake3::derive_key(LINK_CONTEXT, &store),
+            start: blake3::derive_key(START_CONTEXT, &store),
         }
     }
 
-    /// A salt for a new record: without it, nobody can guess what a digest is of.
-    pub fn salt() -> Result<[u8; 32]> {
-        Ok(random_bytes()?)
+    /// The head of a chain without records.
+    pub fn start(&self) -> Head {
+        Head {
+            seq: 0,
+            link: self.start,
+        }
     }
 
-    /// The digest of a record.
-    pub fn digest(&self, kind: RecordKind, salt: &[u8; 32], body: &[u8]) -> [u8; 32] {
-        self.digests.mac(&[salt, &[kind as u8], body])
+    pub fn digest(&self, salt: &[u8; 32], kind: RecordKind, body: &[u8]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.record_key);
+        hasher.update(salt);
+        hasher.update(&[kind as u8]);
+        hasher.update(body);
+        *hasher.finalize().as_bytes()
     }
 
-    /// The link of record `seq`, after the link before it.
-    pub fn link(&self, before: &[u8; 32], seq: u64, digest: &[u8; 32]) -> [u8; 32] {
-        self.links.mac(&[before, &seq.to_le_bytes(), digest])
+    pub fn link(&self, before: &Link, seq: u64, digest: &[u8; 32]) -> Link {
+        let mut hasher = blake3::Hasher::new_keyed(&self.link_key);
+        hasher.update(before);
+        hasher.update(&seq.to_le_bytes());
+        hasher.update(digest);
+        *hasher.finalize().as_bytes()
+    }
+
+    fn checkpoint_message(&self, checkpoint: &Checkpoint) -> Vec<u8> {
+        let mut message = CHECKPOINT_CONTEXT.to_vec();
+        message.extend_from_slice(&self.store);
+        message.extend_from_slice(&checkpoint.seq.to_le_bytes());
+        message.extend_from_slice(&checkpoint.link);
+        message.extend_from_slice(&checkpoint.at.as_nanosecond().to_le_bytes());
+        message
+    }
+
+    fn gap_message(&self, body: &[u8]) -> Vec<u8> {
+        [GAP_CONTEXT, &self.store, body].concat()
+    }
+
+    pub fn sign(&self, head: Head, at: Timestamp, key: &SigningKey) -> Checkpoint {
+        let mut checkpoint = Checkpoint {
+            seq: head.seq,
+            link: head.link,
+            at,
+            signature: [0; 64],
+        };
+        checkpoint.signature = key.sign(&self.checkpoint_message(&checkpoint)).to_bytes();
+        checkpoint
+    }
+
+    pub fn sign_gap(&self, body: &[u8], key: &SigningKey) -> [u8; 64] {
+        key.sign(&self.gap_message(body)).to_bytes()
+    }
+
+    /// Whether `signer` signed a checkpoint of this store.
+    pub fn accepts(&self, checkpoint: &Checkpoint, signer: &VerifyingKey) -> bool {
+        let signature = Signature::from_bytes(&checkpoint.signature);
+        signer
+            .verify_strict(&self.checkpoint_message(checkpoint), &signature)
+            .is_ok()
+    }
+
+    /// Whether `signer` signed a gap of this store.
+    pub fn accepts_gap(&self, body: &[u8], signature: &[u8; 64], signer: &VerifyingKey) -> bool {
+        signer
+            .verify_strict(&self.gap_message(body), &Signature::from_bytes(signature))
+            .is_ok()
     }
 }
 
-/// The key that a store signs with (Ed25519, RFC 8032).
-pub struct Signer {
-    key: SigningKey,
-    public: [u8; 32],
+/// A signed link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Checkpoint {
+    pub seq: u64,
+    #[serde(with = "hex::serde")]
+    pub link: Link,
+    pub at: Timestamp,
+    #[serde(with = "hex::serde")]
+    pub signature: [u8; 64],
 }
 
-impl Signer {
-    pub(super) fn new(seed: &Key) -> Self {
-        let key = SigningKey::from_bytes(seed.expose());
-        Self {
-            public: key.verifying_key().to_bytes(),
+/// What was purged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Gap {
+    pub first_seq: u64,
+    pub last_seq: u64,
+    #[serde(with = "hex::serde")]
+    pub link_before: Link,
+    #[serde(with = "hex::serde")]
+    pub link_after: Link,
+    /// How many records are gone.
+    pub records: u64,
+    pub why: String,
+    pub at: Timestamp,
+}
+
+/// Where the chain in `db` ends.
+pub(crate) fn head(db: &Connection, chain: &Chain) -> Result<Head, rusqlite::Error> {
+    db.prepare_cached("SELECT seq, link FROM records ORDER BY seq DESC LIMIT 1")?
+        .query_row([], |row| {
+            Ok(Head {
+                seq: row.get::<_, i64>(0)?.cast_unsigned(),
+                link: row.get(1)?,
+            })
+        })
+        .optional()
+        .map(|head| head.unwrap_or(chain.start()))
+}
+
+/// Extends the chain inside a transaction.
+pub(crate) struct Appender<'a> {
+    db: &'a Connection,
+    chain: &'a Chain,
+    key: &'a SigningKey,
+    now: Timestamp,
+    head: Head,
+    /// The sequence number of the last checkpoint record, and when it was made.
+    signed: (u64, Option<Timestamp>),
+}
+
+impl<'a> Appender<'a> {
+    /// To be called inside a transaction that may write.
+    pub fn new(
+        db: &'a Connection,
+        chain: &'a Chain,
+        key: &'a SigningKey,
+        now: Timestamp,
+    ) -> Result<Self, rusqlite::Error> {
+        let last: Option<(i64, Vec<u8>)> = db
+            .prepare_cached(
+                "SELECT seq, body FROM records WHERE kind = 4 ORDER BY seq DESC LIMIT 1",
+            )?
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let signed = last.map_or((0, None), |(seq, body)| {
+            let checkpoint = serde_json::from_slice::<Checkpoint>(&body).ok();
+            (
+                seq.cast_unsigned(),
+                checkpoint.map(|checkpoint| checkpoint.at),
+            )
+        });
+        Ok(Self {
+            head: head(db, chain)?,
+            db,
+            chain,
             key,
+            now,
+            signed,
+        })
+    }
+
+    /// Adds a record, and gives its sequence number.
+    pub fn append(
+        &mut self,
+        kind: RecordKind,
+        subject: Option<EventId>,
+        body: &[u8],
+    ) -> Result<u64, AppendError> {
+        if body.len() > MAX_BODY {
+            return Err(AppendError::Keepwatch(Error::Invalid {
+                what: "record",
+                problem: format!("it is longer than {MAX_BODY} bytes"),
+            }));
         }
+        let seq = self.add(kind, subject, body)?;
+        if self.head.seq - self.signed.0 >= CHECKPOINT_RECORDS {
+            self.checkpoint()?;
+        }
+        Ok(seq)
     }
 
-    /// Its public half.
-    pub fn public(&self) -> &[u8; 32] {
-        &self.public
+    fn add(
+        &mut self,
+        kind: RecordKind,
+        subject: Option<EventId>,
+        body: &[u8],
+    ) -> Result<u64, AppendError> {
+        let salt: [u8; 32] = random_bytes().map_err(Error::from)?;
+        let digest = self.chain.digest(&salt, kind, body);
+        let seq = self.head.seq + 1;
+        let link = self.chain.link(&self.head.link, seq, &digest);
+        self.db
+            .prepare_cached("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)")?
+            .execute(params![
+                seq.cast_signed(),
+                kind as i64,
+                subject.as_ref().map(EventId::as_bytes),
+                salt,
+                digest,
+                link,
+                body
+            ])?;
+        self.head = Head { seq, link };
+        Ok(seq)
     }
 
-    pub(super) fn sign(&self, statement: &[u8]) -> [u8; 64] {
-        self.key.sign(statement).to_bytes()
+    /// Signs the chain as it is now, unless that was done.
+    pub fn checkpoint(&mut self) -> Result<(), AppendError> {
+        if self.head.seq == self.signed.0 {
+            return Ok(());
+        }
+        let checkpoint = self.chain.sign(self.head, self.now, self.key);
+        let body = serde_json::to_vec(&checkpoint).expect("a checkpoint is plain JSON");
+        let seq = self.add(RecordKind::Checkpoint, None, &body)?;
+        self.signed = (seq, Some(self.now));
+        Ok(())
+    }
+
+    /// Signs the chain if the last signature is old.
+    pub fn finish(mut self) -> Result<(), AppendError> {
+        let due = self.signed.1.is_none_or(|at| {
+            // A clock that went back does not keep checkpoints away.
+            (self.now.as_second() - at.as_second()).abs() >= CHECKPOINT_SECONDS
+        });
+        if due { self.checkpoint() } else { Ok(()) }
     }
 }
 
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({})", hex::encode(self.public))
+/// Why a record could not be added.
+pub(crate) enum AppendError {
+    Sql(rusqlite::Error),
+    Keepwatch(Error),
+}
+
+impl From<rusqlite::Error> for AppendError {
+    fn from(error: rusqlite::Error) -> Self {
+        AppendError::Sql(error)
     }
 }
 
-/// Whether `signature` of `statement` is by the holder of `public`.
-pub(super) fn is_signed(public: &[u8; 32], statement: &[u8], signature: &[u8; 64]) -> bool {
-    let Ok(key) = VerifyingKey::from_bytes(public) else {
-        return false;
-    };
-    key.verify_strict(statement, &Signature::from_bytes(signature))
-        .is_ok()
-}
-
-/// What a checkpoint signs: record `seq` had this link at this time.
-pub(super) fn checkpoint(store: &[u8; 16], seq: u64, link: &[u8; 32], at: Timestamp) -> Vec<u8> {
-    let mut statement = CHECKPOINT_CONTEXT.to_vec();
-    statement.extend_from_slice(store);
-    statement.extend_from_slice(&seq.to_le_bytes());
-    statement.extend_from_slice(link);
-    statement.extend_from_slice(&at.as_microsecond().to_le_bytes());
-    statement
-}
-
-/// A run of records that was deleted on purpose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Gap {
-    pub first: u64,
-    pub last: u64,
-    pub link_before: [u8; 32],
-    pub link_after: [u8; 32],
-}
-
-impl Gap {
-    /// What the store signs about it.
-    pub fn statement(&self, store: &[u8; 16]) -> Vec<u8> {
-        let mut statement = GAP_CONTEXT.to_vec();
-        statement.extend_from_slice(store);
-        statement.extend_from_slice(&self.first.to_le_bytes());
-        statement.extend_from_slice(&self.last.to_le_bytes());
-        statement.extend_from_slice(&self.link_before);
-        statement.extend_from_slice(&self.link_after);
-        statement
+impl From<Error> for AppendError {
+    fn from(error: Error) -> Self {
+        AppendError::Keepwatch(error)
     }
 }

@@ -1,50 +1,83 @@
-//! Clips and pictures: sealed files below the store (FORMAT.md, section 5.3).
+//! The sealed files of an event store: clips, snapshots and segments (FORMAT.md, section 7.5).
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
+mod leftovers;
+mod name;
+mod reader;
+mod writer;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use keepwatch_crypto::sealed::{SealOptions, SealedReader, SealedWriter, StreamReader};
-use keepwatch_crypto::{Credential, Lock, PublicKey};
+use keepwatch_crypto::{Credential, PublicKey, Suite};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2};
+use rustix::io::Errno;
 
-use super::layout::{make_dir, sync_dir};
-use super::model::{EventId, MediaKind, MediaRef, check_camera_name};
+use super::files;
+use super::model::{EventId, MAX_CAMERA_NAME, MediaKind, MediaRef};
 use crate::error::{Error, Result};
 
-const PART: &str = "part";
-const SEALED: &str = "kw";
+pub use leftovers::Unfinished;
+pub(crate) use name::MediaName;
+pub use reader::MediaReader;
+pub use writer::MediaWriter;
 
-/// A cut-off file is opened in memory up to this length.
-const MAX_SALVAGE: u64 = 1 << 30;
+/// Whether a name can be a part of a path: letters, digits, `.`, `_` and `-`, no leading dot.
+pub(crate) fn is_plain_name(name: &str, max: usize) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty() && name.len() <= max && !name.starts_with('.') && name.bytes().all(plain)
+}
 
-/// The clips and pictures of a store. Cheap to clone.
+/// Refuses names of cameras that cannot be a part of a path.
+pub fn check_camera_name(camera: &str) -> Result<()> {
+    if is_plain_name(camera, MAX_CAMERA_NAME) {
+        return Ok(());
+    }
+    Err(Error::Invalid {
+        what: "camera",
+        problem: format!(
+            "{camera:?} is not 1 to {MAX_CAMERA_NAME} letters, digits, `.`, `_` and `-`, the first no dot"
+        ),
+    })
+}
+
+/// Where the sealed files of a store are. Clones share it, from any thread.
 #[derive(Clone, Debug)]
 pub struct MediaStore {
-    root: PathBuf,
-    recipients: Arc<[PublicKey]>,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// The folder of the store, for messages.
+    path: PathBuf,
+    root: OwnedFd,
+    recipients: Vec<PublicKey>,
+    suite: Suite,
 }
 
 impl MediaStore {
-    /// Files below `root`, sealed to the recipients.
-    pub fn new(root: PathBuf, recipients: Vec<PublicKey>) -> Self {
-        Self {
-            root,
-            recipients: recipients.into(),
-        }
+    pub(crate) fn at(dir: &Path, recipients: Vec<PublicKey>, suite: Suite) -> Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, dir, flags, Mode::empty())
+            .map_err(|error| Error::io("open", dir)(error.into()))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                path: dir.to_owned(),
+                root,
+                recipients,
+                suite,
+            }),
+        })
     }
 
-    /// The directory that all of it is below.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Begins a file. It is sealed as it is written, and has its name only once it is finished.
+    /// Starts a file. It has its final name only when it is finished.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bad camera name, [`Error::Io`].
+    /// [`Error::Invalid`] for a camera whose name cannot be a part of a path.
     pub fn create(
         &self,
         kind: MediaKind,
@@ -53,349 +86,112 @@ impl MediaStore {
         id: EventId,
     ) -> Result<MediaWriter> {
         check_camera_name(camera)?;
-        let extension = match kind {
-            MediaKind::Snapshot => "jpg",
-            MediaKind::Clip | MediaKind::Segment => "mp4",
-        };
-        let day = started_at.strftime("%Y/%m/%d").to_string();
-        let time = started_at.strftime("%H%M%S").to_string();
-        let path = format!("{day}/{camera}/{time}-{id}.{extension}.{SEALED}");
-        let target = self.root.join(&path);
-        let dir = target.parent().expect("it is below the root");
-        make_dir(dir)?;
-        let temporary = target.with_extension(format!("{SEALED}.{PART}"));
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(Error::io("create", &temporary))?;
-        let out = Hashing {
-            file,
-            hasher: blake3::Hasher::new(),
-            bytes: 0,
-        };
-        let locks: Vec<Lock<'_>> = self.recipients.iter().map(Lock::Recipient).collect();
-        let sealed = SealedWriter::new(out, &locks, SealOptions::default());
-        let sealed = match sealed {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                let _ = fs::remove_file(&temporary);
-                return Err(error.into());
-            }
-        };
-        Ok(MediaWriter {
-            sealed: Some(sealed),
-            temporary,
-            target,
-            path,
-            started_at,
-        })
+        MediaWriter::start(self.clone(), MediaName::new(kind, camera, started_at, id))
     }
 
-    /// Opens a file with a credential of one of its recipients.
+    /// Opens a file for reading.
     ///
     /// # Errors
-    /// [`Error::Damaged`] for a reference out of the store, [`Error::Crypto`] for a wrong key or a
-    /// changed file, [`Error::Io`].
+    /// [`Error::Missing`] when it is not there, [`Error::Damaged`] when it is not a regular file in
+    /// the store, [`Error::WrongKey`] when the credential does not open it.
     pub fn open(&self, media: &MediaRef, credential: &Credential) -> Result<MediaReader> {
-        let path = self.path_of(media)?;
-        let file = open_file(&path)?;
-        if media.complete {
-            let reader = SealedReader::open(file, credential)?;
-            return Ok(MediaReader(Inner::Sealed(Box::new(reader))));
-        }
-        let mut whole = Vec::new();
-        let stream = StreamReader::open(file, credential)?;
-        // It ends with an error by its nature: up to there, every chunk is authentic.
-        let _ = stream.take(MAX_SALVAGE).read_to_end(&mut whole);
-        Ok(MediaReader(Inner::Salvaged(io::Cursor::new(whole))))
+        let file = self.file(&media.path)?;
+        MediaReader::open(file, media, credential)
     }
 
-    /// Where a file is.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`] for a reference out of the store.
-    pub fn path_of(&self, media: &MediaRef) -> Result<PathBuf> {
-        let good = |part: &str| {
-            let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            !part.is_empty() && !part.starts_with('.') && part.chars().all(good)
-        };
-        match media.path.len() < 512 && media.path.split('/').all(good) {
-            true => Ok(self.root.join(&media.path)),
-            false => Err(Error::damaged(
-                "a reference to a file",
-                "it leaves the store",
-            )),
-        }
-    }
-
-    /// BLAKE3 and length of a file as it is now.
-    ///
-    /// # Errors
-    /// As [`MediaStore::open`].
-    pub fn hash(&self, media: &MediaRef) -> Result<(u64, [u8; 32])> {
-        let path = self.path_of(media)?;
-        let mut file = open_file(&path)?;
-        let mut hasher = blake3::Hasher::new();
-        let bytes = io::copy(&mut file, &mut hasher).map_err(Error::io("read", &path))?;
-        Ok((bytes, *hasher.finalize().as_bytes()))
-    }
-
-    /// Removes a file; one that is not there is no error.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn remove(&self, media: &MediaRef) -> Result<()> {
-        let path = self.path_of(media)?;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::io("remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Files that a crash, or a writer that is still at work, left unfinished.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn unfinished(&self) -> Result<Vec<Unfinished>> {
-        let mut found = Vec::new();
-        walk(&self.root, 4, &mut |path| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            if let Some(id) = name.and_then(unfinished_id) {
-                found.push(Unfinished {
-                    path: path.to_owned(),
-                    id,
+    /// The file of a path in the store, through no symbolic link.
+    pub(crate) fn file(&self, path: &str) -> Result<File> {
+        let name = MediaName::parse(path)
+            .ok_or_else(|| Error::damaged(path, "it is not the path of a media file"))?;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = match self.open_beneath(&name.path(), flags) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT) => {
+                return Err(Error::Missing {
+                    object: path.to_owned(),
                 });
             }
-        })?;
-        Ok(found)
-    }
-
-    /// Gives an unfinished file its name, and says that it is not complete. One that holds nothing
-    /// is removed.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn adopt(&self, unfinished: &Unfinished) -> Result<Option<MediaRef>> {
-        let path = &unfinished.path;
-        let metadata = fs::metadata(path).map_err(Error::io("inspect", path))?;
-        let target = path.with_extension("");
-        let name = target.strip_prefix(&self.root).ok();
-        let Some(name) = name.and_then(Path::to_str).filter(|_| metadata.len() > 0) else {
-            fs::remove_file(path).map_err(Error::io("remove", path))?;
-            return Ok(None);
+            Err(Errno::LOOP | Errno::XDEV | Errno::NOTDIR) => {
+                return Err(Error::damaged(path, "a link is in its path"));
+            }
+            Err(error) => return Err(self.failed("open", path)(error.into())),
         };
-        let modified = metadata.modified().ok();
-        let ended_at = modified.and_then(|time| Timestamp::try_from(time).ok());
-        let ended_at = ended_at.unwrap_or_else(Timestamp::now);
-        let started_at = started_of(name).unwrap_or(ended_at);
-        let mut media = MediaRef {
-            path: name.to_owned(),
-            bytes: metadata.len(),
-            blake3: [0; 32],
-            complete: false,
-            started_at,
-            duration_ms: u64::try_from(ended_at.duration_since(started_at).as_millis())
-                .unwrap_or(0),
-        };
-        rename_new(path, &target)?;
-        (media.bytes, media.blake3) = self.hash(&media)?;
-        Ok(Some(media))
-    }
-}
-
-/// An unfinished file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished {
-    path: PathBuf,
-    /// The event or segment that it belongs to.
-    pub id: EventId,
-}
-
-/// A file that is being written. Dropped before it is finished, it is removed.
-pub struct MediaWriter {
-    sealed: Option<SealedWriter<Hashing>>,
-    temporary: PathBuf,
-    target: PathBuf,
-    path: String,
-    started_at: Timestamp,
-}
-
-impl MediaWriter {
-    /// Ends it, makes it durable and gives it its name.
-    ///
-    /// # Errors
-    /// [`Error::Io`], [`Error::Crypto`].
-    pub fn finish(mut self, duration_ms: u64) -> Result<MediaRef> {
-        let sealed = self.sealed.take().expect("it is there until now");
-        let finish = || -> Result<MediaRef> {
-            let out = sealed.finish()?;
-            out.file
-                .sync_all()
-                .map_err(Error::io("sync", &self.temporary))?;
-            rename_new(&self.temporary, &self.target)?;
-            Ok(MediaRef {
-                path: self.path.clone(),
-                bytes: out.bytes,
-                blake3: *out.hasher.finalize().as_bytes(),
-                complete: true,
-                started_at: self.started_at,
-                duration_ms,
-            })
-        };
-        finish().inspect_err(|_| self.remove())
-    }
-
-    fn remove(&self) {
-        if let Err(error) = fs::remove_file(&self.temporary) {
-            tracing::debug!(%error, "an unfinished file stays");
+        let metadata = file.metadata().map_err(self.failed("read", path))?;
+        if !metadata.is_file() {
+            return Err(Error::damaged(path, "it is not a regular file"));
         }
-    }
-}
-
-impl Write for MediaWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sealed
-            .as_mut()
-            .expect("it is there until the end")
-            .write(bytes)
+        Ok(file)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.sealed
-            .as_mut()
-            .expect("it is there until the end")
-            .flush()
-    }
-}
-
-impl Drop for MediaWriter {
-    fn drop(&mut self) {
-        if self.sealed.is_some() {
-            self.remove();
+    /// Makes the folders of a path and opens the last one.
+    fn make_folder(&self, folder: &str) -> Result<OwnedFd> {
+        let mut made = PathBuf::new();
+        let mut parent = self
+            .open_beneath(".", OFlags::RDONLY | OFlags::DIRECTORY)
+            .map_err(|error| self.failed("open", ".")(error.into()))?;
+        for part in folder.split('/') {
+            made.push(part);
+            let shown = made.display().to_string();
+            match mkdirat(&parent, part, Mode::RWXU) {
+                // What is in a folder that is not durable is not durable either.
+                Ok(()) => sync_folder(&parent).map_err(self.failed("sync", &shown))?,
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(self.failed("make the folder", &shown)(error.into())),
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            parent = openat(&parent, part, flags, Mode::empty())
+                .map_err(|error| self.failed("open", &shown)(error.into()))?;
         }
+        Ok(parent)
     }
-}
 
-/// The plaintext of a file, with random access.
-pub struct MediaReader(Inner);
-
-enum Inner {
-    Sealed(Box<SealedReader<File>>),
-    Salvaged(io::Cursor<Vec<u8>>),
-}
-
-impl MediaReader {
-    /// The length of the plaintext in bytes.
-    pub fn len(&self) -> u64 {
-        match &self.0 {
-            Inner::Sealed(reader) => reader.len(),
-            Inner::Salvaged(bytes) => bytes.get_ref().len() as u64,
+    fn open_beneath(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        loop {
+            let flags = flags | OFlags::CLOEXEC;
+            match openat2(&self.inner.root, path, flags, Mode::empty(), resolve) {
+                // Something was renamed meanwhile, or a signal came.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                result => return result,
+            }
         }
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    fn failed(
+        &self,
+        operation: &'static str,
+        path: &str,
+    ) -> impl FnOnce(io::Error) -> Error + use<> {
+        Error::io(operation, &self.inner.path.join(path))
+    }
+
+    pub(crate) fn media_dir(&self) -> PathBuf {
+        self.inner.path.join(files::MEDIA)
     }
 }
 
-impl Read for MediaReader {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        match &mut self.0 {
-            Inner::Sealed(reader) => reader.read(out),
-            Inner::Salvaged(bytes) => bytes.read(out),
+fn sync_folder(folder: &OwnedFd) -> io::Result<()> {
+    match rustix::fs::fsync(folder) {
+        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Length and BLAKE3 of what a reader gives.
+pub(crate) fn hash_all(mut reader: impl Read) -> io::Result<(u64, [u8; 32])> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buf = vec![0; 64 << 10];
+    let mut bytes = 0;
+    loop {
+        match reader.read(&mut buf) {
+            Ok(0) => return Ok((bytes, *hasher.finalize().as_bytes())),
+            Ok(count) => {
+                hasher.update(&buf[..count]);
+                bytes += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
-}
-
-impl Seek for MediaReader {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        match &mut self.0 {
-            Inner::Sealed(reader) => reader.seek(to),
-            Inner::Salvaged(bytes) => bytes.seek(to),
-        }
-    }
-}
-
-/// A file, and what was written to it.
-struct Hashing {
-    file: File,
-    hasher: blake3::Hasher,
-    bytes: u64,
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
-        self.hasher.update(&bytes[..written]);
-        self.bytes += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-fn open_file(path: &Path) -> Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::CLOEXEC;
-    let file = File::options()
-        .read(true)
-        .custom_flags(flags.bits() as i32)
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    let metadata = file.metadata().map_err(Error::io("inspect", path))?;
-    match metadata.is_file() {
-        true => Ok(file),
-        false => Err(Error::damaged(path.display(), "it is no file")),
-    }
-}
-
-fn rename_new(from: &Path, to: &Path) -> Result<()> {
-    let (here, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::NOREPLACE);
-    rustix::fs::renameat_with(here, from, here, to, flags)
-        .map_err(io::Error::from)
-        .map_err(Error::io("rename", from))?;
-    sync_dir(to.parent().expect("it is below the root"))
-}
-
-/// The id in `123456-<id>.mp4.kw.part`.
-fn unfinished_id(name: &str) -> Option<EventId> {
-    let name = name.strip_suffix(&format!(".{SEALED}.{PART}"))?;
-    let (_, rest) = name.split_once('-')?;
-    rest.split_once('.')?.0.parse().ok()
-}
-
-/// The time in `2026/11/25/camera/123456-…`, to the second.
-fn started_of(path: &str) -> Option<Timestamp> {
-    let parts: Vec<&str> = path.split('/').collect();
-    let [year, month, day, _, name] = parts[..] else {
-        return None;
-    };
-    let time = name.get(..6)?;
-    let text = format!("{year}{month}{day}T{time}Z");
-    text.parse().ok()
-}
-
-/// Calls for each file, down to a depth, in no order.
-pub(super) fn walk(dir: &Path, depth: usize, each: &mut dyn FnMut(&Path)) -> Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(Error::io("list", dir))?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(Error::io("list", dir))?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(Error::io("inspect", &path))?;
-        if kind.is_dir() && depth > 0 {
-            walk(&path, depth - 1, each)?;
-        } else if kind.is_file() {
-            each(&path);
-        }
-    }
-    Ok(())
 }

@@ -11,25 +11,6 @@ use crate::error::{Error, Result};
 /// The longest name of a camera in bytes.
 pub const MAX_CAMERA_NAME: usize = 64;
 
-/// Refuses a name of a camera that could not be that of a directory everywhere.
-///
-/// # Errors
-/// [`Error::Invalid`] unless it is 1 to [`MAX_CAMERA_NAME`] letters, digits, `-`, `_` and `.`, with
-/// neither `.` nor `-` at its beginning.
-pub fn check_camera_name(name: &str) -> Result<()> {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let begins_well = !name.starts_with(['.', '-']);
-    match (1..=MAX_CAMERA_NAME).contains(&name.len()) && begins_well && name.chars().all(good) {
-        true => Ok(()),
-        false => Err(Error::Invalid {
-            what: "camera name",
-            problem: format!(
-                "{name:?} is not 1 to {MAX_CAMERA_NAME} letters, digits, dashes, underscores and dots"
-            ),
-        }),
-    }
-}
-
 /// The name of an event: a UUID of version 7 (RFC 9562, section 5.7), so that ids sort by time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
@@ -292,8 +273,6 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// That began before this time.
     pub until: Option<Timestamp>,
-    /// That have not ended.
-    pub open: bool,
     /// That come after this one in the order of the list, for the next page.
     pub after: Option<EventId>,
     /// Oldest first; otherwise newest first.

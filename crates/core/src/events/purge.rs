@@ -1,273 +1,378 @@
-//! Deleting what is old, so that the chain still proves the rest.
+//! Removing what is older than it may be, and leaving a signed mark of it in the chain.
 
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::types::Value;
-use rusqlite::{OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde::Serialize;
 
-use super::chain::{Gap, START};
-use super::model::{Event, EventId, EventKind, MediaRef, Segment};
-use super::sqlite::{AuditEntry, Store, Writer, from_json};
+use super::audit::AuditEntry;
+use super::chain::{AppendError, Gap, Link, RecordKind};
+use super::media::MediaName;
+use super::model::{EventFilter, EventId};
+use super::query::Conditions;
+use super::sqlite::{Store, nanoseconds};
+use super::store::EventStore;
+use super::verify::{media_of, read_gap};
 use crate::error::{Error, Result};
 
-/// What is kept. Nothing is deleted for a limit that is not set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Events that ended longer ago go, with their clips and pictures.
-    pub events: Option<SignedDuration>,
-    /// Segments of continuous recording that ended longer ago go.
-    pub segments: Option<SignedDuration>,
-    /// The oldest segments go until they take no more bytes.
-    pub segment_bytes: Option<u64>,
-    /// Only events of these cameras; of all if empty.
-    pub cameras: Vec<String>,
-    /// Only events of these kinds; of all if empty.
-    pub kinds: Vec<EventKind>,
+/// Files that no event names may belong to one that is still to be stored.
+const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// What may be removed. Without limits nothing is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RetentionPolicy {
+    /// Events that ended longer ago than this go, with their media.
+    pub events_max_age: Option<SignedDuration>,
+    /// Segments that ended longer ago than this go.
+    pub segments_max_age: Option<SignedDuration>,
+    /// The oldest segments go until the rest has no more bytes than this.
+    pub segments_max_bytes: Option<u64>,
+    /// Only of these events; its cameras and times count for segments as well. Order, page and
+    /// limit do not count.
+    pub filter: EventFilter,
 }
 
-/// What would be deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a purge would remove.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PurgePlan {
-    /// Events.
+    /// These events.
     pub events: Vec<EventId>,
-    /// Segments.
+    /// These segments.
     pub segments: Vec<EventId>,
-    /// Their files.
-    pub media: Vec<MediaRef>,
+    /// The bytes of these segments.
+    pub segment_bytes: u64,
 }
 
-/// What was deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// What a purge removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PurgeReport {
     /// Events.
-    pub events: usize,
+    pub events: u64,
     /// Segments.
-    pub segments: usize,
-    /// Clips and pictures.
-    pub media: usize,
-    /// Their bytes.
-    pub bytes: u64,
+    pub segments: u64,
+    /// Records of the chain, checkpoints among them.
+    pub records: u64,
+    /// Media files.
+    pub files: u64,
+    /// Media files that could not be removed; [`Store::sweep_orphans`] removes them later.
+    pub left_over: Vec<String>,
+}
+
+/// What goes in one transaction.
+#[derive(Default)]
+struct Doomed {
+    records: BTreeSet<u64>,
+    files: BTreeSet<String>,
+    events: u64,
+    segments: u64,
 }
 
 impl Store {
-    /// What a policy would delete now. Events that last are never among it.
+    /// Finds what a policy would remove. Events that have not ended stay.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn plan_purge(&self, retention: &Retention, now: Timestamp) -> Result<PurgePlan> {
+    pub fn plan_purge(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<PurgePlan> {
         let mut plan = PurgePlan::default();
-        let before = |age: SignedDuration| now.checked_sub(age).map_err(|_| out_of_range());
-        if let Some(age) = retention.events {
-            self.plan_events(retention, before(age)?, &mut plan)?;
-        }
-        let before = retention.segments.map(before).transpose()?;
-        self.plan_segments(before, retention, &mut plan)?;
+        let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let db = self.reader();
+        let read = |plan: &mut PurgePlan| -> rusqlite::Result<()> {
+            if let Some(age) = policy.events_max_age {
+                let mut conditions = Conditions::of(&policy.filter);
+                conditions.add("ended < ?", [nanoseconds(before(age)).into()]);
+                let clause = conditions.where_clause();
+                let text = format!("SELECT id FROM events{clause} ORDER BY started, id");
+                plan.events = db
+                    .prepare(&text)?
+                    .query_map(params_from_iter(&conditions.values), |row| {
+                        row.get(0).map(EventId::from_bytes)
+                    })?
+                    .collect::<rusqlite::Result<_>>()?;
+            }
+            if policy.segments_max_age.is_none() && policy.segments_max_bytes.is_none() {
+                return Ok(());
+            }
+            let conditions = Conditions::of(&EventFilter {
+                kinds: Vec::new(),
+                ..policy.filter.clone()
+            });
+            let clause = conditions.where_clause();
+            // Newest first: what comes after the allowed bytes goes.
+            let text = format!(
+                "SELECT id, ended, bytes FROM segments{clause} ORDER BY started DESC, id DESC"
+            );
+            let mut statement = db.prepare(&text)?;
+            let mut rows = statement.query(params_from_iter(&conditions.values))?;
+            let oldest = policy.segments_max_age.map(|age| nanoseconds(before(age)));
+            let allowed = policy.segments_max_bytes.unwrap_or(u64::MAX);
+            let mut kept = 0_u64;
+            let mut full = false;
+            while let Some(row) = rows.next()? {
+                let (ended, bytes): (i64, i64) = (row.get(1)?, row.get(2)?);
+                let bytes = bytes.cast_unsigned();
+                full |= kept.saturating_add(bytes) > allowed;
+                if full || oldest.is_some_and(|oldest| ended < oldest) {
+                    plan.segments.push(EventId::from_bytes(row.get(0)?));
+                    plan.segment_bytes = plan.segment_bytes.saturating_add(bytes);
+                } else {
+                    kept += bytes;
+                }
+            }
+            plan.segments.reverse();
+            Ok(())
+        };
+        read(&mut plan).map_err(self.database.failed())?;
         Ok(plan)
     }
 
-    fn plan_events(
-        &self,
-        retention: &Retention,
-        before: Timestamp,
-        plan: &mut PurgePlan,
-    ) -> Result<()> {
-        let mut sql = "SELECT body FROM record JOIN event USING (seq) WHERE ended < ?".to_owned();
-        let mut values = vec![Value::Integer(before.as_microsecond())];
-        let kinds: Vec<String> = retention.kinds.iter().map(EventKind::to_string).collect();
-        for (column, names) in [("camera", &retention.cameras), ("kind", &kinds)] {
-            if !names.is_empty() {
-                let marks = vec!["?"; names.len()].join(", ");
-                sql.push_str(&format!(" AND event.{column} IN ({marks})"));
-                values.extend(names.iter().cloned().map(Value::Text));
-            }
-        }
-        for body in self.bodies(&sql, values)? {
-            let event: Event = from_json(&body)?;
-            plan.events.push(event.id);
-            plan.media
-                .extend(event.snapshot.into_iter().chain(event.clip));
-        }
-        Ok(())
-    }
-
-    fn plan_segments(
-        &self,
-        before: Option<Timestamp>,
-        retention: &Retention,
-        plan: &mut PurgePlan,
-    ) -> Result<()> {
-        if before.is_none() && retention.segment_bytes.is_none() {
-            return Ok(());
-        }
-        let sql = "SELECT body FROM record JOIN segment USING (seq) ORDER BY started DESC, id DESC";
-        let mut kept = 0;
-        for body in self.bodies(sql, Vec::new())? {
-            let segment: Segment = from_json(&body)?;
-            let of_camera =
-                retention.cameras.is_empty() || retention.cameras.contains(&segment.camera);
-            if !of_camera {
-                continue;
-            }
-            kept += segment.media.bytes;
-            let old = before.is_some_and(|before| segment.ended_at < before);
-            let too_much = retention.segment_bytes.is_some_and(|limit| kept > limit);
-            if old || too_much {
-                plan.segments.push(segment.id);
-                plan.media.push(segment.media);
-            }
-        }
-        Ok(())
-    }
-
-    fn bodies(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Vec<u8>>> {
-        let connection = self.lock();
-        let query = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-            rows.collect()
-        };
-        query().map_err(self.sql())
-    }
-
-    /// Deletes what was planned: records first, and with them all that is known of it, then files.
+    /// Removes what a plan names, and writes down that it was done.
     ///
-    /// `actor` is named in the audit log.
+    /// The chain keeps a signed mark in place of each run of records that went. Files go after the
+    /// database has forgotten them, so that a crash leaves files too many and none too few.
     ///
     /// # Errors
-    /// When the database cannot be written; nothing is deleted then. A file that cannot be removed
-    /// is an error too, after everything else is gone.
-    pub fn purge(&self, plan: &PurgePlan, actor: &str) -> Result<PurgeReport> {
-        let ids: BTreeSet<EventId> = plan.events.iter().chain(&plan.segments).copied().collect();
-        let mut report = PurgeReport {
-            events: plan.events.len(),
-            segments: plan.segments.len(),
-            ..PurgeReport::default()
-        };
-        if ids.is_empty() {
+    /// When the database cannot be written; then nothing was removed.
+    pub fn purge(&self, plan: &PurgePlan, actor: &str, why: &str) -> Result<PurgeReport> {
+        let mut report = PurgeReport::default();
+        if plan.events.is_empty() && plan.segments.is_empty() {
             return Ok(report);
         }
-        self.write(|writer| {
-            let mut gone = BTreeSet::new();
-            for id in &ids {
-                gone.extend(writer.records_of(*id)?);
-            }
-            for seq in &gone {
-                writer.remove_record(*seq)?;
-            }
-            for id in &ids {
-                for table in ["event", "segment"] {
-                    let sql = format!("DELETE FROM {table} WHERE id = ?1");
-                    writer.execute(&sql, [id.as_bytes()])?;
+        let now = Timestamp::now();
+        let doomed = self.append(|chain, tx| {
+            let mut doomed = Doomed::default();
+            for id in &plan.events {
+                // An event that was begun anew since the plan was made stays.
+                let sql = "DELETE FROM events WHERE id = ? AND ended IS NOT NULL";
+                if doomed.take(tx, *id, RecordKind::Event, sql)? {
+                    doomed.events += 1;
                 }
             }
-            writer.audit(&AuditEntry {
-                at: Timestamp::now(),
+            for id in &plan.segments {
+                let sql = "DELETE FROM segments WHERE id = ?";
+                if doomed.take(tx, *id, RecordKind::Segment, sql)? {
+                    doomed.segments += 1;
+                }
+            }
+            if doomed.records.is_empty() {
+                return Ok(doomed);
+            }
+            // Before anything goes: after it there is a signature of all that was.
+            chain.checkpoint()?;
+            doomed.take_checkpoints(tx)?;
+            self.cut_out(tx, &doomed.records, why, now)?;
+            let entry = AuditEntry {
+                at: now,
                 actor: actor.to_owned(),
                 action: "purge".to_owned(),
                 detail: serde_json::json!({
-                    "events": report.events,
-                    "segments": report.segments,
-                    "records": gone.len(),
+                    "events": doomed.events,
+                    "segments": doomed.segments,
+                    "why": why,
                 }),
-            })
+            };
+            chain.append(RecordKind::Audit, None, &entry.body())?;
+            chain.checkpoint()?;
+            Ok(doomed)
         })?;
+        report.events = doomed.events;
+        report.segments = doomed.segments;
+        report.records = doomed.records.len() as u64;
         let media = self.media();
-        let mut failed = None;
-        for file in &plan.media {
-            match media.remove(file) {
-                Ok(()) => {
-                    report.media += 1;
-                    report.bytes += file.bytes;
+        for path in doomed.files {
+            match media.remove(&path) {
+                Ok(removed) => report.files += u64::from(removed),
+                Err(error) => {
+                    tracing::warn!(path, %error, "a purged file is left over");
+                    report.left_over.push(path);
                 }
-                Err(error) => failed = Some(error),
             }
         }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(report),
+        Ok(report)
+    }
+
+    /// Removes finished media files of events that are not there, as a purge that was interrupted
+    /// leaves them; gives their number.
+    ///
+    /// What is younger than a day, or than the oldest event that has not ended, stays, and so does
+    /// what is being written.
+    pub fn sweep_orphans(&self, now: Timestamp) -> Result<u64> {
+        let mut limit = now.checked_sub(ORPHAN_AGE).unwrap_or(Timestamp::MIN);
+        if let Some(open) = self.open_events()?.first() {
+            limit = limit.min(open.started_at);
+        }
+        let media = self.media();
+        let mut orphans = Vec::new();
+        media.walk(&mut |path, metadata| {
+            let modified = metadata.modified().ok();
+            let modified = modified.and_then(|time| Timestamp::try_from(time).ok());
+            if let Some(name) = MediaName::parse(path)
+                && modified.is_some_and(|time| time < limit)
+                && name.started_at < limit
+                && !self.knows(name.id)?
+            {
+                orphans.push(path.to_owned());
+            }
+            Ok(())
+        })?;
+        let mut removed = 0;
+        for path in orphans {
+            removed += u64::from(media.remove(&path)?);
+        }
+        Ok(removed)
+    }
+
+    fn knows(&self, id: EventId) -> Result<bool> {
+        if self.get(id)?.is_some() {
+            return Ok(true);
+        }
+        self.reader()
+            .prepare_cached("SELECT 1 FROM segments WHERE id = ?")
+            .and_then(|mut statement| statement.exists([id.as_bytes()]))
+            .map_err(self.database.failed())
+    }
+
+    /// Removes records and puts signed gaps in their places; gaps that touch become one.
+    fn cut_out(
+        &self,
+        tx: &Connection,
+        records: &BTreeSet<u64>,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), AppendError> {
+        for (first, last) in runs(records) {
+            let mut gap = Gap {
+                first_seq: first,
+                last_seq: last,
+                link_before: self.chain.start().link,
+                link_after: link_of(tx, last)?,
+                records: last - first + 1,
+                why: why.to_owned(),
+                at: now,
+            };
+            let (before, after) = (self.gap_before(tx, first)?, self.gap_after(tx, last)?);
+            if first > 1 {
+                gap.link_before = match &before {
+                    Some(before) => before.link_after,
+                    None => link_of(tx, first - 1)?,
+                };
+            }
+            if let Some(before) = before {
+                gap.first_seq = before.first_seq;
+                gap.link_before = before.link_before;
+                gap.records += before.records;
+            }
+            if let Some(after) = after {
+                gap.last_seq = after.last_seq;
+                gap.link_after = after.link_after;
+                gap.records += after.records;
+            }
+            let range = [gap.first_seq.cast_signed(), gap.last_seq.cast_signed()];
+            tx.prepare_cached("DELETE FROM records WHERE seq BETWEEN ? AND ?")?
+                .execute(range)?;
+            tx.prepare_cached("DELETE FROM gaps WHERE first_seq BETWEEN ? AND ?")?
+                .execute(range)?;
+            let body = serde_json::to_vec(&gap).expect("a gap is plain JSON");
+            let signature = self.chain.sign_gap(&body, &self.signing);
+            tx.prepare_cached("INSERT INTO gaps VALUES (?, ?, ?)")?
+                .execute(params![gap.first_seq.cast_signed(), body, signature])?;
+        }
+        Ok(())
+    }
+
+    /// The gap that ends just before a record.
+    fn gap_before(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>, AppendError> {
+        let text = "SELECT * FROM gaps WHERE first_seq < ? ORDER BY first_seq DESC LIMIT 1";
+        let gap = self.gap(tx, text, seq)?;
+        Ok(gap.filter(|gap| gap.last_seq + 1 == seq))
+    }
+
+    /// The gap that begins just after a record.
+    fn gap_after(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>, AppendError> {
+        self.gap(tx, "SELECT * FROM gaps WHERE first_seq = ? + 1", seq)
+    }
+
+    fn gap(&self, tx: &Connection, text: &str, seq: u64) -> Result<Option<Gap>, AppendError> {
+        let mut statement = tx.prepare_cached(text)?;
+        let mut rows = statement.query([seq.cast_signed()])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        // A mark that the store has not signed must not be signed now.
+        let signer = self.signing.verifying_key();
+        match read_gap(row, &self.chain, &signer) {
+            Some(gap) => Ok(Some(gap)),
+            None => Err(Error::damaged(
+                "a gap in the chain of events",
+                "the store has not signed it",
+            )
+            .into()),
         }
     }
 }
 
-impl Writer<'_> {
-    fn records_of(&self, id: EventId) -> Result<Vec<u64>> {
-        let query = || -> rusqlite::Result<Vec<u64>> {
-            let sql = "SELECT seq FROM record WHERE object = ?1";
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            let rows = statement.query_map([id.as_bytes()], |row| row.get::<_, i64>(0))?;
-            rows.map(|seq| seq.map(|seq| seq as u64)).collect()
-        };
-        query().map_err(self.store_sql())
-    }
-
-    /// Removes a record, and signs for the gap, which joins those beside it.
-    fn remove_record(&mut self, seq: u64) -> Result<()> {
-        let query = || -> rusqlite::Result<_> {
-            let link = "SELECT link FROM record WHERE seq = ?1";
-            let link: [u8; 32] = self
-                .transaction
-                .query_row(link, [seq as i64], |row| row.get(0))?;
-            let before = self.gap("last", seq as i64 - 1)?;
-            let after = self.gap("first", seq as i64 + 1)?;
-            let previous = "SELECT link FROM record WHERE seq = ?1";
-            let previous: Option<[u8; 32]> = self
-                .transaction
-                .query_row(previous, [seq as i64 - 1], |row| row.get(0))
-                .optional()?;
-            Ok((link, before, after, previous))
-        };
-        let (link, before, after, previous) = query().map_err(self.store_sql())?;
-        let gap = Gap {
-            first: before.as_ref().map_or(seq, |gap| gap.first),
-            last: after.as_ref().map_or(seq, |gap| gap.last),
-            link_before: match &before {
-                Some(gap) => gap.link_before,
-                None => previous.unwrap_or(START),
-            },
-            link_after: after.as_ref().map_or(link, |gap| gap.link_after),
-        };
-        self.execute("DELETE FROM record WHERE seq = ?1", [seq as i64])?;
-        for gap in before.iter().chain(&after) {
-            self.execute("DELETE FROM gap WHERE first = ?1", [gap.first as i64])?;
+impl Doomed {
+    /// Takes an event or segment out of its list and all its records with it.
+    fn take(
+        &mut self,
+        tx: &Connection,
+        id: EventId,
+        kind: RecordKind,
+        sql: &str,
+    ) -> Result<bool, AppendError> {
+        if tx.prepare_cached(sql)?.execute([id.as_bytes()])? == 0 {
+            return Ok(false);
         }
-        // Within a gap, a checkpoint has nothing left that it could be compared with.
-        self.execute("DELETE FROM checkpoint WHERE seq = ?1", [seq as i64])?;
-        let signature = self.sign_gap(&gap);
-        self.execute(
-            "INSERT INTO gap (first, last, link_before, link_after, signature)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                gap.first as i64,
-                gap.last as i64,
-                gap.link_before,
-                gap.link_after,
-                signature
-            ],
-        )
+        let mut statement =
+            tx.prepare_cached("SELECT seq, body FROM records WHERE subject = ? AND kind = ?")?;
+        let mut rows = statement.query(params![id.as_bytes(), kind as i64])?;
+        while let Some(row) = rows.next()? {
+            self.records.insert(row.get::<_, i64>(0)?.cast_unsigned());
+            let body: Vec<u8> = row.get(1)?;
+            for (_, media) in media_of(Some(kind), &body) {
+                self.files.insert(media.path);
+            }
+        }
+        Ok(true)
     }
 
-    fn gap(&self, column: &str, seq: i64) -> rusqlite::Result<Option<Gap>> {
-        let sql =
-            format!("SELECT first, last, link_before, link_after FROM gap WHERE {column} = ?1");
-        self.transaction
-            .prepare_cached(&sql)?
-            .query_row([seq], |row| {
-                Ok(Gap {
-                    first: row.get::<_, i64>(0)? as u64,
-                    last: row.get::<_, i64>(1)? as u64,
-                    link_before: row.get(2)?,
-                    link_after: row.get(3)?,
-                })
-            })
-            .optional()
+    /// Checkpoints whose record goes would keep gaps apart; the last one stays.
+    fn take_checkpoints(&mut self, tx: &Connection) -> Result<(), AppendError> {
+        let mut statement = tx.prepare_cached(
+            "SELECT seq FROM records WHERE kind = 4
+             AND seq < (SELECT max(seq) FROM records WHERE kind = 4) ORDER BY seq",
+        )?;
+        let mut there = tx.prepare_cached("SELECT 1 FROM records WHERE seq = ?")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let seq: i64 = row.get(0)?;
+            let before = seq.cast_unsigned() - 1;
+            if self.records.contains(&before) || !there.exists([before.cast_signed()])? {
+                self.records.insert(seq.cast_unsigned());
+            }
+        }
+        Ok(())
     }
 }
 
-fn out_of_range() -> Error {
-    Error::Invalid {
-        what: "age",
-        problem: "it is longer than time is".to_owned(),
+fn link_of(tx: &Connection, seq: u64) -> Result<Link, AppendError> {
+    let link = tx
+        .prepare_cached("SELECT link FROM records WHERE seq = ?")?
+        .query_row([seq.cast_signed()], |row| row.get(0))
+        .optional()?;
+    link.ok_or_else(|| {
+        Error::damaged("the chain of events", format!("record {seq} is missing")).into()
+    })
+}
+
+/// Runs of numbers that follow each other.
+fn runs(numbers: &BTreeSet<u64>) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for &number in numbers {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => runs.push((number, number)),
+        }
     }
+    runs
 }

@@ -1,106 +1,187 @@
-//! What a crash left behind.
+//! Putting in order what a crash left: files without an end, and events that nobody will end.
 
-use jiff::SignedDuration;
+use std::collections::HashMap;
+use std::sync::PoisonError;
 
-use super::model::{
-    EventFilter, EventId, EventKind, MediaKind, MediaRef, Segment, check_camera_name,
-};
-use super::sqlite::Store;
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::Serialize;
+
+use super::media::Unfinished;
+use super::model::{Event, EventId, MediaKind, MediaRef, Segment};
+use super::sqlite::{Store, parse_body};
 use super::store::EventStore;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+/// Why an event ended when its recorder died.
+const CUT_OFF: &str = "recording was cut off";
 
 /// What was put in order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct RecoverReport {
-    /// Unfinished recordings and pictures that belong to something again.
-    pub recordings: usize,
-    /// Unfinished files that belonged to nothing, or held nothing.
-    pub removed: usize,
-    /// Events that had not ended.
-    pub closed: usize,
+    /// Files that were cut off and kept.
+    pub adopted: Vec<MediaRef>,
+    /// How many files held nothing and were removed.
+    pub removed: u64,
+    /// Events that were open and are closed now.
+    pub closed: Vec<EventId>,
+    /// Whether events were left open because another process is recording.
+    pub others_recording: bool,
 }
 
 impl Store {
-    /// Puts in order what the last process that watched left behind when it was killed.
+    /// Remembers which events this process has begun, so that nobody closes them meanwhile.
+    pub(super) fn note_open(&self, events: &[Event]) -> Result<()> {
+        let mut recording = self
+            .recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for event in events {
+            if event.ended_at.is_some() {
+                recording.open.remove(&event.id);
+                continue;
+            }
+            if recording.open.is_empty() {
+                flock(&recording.lock, FlockOperation::LockShared)
+                    .map_err(|error| Error::io("lock", self.dir())(error.into()))?;
+            }
+            recording.open.insert(event.id);
+        }
+        if recording.open.is_empty() {
+            flock(&recording.lock, FlockOperation::Unlock)
+                .map_err(|error| Error::io("unlock", self.dir())(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the files that a crash cut off, with their events, and ends the events that it left
+    /// open. To be called before recording begins.
     ///
-    /// Only to be called when no other process watches with this store.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
+    /// While another process records, only events are ended whose files it has left.
     pub fn recover(&self) -> Result<RecoverReport> {
         let mut report = RecoverReport::default();
         let media = self.media();
+        let mut clips: HashMap<EventId, Vec<(MediaKind, MediaRef)>> = HashMap::new();
         for unfinished in media.unfinished()? {
-            let Some(file) = media.adopt(&unfinished)? else {
-                report.removed += 1;
-                continue;
-            };
-            match (kind_of(&file), self.get(unfinished.id)?) {
-                (MediaKind::Snapshot, Some(mut event)) => {
-                    event.snapshot = Some(file);
-                    self.put(&[event])?;
+            match media.adopt(&unfinished)? {
+                None => report.removed += 1,
+                Some(found) => {
+                    report.adopted.push(found.clone());
+                    self.attach(&unfinished, found, &mut clips)?;
                 }
-                (MediaKind::Snapshot, None) => {
-                    media.remove(&file)?;
-                    report.removed += 1;
-                    continue;
-                }
-                (_, Some(mut event)) => {
-                    event.clip = Some(file);
-                    self.put(&[event])?;
-                }
-                // Continuous recording, or what is left of an event that was never stored.
-                (_, None) => self.put_segment(&segment(unfinished.id, file)?)?,
             }
-            report.recordings += 1;
         }
-        report.closed = self.close_open_events()?;
+        let recording = self
+            .recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let alone = match flock(&recording.lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::WOULDBLOCK) => false,
+            Err(error) => return Err(Error::io("lock", self.dir())(error.into())),
+        };
+        report.others_recording = !alone;
+        let own = recording.open.clone();
+        let mut changed = Vec::new();
+        for mut event in self.open_events()? {
+            let found = clips.remove(&event.id);
+            if own.contains(&event.id) || (!alone && found.is_none()) {
+                continue;
+            }
+            attach_media(&mut event, found.unwrap_or_default());
+            event.ended_at = Some(best_end(&event));
+            event.reason.get_or_insert_with(|| CUT_OFF.to_owned());
+            report.closed.push(event.id);
+            changed.push(event);
+        }
+        // Ended, and its file was not.
+        for (id, found) in clips {
+            if let Some(mut event) = self.get(id)? {
+                attach_media(&mut event, found);
+                changed.push(event);
+            }
+        }
+        let after = match own.is_empty() {
+            true => FlockOperation::Unlock,
+            false => FlockOperation::LockShared,
+        };
+        drop(recording);
+        let stored = self.put(&changed);
+        let recording = self
+            .recording
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        flock(&recording.lock, after)
+            .map_err(|error| Error::io("unlock", self.dir())(error.into()))?;
+        stored?;
         Ok(report)
     }
 
-    fn close_open_events(&self) -> Result<usize> {
-        let open = self.list(&EventFilter {
-            open: true,
-            oldest_first: true,
-            ..EventFilter::default()
-        })?;
-        let mut closed = Vec::new();
-        for mut event in open {
-            let clip_end = event.clip.as_ref().and_then(|clip| {
-                let length = SignedDuration::from_millis(clip.duration_ms as i64);
-                clip.started_at.checked_add(length).ok()
-            });
-            let last_seen = event.observations.iter().map(|seen| seen.at).max();
-            let ended = clip_end.or(last_seen).unwrap_or(event.started_at);
-            event.ended_at = Some(ended.max(event.started_at));
-            if event.kind != EventKind::CameraOffline {
-                event.reason = Some("watching was cut off".to_owned());
+    /// Decides what an adopted file belongs to; segments are stored at once.
+    fn attach(
+        &self,
+        unfinished: &Unfinished,
+        found: MediaRef,
+        clips: &mut HashMap<EventId, Vec<(MediaKind, MediaRef)>>,
+    ) -> Result<()> {
+        let orphan = self.get(unfinished.id())?.is_none();
+        match unfinished.kind() {
+            // A clip without an event is a recording all the same.
+            MediaKind::Segment | MediaKind::Clip if orphan => self.put_segment(&Segment {
+                id: unfinished.id(),
+                camera: unfinished.camera().to_owned(),
+                ended_at: end_of(&found),
+                media: found,
+            }),
+            kind => {
+                clips
+                    .entry(unfinished.id())
+                    .or_default()
+                    .push((kind, found));
+                Ok(())
             }
-            closed.push(event);
         }
-        if !closed.is_empty() {
-            self.put(&closed)?;
-        }
-        Ok(closed.len())
+    }
+
+    /// The events that have not ended.
+    pub(super) fn open_events(&self) -> Result<Vec<Event>> {
+        let db = self.reader();
+        let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
+            db.prepare_cached(
+                "SELECT r.body FROM events e JOIN records r ON r.seq = e.seq
+                 WHERE e.ended IS NULL ORDER BY e.started",
+            )?
+            .query_map([], |row| row.get(0))?
+            .collect()
+        };
+        let bodies = bodies().map_err(self.database.failed())?;
+        bodies.iter().map(|body| parse_body(body)).collect()
     }
 }
 
-fn segment(id: EventId, media: MediaRef) -> Result<Segment> {
-    let camera = media.path.split('/').nth(3).unwrap_or_default().to_owned();
-    check_camera_name(&camera)?;
-    let length = SignedDuration::from_millis(media.duration_ms as i64);
-    let ended_at = media.started_at.checked_add(length);
-    Ok(Segment {
-        id,
-        camera,
-        ended_at: ended_at.unwrap_or(media.started_at),
-        media,
-    })
+fn attach_media(event: &mut Event, found: Vec<(MediaKind, MediaRef)>) {
+    for (kind, media) in found {
+        let place = match kind {
+            MediaKind::Snapshot => &mut event.snapshot,
+            MediaKind::Clip | MediaKind::Segment => &mut event.clip,
+        };
+        place.get_or_insert(media);
+    }
 }
 
-fn kind_of(file: &MediaRef) -> MediaKind {
-    match file.path.contains(".jpg.") {
-        true => MediaKind::Snapshot,
-        false => MediaKind::Clip,
-    }
+fn end_of(media: &MediaRef) -> Timestamp {
+    let duration = i64::try_from(media.duration_ms).unwrap_or(i64::MAX);
+    let end = media
+        .started_at
+        .checked_add(SignedDuration::from_millis(duration));
+    end.unwrap_or(Timestamp::MAX)
+}
+
+/// The last time at which the event is known to have lasted.
+fn best_end(event: &Event) -> Timestamp {
+    let observed = event.observations.iter().map(|seen| seen.at);
+    let recorded = event.clip.iter().map(end_of);
+    let known = observed.chain(recorded).chain([event.started_at]);
+    known.max().expect("an event has begun")
 }

@@ -1,264 +1,440 @@
-//! The event store on SQLite with SQLCipher.
+//! The event store in a directory: an encrypted database beside sealed files.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
-use keepwatch_crypto::{Credential, Key, Lock, PublicKey};
-use rusqlite::types::Value;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params,
-    params_from_iter,
-};
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use keepwatch_crypto::{Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, slot};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::chain::{Chain, Gap, RecordKind, START, Signer, checkpoint};
-use super::layout::{Description, Layout, StoreOptions, StoreRole};
-use super::media::MediaStore;
-use super::model::{Event, EventFilter, EventId, Segment, check_camera_name};
-use super::schema;
-use super::slots::Keys;
+use super::chain::{AppendError, Appender, Chain, RecordKind};
+use super::database::{Database, Mode};
+use super::files;
+use super::header::{Header, refuse_content};
+use super::media::{self, MediaStore};
+use super::model::{Event, EventFilter, EventId, Segment};
+use super::slots::{self, Secrets, StoreKey};
 use super::store::EventStore;
 use crate::error::{Error, Result};
+use crate::keyring::Role;
 
-/// How long a process waits for another that writes.
-const BUSY: Duration = Duration::from_secs(10);
-
-/// Larger records are refused.
-const MAX_BODY: usize = 1 << 20;
-
-/// A checkpoint is signed after so many records, or after this time with one at least.
-pub(super) const CHECKPOINT_RECORDS: u64 = 64;
-const CHECKPOINT_SECONDS: i64 = 60;
-
-/// An event store in a directory.
-///
-/// Several processes may write to it and read from it at once.
-pub struct Store {
-    pub(super) layout: Layout,
-    pub(super) description: Description,
-    keys: Keys,
-    pub(super) chain: Chain,
-    pub(super) signer: Signer,
-    media: MediaStore,
-    connection: Mutex<Connection>,
+/// How a store is made.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Who can open what is recorded, beside the store itself.
+    pub recipients: Vec<PublicKey>,
+    /// Whether the store's own key, which full keys hold, opens what is recorded. It must when
+    /// there are no recipients.
+    pub own_identity: bool,
+    /// The cipher suite of key slots and media.
+    pub suite: Suite,
 }
 
-/// A line of the audit log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// When.
-    pub at: Timestamp,
-    /// Who did it.
-    pub actor: String,
-    /// What was done.
-    pub action: String,
-    /// On what, with what result.
-    pub detail: serde_json::Value,
+impl Default for StoreOptions {
+    /// What is recorded opens with a full key of the store.
+    fn default() -> Self {
+        Self {
+            recipients: Vec::new(),
+            own_identity: true,
+            suite: Suite::recommended(),
+        }
+    }
+}
+
+/// Events, their chain and their media, in a directory.
+///
+/// Any number of processes may use one store at once. Everything that is added extends a signed
+/// hash chain, which [`Store::verify`] checks. It may be shared between threads.
+pub struct Store {
+    dir: PathBuf,
+    pub(super) header: Header,
+    pub(super) secrets: Secrets,
+    pub(super) signing: SigningKey,
+    pub(super) chain: Chain,
+    pub(super) database: Database,
+    /// None of a store that is only read.
+    writer: Option<Mutex<Connection>>,
+    reader: Mutex<Connection>,
+    media: MediaStore,
+    pub(super) recording: Mutex<Recording>,
+}
+
+/// The events that this process has begun and not ended.
+pub(super) struct Recording {
+    pub lock: File,
+    pub open: HashSet<EventId>,
 }
 
 impl Store {
-    /// Makes a store in an empty or new directory, which each of the locks opens. One of them has
-    /// to be [`StoreRole::Full`].
+    /// Makes a store in an empty or missing directory.
     ///
-    /// Blocks for as long as the locks' key derivations take.
-    ///
-    /// # Errors
-    /// [`Error::StoreExists`] when the directory is not empty.
-    pub fn create(
-        root: &Path,
-        locks: &[(Lock<'_>, StoreRole)],
-        options: &StoreOptions,
-    ) -> Result<Self> {
-        let mut made = None;
-        let (layout, description, keys) =
-            Layout::create(root, locks, options, |layout, _, keys| {
-                made = Some(connect(&layout.database(), &keys.database, true)?);
-                Ok(())
-            })?;
-        let connection = made.expect("it was prepared");
-        Self::with(layout, description, keys, connection)
-    }
-
-    /// Opens a store.
-    ///
-    /// Blocks for as long as the key derivations of the slots take that the credential is tried on.
+    /// Each lock opens it in a role. A *writer* can add events and read them, and open no media
+    /// that is sealed to the store's own key; there must be a *full* key if anything is.
     ///
     /// # Errors
-    /// [`Error::NoStore`], [`Error::WrongKey`], [`Error::Damaged`].
-    pub fn open(root: &Path, credential: &Credential) -> Result<Self> {
-        let (layout, description, keys) = Layout::open(root, credential)?;
-        let connection = connect(&layout.database(), &keys.database, false)?;
-        Self::with(layout, description, keys, connection)
+    /// [`Error::StoreExists`] when there is something in the directory; [`Error::Invalid`] when
+    /// nobody could open the store or what is recorded.
+    pub fn create(dir: &Path, locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
+        if locks.is_empty() {
+            return Err(no_key("a store needs a key"));
+        }
+        let full = locks.iter().any(|(_, role)| *role == Role::Full);
+        if options.own_identity && !full {
+            return Err(no_key("a store whose own key opens media needs a full key"));
+        }
+        let identity = SecretKey::generate()?;
+        let secrets = Secrets {
+            store: Key::generate()?,
+            signing: Key::generate()?,
+            identity: Some(identity.clone()),
+        };
+        let header = Header {
+            id: keepwatch_crypto::random_bytes()?,
+            suite: options.suite,
+            signer: SigningKey::from_bytes(secrets.signing.expose())
+                .verifying_key()
+                .to_bytes(),
+            identity: identity.public(),
+            own_identity: options.own_identity,
+            recipients: options.recipients.clone(),
+        };
+        header.check()?;
+        let mut work = 0;
+        for (lock, _) in locks {
+            work += slot::work_of(lock)?;
+        }
+        if work > slot::MAX_WORK {
+            return Err(no_key("trying all passphrases would cost too much"));
+        }
+        files::make_dir(dir)?;
+        refuse_content(dir)?;
+        let keys = dir.join(files::KEYS);
+        files::make_dir(&keys)?;
+        files::make_dir(&dir.join(files::MEDIA))?;
+        let now = Timestamp::now();
+        for (index, (lock, role)) in locks.iter().enumerate() {
+            let name = match index {
+                0 => "main".to_owned(),
+                index => format!("key-{}", index + 1),
+            };
+            let slot = slots::create(lock, header.suite, &header.id, *role, &name, &secrets, now)?;
+            files::write_new(&keys.join(name), &slot)?;
+        }
+        let database = Database::new(dir.join(files::DATABASE), &secrets.store);
+        files::new_file(&database.path).map_err(Error::io("create", &database.path))?;
+        drop(database.connect(Mode::Create)?);
+        files::new_file(&dir.join(files::RECORDING)).map_err(Error::io("create", dir))?;
+        // What makes it a store comes last: before, it can be made again in an empty folder only.
+        files::write_new(&dir.join(files::STORE), &header.to_bytes(&secrets.store))?;
+        Self::assemble(dir, header, secrets, Mode::Write)
     }
 
-    fn with(
-        layout: Layout,
-        description: Description,
-        keys: Keys,
-        connection: Connection,
-    ) -> Result<Self> {
+    /// Opens a store for reading and writing.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`] when none is there, [`Error::WrongKey`] when no key of it opens,
+    /// [`Error::Damaged`] when what opens it was changed.
+    pub fn open(dir: &Path, credential: &Credential) -> Result<Self> {
+        Self::open_as(dir, credential, Mode::Write)
+    }
+
+    /// Opens a store for reading, also while another process writes.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_read_only(dir: &Path, credential: &Credential) -> Result<Self> {
+        Self::open_as(dir, credential, Mode::Read)
+    }
+
+    /// Whether a directory holds an event store.
+    pub fn exists(dir: &Path) -> bool {
+        Header::read(dir).is_ok_and(|bytes| Header::parse(&bytes).is_ok())
+    }
+
+    fn open_as(dir: &Path, credential: &Credential, mode: Mode) -> Result<Self> {
+        let bytes = Header::read(dir)?;
+        let header = Header::parse(&bytes)?;
+        let secrets = slots::open(dir, &header.id, credential)?;
+        Header::authenticate(&bytes, &secrets.store)?;
+        Self::assemble(dir, header, secrets, mode)
+    }
+
+    fn assemble(dir: &Path, header: Header, secrets: Secrets, mode: Mode) -> Result<Self> {
+        let signing = SigningKey::from_bytes(secrets.signing.expose());
+        let identity_fits = secrets
+            .identity
+            .as_ref()
+            .is_none_or(|identity| identity.public() == header.identity);
+        if !ct_eq(signing.verifying_key().as_bytes(), &header.signer) || !identity_fits {
+            return Err(Error::damaged("a key slot", "its keys are not the store's"));
+        }
+        let database = Database::new(dir.join(files::DATABASE), &secrets.store);
+        let writer = match mode {
+            Mode::Read => None,
+            _ => Some(Mutex::new(database.connect(Mode::Write)?)),
+        };
+        let reader = Mutex::new(database.connect(Mode::Read)?);
+        let lock = dir.join(files::RECORDING);
+        let lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock)
+            .map_err(Error::io("open", &lock))?;
+        let recipients = header.media_recipients();
         Ok(Self {
-            chain: Chain::new(&description.id),
-            signer: Signer::new(&keys.signing),
-            media: MediaStore::new(layout.media(), description.recipients()?),
-            connection: Mutex::new(connection),
-            layout,
-            description,
-            keys,
+            media: MediaStore::at(dir, recipients, header.suite)?,
+            chain: Chain::new(header.id),
+            dir: dir.to_owned(),
+            header,
+            secrets,
+            signing,
+            database,
+            writer,
+            reader,
+            recording: Mutex::new(Recording {
+                lock,
+                open: HashSet::new(),
+            }),
         })
     }
 
-    /// Where it is.
-    pub fn root(&self) -> &Path {
-        &self.layout.root
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
-    /// Its clips and pictures.
+    /// The id, 16 random bytes.
+    pub fn id(&self) -> &[u8; 16] {
+        &self.header.id
+    }
+
+    /// The ed25519 public key that signs checkpoints and evidence.
+    pub fn signer(&self) -> &[u8; 32] {
+        &self.header.signer
+    }
+
+    /// Whom media is sealed to.
+    pub fn recipients(&self) -> Vec<PublicKey> {
+        self.header.media_recipients()
+    }
+
+    /// What the key that opened the store may do.
+    pub fn role(&self) -> Role {
+        match self.secrets.identity {
+            Some(_) => Role::Full,
+            None => Role::Writer,
+        }
+    }
+
+    /// The sealed files.
     pub fn media(&self) -> MediaStore {
         self.media.clone()
     }
 
-    /// Who can open new clips and pictures.
-    pub fn recipients(&self) -> Result<Vec<PublicKey>> {
-        self.description.recipients()
-    }
-
-    /// The public key that it signs with.
-    pub fn signer(&self) -> &[u8; 32] {
-        &self.description.signer
-    }
-
-    /// Opens the clips that are sealed to the store itself; none without a full key.
+    /// What opens media that is sealed to the store itself; only full keys have it.
     pub fn clip_credential(&self) -> Option<Credential> {
-        let own = self.keys.own.clone()?;
-        Some(Credential::Identities(vec![own]))
+        let identity = self.secrets.identity.clone()?;
+        self.header.own_identity.then(|| Credential::from(identity))
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Result<Vec<StoreKey>> {
+        slots::read_all(&self.dir, &self.header.id)?
+            .iter()
+            .map(slots::StoredSlot::info)
+            .collect()
     }
 
     /// Adds a key.
     ///
     /// # Errors
-    /// [`Error::NeedsFullKey`] for a full key when only a writer key opened the store.
-    pub fn add_key(&self, lock: &Lock<'_>, role: StoreRole) -> Result<String> {
-        self.layout
-            .add_slot(lock, role, &self.description, &self.keys)
-    }
-
-    /// Names and roles of its keys.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn keys(&self) -> Result<Vec<(String, StoreRole)>> {
-        self.layout.slot_roles()
-    }
-
-    /// Adds to the audit log.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn audit(&self, actor: &str, action: &str, detail: serde_json::Value) -> Result<()> {
-        let entry = AuditEntry {
-            at: Timestamp::now(),
-            actor: actor.to_owned(),
-            action: action.to_owned(),
-            detail,
-        };
-        self.write(|writer| writer.audit(&entry))
-    }
-
-    /// The last lines of the audit log, newest first.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn audit_log(&self, limit: usize) -> Result<Vec<AuditEntry>> {
-        let connection = self.lock();
-        let sql = "SELECT body FROM record WHERE kind = ?1 ORDER BY seq DESC LIMIT ?2";
-        let query = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            let mut statement = connection.prepare_cached(sql)?;
-            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let rows = statement.query_map(params![RecordKind::Audit as u8, limit], |row| {
-                row.get::<_, Vec<u8>>(0)
-            })?;
-            rows.collect()
-        };
-        let bodies = query().map_err(self.sql())?;
-        bodies.iter().map(|body| from_json(body)).collect()
-    }
-
-    /// Signs the newest record, unless that is done.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn checkpoint(&self) -> Result<()> {
-        self.write(|writer| writer.checkpoint())
-    }
-
-    /// A consistent copy of the database, encrypted as it is, while it is in use.
-    ///
-    /// # Errors
-    /// When the copy cannot be written; there is none then.
-    pub fn backup_to(&self, path: &Path) -> Result<()> {
-        let temporary = path.with_extension("part");
-        let copy = || -> Result<()> {
-            let failed = |source| Error::Database {
-                path: temporary.clone(),
-                source,
-            };
-            let mut to = open_database(&temporary, &self.keys.database, true)?;
-            // A connection of its own, so that writers here do not wait.
-            let from = open_database(&self.layout.database(), &self.keys.database, false)?;
-            let backup = rusqlite::backup::Backup::new(&from, &mut to).map_err(failed)?;
-            backup
-                .run_to_completion(1024, Duration::from_millis(1), None)
-                .map_err(failed)?;
-            drop(backup);
-            drop(to);
-            let file = std::fs::File::open(&temporary).map_err(Error::io("open", &temporary))?;
-            file.sync_all().map_err(Error::io("sync", &temporary))?;
-            std::fs::rename(&temporary, path).map_err(Error::io("rename", &temporary))
-        };
-        let copied = copy();
-        if copied.is_err() {
-            // The error is what matters.
-            let _ = std::fs::remove_file(&temporary);
+    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when the name is taken.
+    pub fn add_key(&self, lock: &Lock<'_>, role: Role, name: &str) -> Result<()> {
+        self.needs_full("adding a key")?;
+        let mut work = slot::work_of(lock)?;
+        for other in slots::read_all(&self.dir, &self.header.id)? {
+            if other.info()?.name == name {
+                return Err(no_key(&format!("there is a key {name:?} already")));
+            }
+            work += other.work()?;
         }
-        copied
+        if work > slot::MAX_WORK && slot::work_of(lock)? > 0 {
+            return Err(no_key("trying all passphrases would cost too much"));
+        }
+        let slot = slots::create(
+            lock,
+            self.header.suite,
+            &self.header.id,
+            role,
+            name,
+            &self.secrets,
+            Timestamp::now(),
+        )?;
+        files::write_new(&self.dir.join(files::KEYS).join(name), &slot)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Removes a key. Who has held it and has a copy of its slot can still open the store.
+    ///
+    /// # Errors
+    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when there is no such key, or it is
+    /// the last full one.
+    pub fn remove_key(&self, name: &str) -> Result<()> {
+        self.needs_full("removing a key")?;
+        let keys = self.keys()?;
+        if !keys.iter().any(|key| key.name == name) {
+            return Err(no_key(&format!("there is no key {name:?}")));
+        }
+        let stays = |key: &&StoreKey| key.name != name && key.role == Role::Full;
+        if !keys.iter().any(|key| stays(&key)) {
+            return Err(no_key("the last full key stays"));
+        }
+        let path = self.dir.join(files::KEYS).join(name);
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        files::sync_parent(&path).map_err(Error::io("sync", &path))
     }
 
-    pub(super) fn sql(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
-        |source| sql_error(&self.layout.database(), source)
+    fn needs_full(&self, operation: &'static str) -> Result<()> {
+        match self.role() {
+            Role::Full => Ok(()),
+            Role::Writer => Err(Error::NeedsFullKey { operation }),
+        }
     }
 
-    /// Runs one transaction that extends the chain.
-    pub(super) fn write<T>(&self, f: impl FnOnce(&mut Writer<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.lock();
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(self.sql())?;
-        let mut writer = Writer {
-            store: self,
-            head: head(&transaction).map_err(self.sql())?,
-            transaction,
+    /// Signs the end of the chain and closes the store. Dropping it does the same, and tells
+    /// nobody when that fails.
+    ///
+    /// # Errors
+    /// When the signature cannot be stored.
+    pub fn close(self) -> Result<()> {
+        self.sign_end()
+    }
+
+    fn sign_end(&self) -> Result<()> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        self.append(|chain, _| chain.checkpoint())
+    }
+
+    /// Runs `work` in a transaction that extends the chain.
+    pub(super) fn append<T>(
+        &self,
+        work: impl FnOnce(&mut Appender<'_>, &Transaction<'_>) -> Result<T, AppendError>,
+    ) -> Result<T> {
+        let writer = self.writer.as_ref().ok_or(Error::Invalid {
+            what: "event store",
+            problem: "it was opened for reading only".to_owned(),
+        })?;
+        let mut db = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let run = || -> Result<T, AppendError> {
+            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut appender = Appender::new(&tx, &self.chain, &self.signing, Timestamp::now())?;
+            let result = work(&mut appender, &tx)?;
+            appender.finish()?;
+            tx.commit()?;
+            Ok(result)
         };
-        let result = f(&mut writer)?;
-        writer.checkpoint_if_due()?;
-        writer.transaction.commit().map_err(self.sql())?;
-        Ok(result)
+        run().map_err(|error| self.database.append_error(error))
+    }
+
+    /// The connection for reading.
+    pub(super) fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store_event(
+        chain: &mut Appender<'_>,
+        tx: &Connection,
+        event: &Event,
+    ) -> Result<(), AppendError> {
+        let body = serde_json::to_vec(event).expect("an event is plain JSON");
+        let seq = chain.append(RecordKind::Event, Some(event.id), &body)?;
+        tx.prepare_cached(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET camera = excluded.camera, kind = excluded.kind,
+             started = excluded.started, ended = excluded.ended, seq = excluded.seq",
+        )?
+        .execute(params![
+            event.id.as_bytes(),
+            event.camera,
+            event.kind.name(),
+            nanoseconds(event.started_at),
+            event.ended_at.map(nanoseconds),
+            seq.cast_signed()
+        ])?;
+        Ok(())
+    }
+}
+
+impl EventStore for Store {
+    fn put(&self, events: &[Event]) -> Result<()> {
+        for event in events {
+            media::check_camera_name(&event.camera)?;
+            check_numbers(event)?;
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.note_open(events)?;
+        self.append(|chain, tx| {
+            events
+                .iter()
+                .try_for_each(|event| Self::store_event(chain, tx, event))
+        })
+    }
+
+    fn put_segment(&self, segment: &Segment) -> Result<()> {
+        media::check_camera_name(&segment.camera)?;
+        let body = serde_json::to_vec(segment).expect("a segment is plain JSON");
+        self.append(|chain, tx| {
+            let seq = chain.append(RecordKind::Segment, Some(segment.id), &body)?;
+            tx.prepare_cached(
+                "INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (id) DO UPDATE SET camera = excluded.camera,
+                 started = excluded.started, ended = excluded.ended, bytes = excluded.bytes,
+                 seq = excluded.seq",
+            )?
+            .execute(params![
+                segment.id.as_bytes(),
+                segment.camera,
+                nanoseconds(segment.media.started_at),
+                nanoseconds(segment.ended_at),
+                segment.media.bytes.cast_signed(),
+                seq.cast_signed()
+            ])?;
+            Ok(())
+        })
+    }
+
+    fn get(&self, id: EventId) -> Result<Option<Event>> {
+        let db = self.reader();
+        let body: Option<Vec<u8>> = db
+            .prepare_cached(
+                "SELECT r.body FROM events e JOIN records r ON r.seq = e.seq WHERE e.id = ?",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row([id.as_bytes()], |row| row.get(0))
+                    .optional()
+            })
+            .map_err(self.database.failed())?;
+        body.map(|body| parse_body(&body)).transpose()
+    }
+
+    fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
+        super::query::list(&self.reader(), filter, &self.database)
     }
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if let Err(error) = self.checkpoint() {
-            tracing::warn!(%error, "the event store is closed without a checkpoint");
+        if let Err(error) = self.sign_end() {
+            tracing::warn!(%error, "the end of the event chain is not signed");
         }
     }
 }
@@ -266,305 +442,41 @@ impl Drop for Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("root", &self.layout.root)
+            .field("dir", &self.dir)
+            .field("role", &self.role())
             .finish_non_exhaustive()
     }
 }
 
-impl EventStore for Store {
-    fn put(&self, events: &[Event]) -> Result<()> {
-        for event in events {
-            check_camera_name(&event.camera)?;
-        }
-        self.write(|writer| events.iter().try_for_each(|event| writer.event(event)))
-    }
-
-    fn put_segment(&self, segment: &Segment) -> Result<()> {
-        check_camera_name(&segment.camera)?;
-        self.write(|writer| writer.segment(segment))
-    }
-
-    fn get(&self, id: EventId) -> Result<Option<Event>> {
-        let connection = self.lock();
-        let sql = "SELECT body FROM record JOIN event USING (seq) WHERE event.id = ?1";
-        let body: Option<Vec<u8>> = connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement
-                    .query_row([id.as_bytes()], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(self.sql())?;
-        body.map(|body| from_json(&body)).transpose()
-    }
-
-    fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
-        let connection = self.lock();
-        let (sql, values) = select(filter);
-        let query = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params_from_iter(values), |row| row.get(0))?;
-            rows.collect()
-        };
-        let bodies = query().map_err(self.sql())?;
-        bodies.iter().map(|body| from_json(body)).collect()
+fn no_key(problem: &str) -> Error {
+    Error::Invalid {
+        what: "key",
+        problem: problem.to_owned(),
     }
 }
 
-/// Extends the chain within a transaction.
-pub(super) struct Writer<'a> {
-    store: &'a Store,
-    pub transaction: Transaction<'a>,
-    pub head: (u64, [u8; 32]),
+/// JSON has no infinite numbers, and what is written as none could not be read again.
+fn check_numbers(event: &Event) -> Result<()> {
+    let finite = event.observations.iter().all(|seen| {
+        let region = seen.region.unwrap_or_default();
+        [seen.score, region.x, region.y, region.w, region.h]
+            .iter()
+            .all(|number| number.is_finite())
+    });
+    finite.then_some(()).ok_or_else(|| Error::Invalid {
+        what: "observation",
+        problem: "a number in it is not finite".to_owned(),
+    })
 }
 
-impl Writer<'_> {
-    fn record(
-        &mut self,
-        kind: RecordKind,
-        object: Option<&EventId>,
-        body: &impl Serialize,
-    ) -> Result<i64> {
-        let body = serde_json::to_vec(body).expect("it is plain data");
-        if body.len() > MAX_BODY {
-            return Err(Error::Invalid {
-                what: "event",
-                problem: format!("it takes more than {MAX_BODY} bytes"),
-            });
-        }
-        let salt = Chain::salt()?;
-        let chain = &self.store.chain;
-        let seq = self.head.0 + 1;
-        let link = chain.link(&self.head.1, seq, &chain.digest(kind, &salt, &body));
-        let number = i64::try_from(seq).expect("nobody writes that many records");
-        self.execute(
-            "INSERT INTO record (seq, kind, object, body, salt, link)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                number,
-                kind as u8,
-                object.map(|id| id.as_bytes()),
-                body,
-                salt,
-                link
-            ],
-        )?;
-        self.head = (seq, link);
-        Ok(number)
-    }
-
-    fn event(&mut self, event: &Event) -> Result<()> {
-        let seq = self.record(RecordKind::Event, Some(&event.id), event)?;
-        self.execute(
-            "INSERT OR REPLACE INTO event (id, camera, kind, started, ended, seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                event.id.as_bytes(),
-                event.camera,
-                event.kind.name(),
-                event.started_at.as_microsecond(),
-                event.ended_at.map(|ended| ended.as_microsecond()),
-                seq
-            ],
-        )
-    }
-
-    fn segment(&mut self, segment: &Segment) -> Result<()> {
-        let seq = self.record(RecordKind::Segment, Some(&segment.id), segment)?;
-        self.execute(
-            "INSERT OR REPLACE INTO segment (id, camera, started, ended, bytes, seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
-                segment.id.as_bytes(),
-                segment.camera,
-                segment.media.started_at.as_microsecond(),
-                segment.ended_at.as_microsecond(),
-                i64::try_from(segment.media.bytes).unwrap_or(i64::MAX),
-                seq
-            ],
-        )
-    }
-
-    pub fn audit(&mut self, entry: &AuditEntry) -> Result<()> {
-        self.record(RecordKind::Audit, None, entry).map(|_| ())
-    }
-
-    fn checkpoint_if_due(&mut self) -> Result<()> {
-        let last = self.last_checkpoint()?;
-        let now = Timestamp::now().as_microsecond();
-        let due = match last {
-            None => true,
-            Some((seq, at)) => {
-                let records = self.head.0.saturating_sub(seq);
-                let age = (now - at) / 1_000_000;
-                records >= CHECKPOINT_RECORDS
-                    || (records > 0 && !(0..CHECKPOINT_SECONDS).contains(&age))
-            }
-        };
-        if due { self.checkpoint() } else { Ok(()) }
-    }
-
-    pub fn checkpoint(&mut self) -> Result<()> {
-        let (seq, link) = self.head;
-        let signed = self.last_checkpoint()?.is_some_and(|(last, _)| last == seq);
-        if seq == 0 || signed {
-            return Ok(());
-        }
-        let at = Timestamp::now();
-        let statement = checkpoint(&self.store.description.id, seq, &link, at);
-        let signature = self.store.signer.sign(&statement);
-        self.execute(
-            "INSERT OR REPLACE INTO checkpoint (seq, link, at, signature) VALUES (?1, ?2, ?3, ?4)",
-            params![seq as i64, link, at.as_microsecond(), signature],
-        )
-    }
-
-    fn last_checkpoint(&self) -> Result<Option<(u64, i64)>> {
-        let sql = "SELECT seq, at FROM checkpoint ORDER BY seq DESC LIMIT 1";
-        let query = || -> rusqlite::Result<Option<(i64, i64)>> {
-            let mut statement = self.transaction.prepare_cached(sql)?;
-            statement
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-                .optional()
-        };
-        let last = query().map_err(self.store.sql())?;
-        Ok(last.map(|(seq, at)| (seq as u64, at)))
-    }
-
-    /// For `map_err` on queries.
-    pub fn store_sql(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
-        self.store.sql()
-    }
-
-    /// Signs for a gap.
-    pub fn sign_gap(&self, gap: &Gap) -> [u8; 64] {
-        let statement = gap.statement(&self.store.description.id);
-        self.store.signer.sign(&statement)
-    }
-
-    pub fn execute(&self, sql: &str, values: impl rusqlite::Params) -> Result<()> {
-        self.transaction
-            .prepare_cached(sql)
-            .and_then(|mut statement| statement.execute(values))
-            .map(|_| ())
-            .map_err(self.store.sql())
-    }
+/// Nanoseconds since 1970 as the database has them; what lies outside of 1677 to 2262 is cut off.
+pub(super) fn nanoseconds(at: Timestamp) -> i64 {
+    let nanoseconds = at.as_nanosecond();
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
 }
 
-/// The last record's number and link, or those of the gap after it.
-pub(super) fn head(connection: &Connection) -> rusqlite::Result<(u64, [u8; 32])> {
-    let sql = "SELECT seq, link FROM (
-                   SELECT seq, link FROM (SELECT seq, link FROM record ORDER BY seq DESC LIMIT 1)
-                   UNION ALL
-                   SELECT last, link_after FROM
-                       (SELECT last, link_after FROM gap ORDER BY first DESC LIMIT 1)
-               ) ORDER BY seq DESC LIMIT 1";
-    let head: Option<(i64, [u8; 32])> = connection
-        .prepare_cached(sql)?
-        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    Ok(head.map_or((0, START), |(seq, link)| (seq as u64, link)))
-}
-
-fn select(filter: &EventFilter) -> (String, Vec<Value>) {
-    let mut sql = "SELECT body FROM record JOIN event USING (seq) WHERE 1".to_owned();
-    let mut values: Vec<Value> = Vec::new();
-    let mut among = |column: &str, names: Vec<String>, values: &mut Vec<Value>| {
-        if !names.is_empty() {
-            let marks = vec!["?"; names.len()].join(", ");
-            sql.push_str(&format!(" AND event.{column} IN ({marks})"));
-            values.extend(names.into_iter().map(Value::Text));
-        }
-    };
-    among("camera", filter.cameras.clone(), &mut values);
-    let kinds = filter.kinds.iter().map(|kind| kind.name().to_owned());
-    among("kind", kinds.collect(), &mut values);
-    for (condition, time) in [
-        ("started >= ?", filter.since),
-        ("started < ?", filter.until),
-    ] {
-        if let Some(time) = time {
-            sql.push_str(&format!(" AND {condition}"));
-            values.push(Value::Integer(time.as_microsecond()));
-        }
-    }
-    if filter.open {
-        sql.push_str(" AND ended IS NULL");
-    }
-    let (comparison, order) = match filter.oldest_first {
-        true => (">", "ASC"),
-        false => ("<", "DESC"),
-    };
-    if let Some(after) = filter.after {
-        sql.push_str(&format!(
-            " AND (started, id) {comparison} (SELECT started, id FROM event WHERE id = ?)"
-        ));
-        values.push(Value::Blob(after.as_bytes().to_vec()));
-    }
-    sql.push_str(&format!(" ORDER BY started {order}, id {order} LIMIT ?"));
-    let limit = filter
-        .limit
-        .map_or(-1, |limit| i64::try_from(limit).unwrap_or(-1));
-    values.push(Value::Integer(limit));
-    (sql, values)
-}
-
-pub(super) fn from_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Error::damaged("an event", error))
-}
-
-fn connect(path: &Path, key: &Key, new: bool) -> Result<Connection> {
-    let mut connection = open_database(path, key, new)?;
-    let failed = |source| sql_error(path, source);
-    connection
-        .pragma_update(None, "journal_mode", "WAL")
-        .map_err(failed)?;
-    schema::migrate(&mut connection).map_err(|error| error.or_sql(failed))?;
-    Ok(connection)
-}
-
-fn open_database(path: &Path, key: &Key, new: bool) -> Result<Connection> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    if new {
-        // SQLite would make it for everyone to read.
-        let mut options = std::fs::OpenOptions::new();
-        options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(Error::io("create", path))?;
-    }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY)?;
-        let hex = Zeroizing::new(hex::encode(key.expose()));
-        let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", *hex));
-        connection.execute_batch(&pragma)?;
-        // Durable once committed, also over a loss of power.
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.set_prepared_statement_cache_capacity(64);
-        connection.query_row("SELECT count(*) FROM sqlite_master", [], |_| Ok(()))?;
-        Ok(connection)
-    };
-    open().map_err(|source| sql_error(path, source))
-}
-
-/// Damage is told apart from what else can go wrong.
-fn sql_error(path: &Path, source: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode::{DatabaseBusy, DatabaseCorrupt, NotADatabase};
-    match source.sqlite_error_code() {
-        Some(DatabaseCorrupt | NotADatabase) => {
-            Error::damaged(path.display(), "the database is not what was written")
-        }
-        Some(DatabaseBusy) => Error::Busy {
-            what: "another process that writes events".to_owned(),
-        },
-        _ => Error::Database {
-            path: path.to_owned(),
-            source,
-        },
-    }
+/// What a record holds.
+pub(super) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|_| Error::damaged("a record of the event store", "it is not readable"))
 }

@@ -1,465 +1,489 @@
-//! Whether everything is as it was written.
+//! Proving that nothing was removed, changed, reordered or put in (FORMAT.md, section 7.4).
 
-use std::collections::HashMap;
+use ed25519_dalek::VerifyingKey;
+use rusqlite::{Connection, Row};
+use serde::{Deserialize, Serialize};
 
-use jiff::Timestamp;
-use rusqlite::{Connection, params};
-use serde::Serialize;
-
-use super::chain::{Gap, RecordKind, START, checkpoint, is_signed};
+use super::chain::{Chain, Checkpoint, Gap, Head, Link, RecordKind};
+use super::database::Mode;
+use super::media::hash_all;
 use super::model::{Event, EventId, MediaRef, Segment};
-use super::sqlite::{Store, from_json, head};
-use crate::error::{Error, Result};
+use super::sqlite::{Store, nanoseconds};
+use crate::error::{Error, Result, with_causes};
 
-/// More findings than this are counted and not listed.
+/// So many findings are described; the rest is counted.
 const MAX_FINDINGS: usize = 1000;
 
-/// A head of the chain that was noted earlier: record `seq` had this link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expected {
-    /// The record.
-    pub seq: u64,
-    /// Its link.
-    pub link: [u8; 32],
-}
-
-/// What to look at.
-#[derive(Clone, Copy, Debug, Default)]
+/// What is verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VerifyOptions {
-    /// Read clips and pictures, too, and compare them with what their events say.
+    /// Whether media files are read and hashed; otherwise only their lengths are looked at.
     pub media: bool,
-    /// The chain has to hold this: nobody cut off its end since.
-    pub expected: Option<Expected>,
+    /// A record that must be in the chain, with its link: the head of an earlier report, kept
+    /// elsewhere. Only this finds that the end of the chain was cut off.
+    pub expect: Option<(u64, [u8; 32])>,
 }
 
-/// Something that is not as it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "finding", rename_all = "snake_case")]
+/// What is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Finding {
-    /// A record was changed, put elsewhere or inserted.
-    Changed {
-        /// Its number.
-        seq: u64,
-    },
-    /// Records are missing, and nobody signed for it.
-    Missing {
-        /// The first of them.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
-    /// A checkpoint or gap is not signed by the store, or contradicts the chain.
-    BadSignature {
-        /// The record that it is about.
-        seq: u64,
-    },
-    /// No checkpoint covers the last records, though enough time has passed to make one.
-    Unsigned {
-        /// The first record that none covers.
-        from: u64,
-    },
-    /// What is listed is not what the chain says.
-    Listing {
-        /// The event or segment.
-        id: String,
-    },
-    /// A clip or picture is not there.
-    MediaMissing {
-        /// Where it should be.
-        path: String,
-    },
-    /// A clip or picture is not what was written.
-    MediaChanged {
-        /// Where it is.
-        path: String,
-    },
-    /// The chain does not hold what it held earlier.
-    NotExpected {
-        /// The record.
-        seq: u64,
-    },
+pub enum FindingKind {
+    /// The database itself is damaged.
+    Database,
+    /// Records are missing.
+    Removed,
+    /// A record is not what it was.
+    Changed,
+    /// A record does not continue the one before it: it was moved, put in, or written anew.
+    Broken,
+    /// A signature is not the store's, or signs something else.
+    Signature,
+    /// The list of events does not say what the chain says.
+    Projection,
+    /// A media file is not there.
+    MediaMissing,
+    /// A media file is not what it was.
+    MediaChanged,
+    /// The chain ends before a record that was there, or has another in its place.
+    Truncated,
 }
 
-/// What was looked at, and what was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+/// Something that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What kind of fault.
+    pub kind: FindingKind,
+    /// The record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The event or segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
+    /// In words.
+    pub detail: String,
+}
+
+/// What a verification saw.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
-    /// Records whose links hold.
+    /// Records that are there.
     pub records: u64,
-    /// Checkpoints whose signatures hold.
+    /// Good signatures.
     pub checkpoints: u64,
-    /// Stretches that were deleted on purpose and signed for.
-    pub gaps: u64,
-    /// Records in them.
-    pub purged: u64,
-    /// Clips and pictures that were read.
-    pub media: u64,
-    /// Recordings that a crash cut off.
-    pub cut: u64,
-    /// The last record.
+    /// Records after the last signature: their order is proven by the next one only.
+    pub unsigned: u64,
+    /// The last record; 0 if there is none.
     pub head_seq: u64,
-    /// Its link: noted somewhere else, it proves later that nothing was cut off.
+    /// Its link. Kept elsewhere, it proves later that the chain was not cut off.
     #[serde(with = "hex::serde")]
     pub head_link: [u8; 32],
-    /// The public key that signs.
+    /// The ed25519 public key of the signatures.
     #[serde(with = "hex::serde")]
     pub signer: [u8; 32],
-    /// What is wrong.
+    /// Runs of records that were purged, and signed for.
+    pub gaps: u64,
+    /// How many records they had.
+    pub purged: u64,
+    /// Media files that were looked at.
+    pub media: u64,
+    /// Media files that a crash cut off, as their events say.
+    pub incomplete_media: u64,
+    /// What is wrong, up to a thousand of them.
     pub findings: Vec<Finding>,
-    /// What is wrong beyond what is listed.
+    /// How many more there are.
     pub more_findings: u64,
 }
 
 impl VerifyReport {
-    /// Whether nothing was found.
-    pub fn is_good(&self) -> bool {
+    /// Whether nothing is wrong.
+    pub fn is_ok(&self) -> bool {
         self.findings.is_empty()
     }
 
-    fn find(&mut self, finding: Finding) {
-        match self.findings.len() < MAX_FINDINGS {
-            true => self.findings.push(finding),
-            false => self.more_findings += 1,
+    fn find(
+        &mut self,
+        kind: FindingKind,
+        seq: impl Into<Option<u64>>,
+        id: Option<EventId>,
+        detail: impl Into<String>,
+    ) {
+        if self.findings.len() == MAX_FINDINGS {
+            self.more_findings += 1;
+            return;
         }
+        self.findings.push(Finding {
+            kind,
+            seq: seq.into(),
+            id,
+            detail: detail.into(),
+        });
     }
 }
 
 impl Store {
-    /// Checks every record, signature and listing, and if asked every file.
+    /// Verifies everything, in memory that does not grow with the store. What is written meanwhile
+    /// is not seen.
     ///
     /// # Errors
-    /// When the database cannot be read. What is not as it should be is no error but a
-    /// [`Finding`].
+    /// When the store cannot be read; what is wrong with it is in the report.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
-        // A transaction of its own: writers go on meanwhile.
-        let mut connection = self.lock();
-        let transaction = connection.transaction().map_err(self.sql())?;
+        let db = self.database.connect(Mode::Read)?;
+        let tx = db.unchecked_transaction().map_err(self.database.failed())?;
+        self.verify_in(&tx, options)
+    }
+
+    /// Verifies what a transaction sees.
+    fn verify_in(&self, tx: &Connection, options: &VerifyOptions) -> Result<VerifyReport> {
+        let start = self.chain.start();
         let mut report = VerifyReport {
-            signer: *self.signer(),
-            ..VerifyReport::default()
+            records: 0,
+            checkpoints: 0,
+            unsigned: 0,
+            head_seq: start.seq,
+            head_link: start.link,
+            signer: self.header.signer,
+            gaps: 0,
+            purged: 0,
+            media: 0,
+            incomplete_media: 0,
+            findings: Vec::new(),
+            more_findings: 0,
         };
-        let mut walk = Walk {
-            store: self,
-            connection: &transaction,
-            report: &mut report,
-            expected: options.expected,
-            latest: HashMap::new(),
-            media: Vec::new(),
+        let read = |report: &mut VerifyReport| -> rusqlite::Result<()> {
+            check_database(tx, report)?;
+            let signer = self.signing.verifying_key();
+            walk_chain(tx, &self.chain, &signer, options.expect, report)?;
+            check_projection(tx, report)?;
+            self.check_media(tx, options.media, report)
         };
-        walk.chain()?;
-        walk.listings()?;
-        let media = std::mem::take(&mut walk.media);
-        drop(transaction);
-        drop(connection);
-        for file in media {
-            self.verify_media(&file, options.media, &mut report);
+        match read(&mut report) {
+            Ok(()) => {}
+            Err(error) => match self.database.error(error) {
+                Error::Damaged { object, detail } => {
+                    let detail = format!("{object}: {detail}");
+                    report.find(FindingKind::Database, None, None, detail);
+                }
+                error => return Err(error),
+            },
         }
         Ok(report)
     }
 
-    fn verify_media(&self, file: &MediaRef, read: bool, report: &mut VerifyReport) {
-        let media = self.media();
-        let (path, missing) = match media.path_of(file) {
-            Ok(path) => (file.path.clone(), !path.is_file()),
-            Err(_) => (file.path.clone(), true),
-        };
-        report.cut += u64::from(!file.complete);
-        if missing {
-            return report.find(Finding::MediaMissing { path });
-        }
-        if !read {
-            return;
-        }
-        match media.hash(file) {
-            Ok(found) if found == (file.bytes, file.blake3) => report.media += 1,
-            Ok(_) | Err(_) => report.find(Finding::MediaChanged { path }),
-        }
-    }
-}
-
-struct Walk<'a> {
-    store: &'a Store,
-    connection: &'a Connection,
-    report: &'a mut VerifyReport,
-    expected: Option<Expected>,
-    /// The newest record of each event and segment.
-    latest: HashMap<EventId, (RecordKind, u64)>,
-    media: Vec<MediaRef>,
-}
-
-impl Walk<'_> {
-    /// Follows the links from the first record to the last.
-    fn chain(&mut self) -> Result<()> {
-        let gaps = self.gaps()?;
-        let checkpoints = self.checkpoints()?;
-        let mut gaps = gaps.into_iter().peekable();
-        let mut at = (0_u64, START);
-        let mut statement = self
-            .connection
-            .prepare("SELECT seq, kind, object, body, salt, link FROM record ORDER BY seq")
-            .map_err(self.store.sql())?;
-        let mut rows = statement.query([]).map_err(self.store.sql())?;
-        loop {
-            let row = rows.next().map_err(self.store.sql())?;
-            let next = match row {
-                Some(row) => row.get::<_, i64>(0).map_err(self.store.sql())? as u64,
-                None => u64::MAX,
-            };
-            while let Some((gap, signed)) = gaps.next_if(|(gap, _)| gap.first < next) {
-                self.pass_gap(&gap, signed, &mut at);
-            }
-            let Some(row) = row else { break };
-            if next != at.0 + 1 {
-                self.report.find(Finding::Missing {
-                    first: at.0 + 1,
-                    last: next.saturating_sub(1),
-                });
-            }
-            let good = self.record(row, &at).map_err(self.store.sql())?;
-            let link: [u8; 32] = row.get(5).unwrap_or(START);
-            if good {
-                self.report.records += 1;
-            } else {
-                self.report.find(Finding::Changed { seq: next });
-            }
-            at = (next, link);
-            self.compare_checkpoint(&checkpoints, &at);
-        }
-        drop(rows);
-        drop(statement);
-        self.end(&checkpoints, &at)
-    }
-
-    /// Whether a row is what its link says, after the link before it.
-    fn record(&mut self, row: &rusqlite::Row<'_>, at: &(u64, [u8; 32])) -> rusqlite::Result<bool> {
-        let seq = row.get::<_, i64>(0)? as u64;
-        let fields = || -> rusqlite::Result<_> {
-            let kind = RecordKind::from_byte(row.get(1)?);
-            let object: Option<[u8; 16]> = row.get(2)?;
-            let body: Vec<u8> = row.get(3)?;
-            let salt: [u8; 32] = row.get(4)?;
-            let link: [u8; 32] = row.get(5)?;
-            Ok((kind, object, body, salt, link))
-        };
-        // A value of another type or length is a change like any other.
-        let Ok((Some(kind), object, body, salt, link)) = fields() else {
-            return Ok(false);
-        };
-        let chain = &self.store.chain;
-        let digest = chain.digest(kind, &salt, &body);
-        if chain.link(&at.1, seq, &digest) != link {
-            return Ok(false);
-        }
-        let object = object.map(EventId::from_bytes);
-        let told = match kind {
-            RecordKind::Event => from_json::<Event>(&body).map(|event| Some(event.id)),
-            RecordKind::Segment => from_json::<Segment>(&body).map(|segment| Some(segment.id)),
-            RecordKind::Audit => Ok(None),
-        };
-        let Ok(told) = told else { return Ok(false) };
-        if let Some(id) = told {
-            self.latest.insert(id, (kind, seq));
-        }
-        Ok(told == object)
-    }
-
-    fn pass_gap(&mut self, gap: &Gap, signed: bool, at: &mut (u64, [u8; 32])) {
-        let fits = gap.first == at.0 + 1 && gap.link_before == at.1 && gap.last >= gap.first;
-        match signed && fits {
-            true => {
-                self.report.gaps += 1;
-                self.report.purged += gap.last - gap.first + 1;
-            }
-            false => self.report.find(Finding::BadSignature { seq: gap.first }),
-        }
-        if gap.last >= gap.first {
-            *at = (gap.last, gap.link_after);
-        }
-    }
-
-    fn compare_checkpoint(
-        &mut self,
-        checkpoints: &HashMap<u64, ([u8; 32], bool)>,
-        at: &(u64, [u8; 32]),
-    ) {
-        if let Some((link, signed)) = checkpoints.get(&at.0) {
-            match *signed && *link == at.1 {
-                true => self.report.checkpoints += 1,
-                false => self.report.find(Finding::BadSignature { seq: at.0 }),
-            }
-        }
-        if let Some(expected) = self.expected.filter(|expected| expected.seq == at.0) {
-            self.expected = None;
-            if expected.link != at.1 {
-                self.report.find(Finding::NotExpected { seq: at.0 });
-            }
-        }
-    }
-
-    fn end(
-        &mut self,
-        checkpoints: &HashMap<u64, ([u8; 32], bool)>,
-        at: &(u64, [u8; 32]),
-    ) -> Result<()> {
-        (self.report.head_seq, self.report.head_link) = *at;
-        let told = head(self.connection).map_err(self.store.sql())?;
-        if told != *at {
-            self.report.find(Finding::Changed { seq: told.0 });
-        }
-        // Within a gap, what was expected is gone with a signature.
-        if let Some(expected) = self.expected.take()
-            && !self.is_purged(expected.seq)?
-        {
-            self.report.find(Finding::NotExpected { seq: expected.seq });
-        }
-        let last = checkpoints.keys().max().copied().unwrap_or(0);
-        if last > at.0 {
-            self.report.find(Finding::Missing {
-                first: at.0 + 1,
-                last,
-            });
-        }
-        if at.0.saturating_sub(last) > super::sqlite::CHECKPOINT_RECORDS {
-            self.report.find(Finding::Unsigned { from: last + 1 });
-        }
-        Ok(())
-    }
-
-    fn is_purged(&self, seq: u64) -> Result<bool> {
-        let sql = "SELECT EXISTS (SELECT 1 FROM gap WHERE first <= ?1 AND last >= ?1)";
-        self.connection
-            .query_row(sql, [seq as i64], |row| row.get(0))
-            .map_err(self.store.sql())
-    }
-
-    fn gaps(&self) -> Result<Vec<(Gap, bool)>> {
-        let sql = "SELECT first, last, link_before, link_after, signature FROM gap ORDER BY first";
-        let query = || -> rusqlite::Result<Vec<(Gap, bool)>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| {
-                let gap = Gap {
-                    first: row.get::<_, i64>(0)? as u64,
-                    last: row.get::<_, i64>(1)? as u64,
-                    link_before: row.get(2).unwrap_or(START),
-                    link_after: row.get(3).unwrap_or(START),
-                };
-                let statement = gap.statement(&self.store.description.id);
-                let signature = row.get::<_, [u8; 64]>(4);
-                let signed =
-                    signature.is_ok_and(|signature| self.is_signed(&statement, &signature));
-                Ok((gap, signed))
-            })?;
-            rows.collect()
-        };
-        query().map_err(self.store.sql())
-    }
-
-    fn checkpoints(&self) -> Result<HashMap<u64, ([u8; 32], bool)>> {
-        let sql = "SELECT seq, link, at, signature FROM checkpoint";
-        let query = || -> rusqlite::Result<HashMap<u64, ([u8; 32], bool)>> {
-            let mut statement = self.connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| {
-                let seq = row.get::<_, i64>(0)? as u64;
-                let link = row.get::<_, [u8; 32]>(1).unwrap_or(START);
-                let at = row.get::<_, i64>(2).ok();
-                let at = at.and_then(|at| Timestamp::from_microsecond(at).ok());
-                let signature = row.get::<_, [u8; 64]>(3).ok();
-                let signed = at.zip(signature).is_some_and(|(at, signature)| {
-                    let statement = checkpoint(&self.store.description.id, seq, &link, at);
-                    self.is_signed(&statement, &signature)
-                });
-                Ok((seq, (link, signed)))
-            })?;
-            rows.collect()
-        };
-        query().map_err(self.store.sql())
-    }
-
-    fn is_signed(&self, statement: &[u8], signature: &[u8; 64]) -> bool {
-        is_signed(&self.store.description.signer, statement, signature)
-    }
-
-    /// Compares the tables that are searched with the records they are made of.
-    fn listings(&mut self) -> Result<()> {
-        let mut latest = std::mem::take(&mut self.latest);
-        for (table, kind) in [
-            ("event", RecordKind::Event),
-            ("segment", RecordKind::Segment),
-        ] {
-            let sql = format!("SELECT {table}.*, body FROM {table} LEFT JOIN record USING (seq)");
-            let mut statement = self.connection.prepare(&sql).map_err(self.store.sql())?;
-            let mut rows = statement.query(params![]).map_err(self.store.sql())?;
-            while let Some(row) = rows.next().map_err(self.store.sql())? {
-                let found = listed(row, kind);
-                let id = row.get::<_, [u8; 16]>(0).ok().map(EventId::from_bytes);
-                let named = id.map_or_else(|| "?".to_owned(), |id| id.to_string());
-                let newest = id.and_then(|id| latest.remove(&id));
-                let seq = row.get::<_, i64>(5).ok().map(|seq| (kind, seq as u64));
-                match found {
-                    Some(media) if newest.is_some() && newest == seq => self.media.extend(media),
-                    _ => self.report.find(Finding::Listing { id: named }),
+    fn check_media(
+        &self,
+        db: &Connection,
+        hash: bool,
+        report: &mut VerifyReport,
+    ) -> rusqlite::Result<()> {
+        let mut statement = db.prepare(
+            "SELECT r.seq, r.kind, r.body FROM events e JOIN records r ON r.seq = e.seq
+             UNION ALL
+             SELECT r.seq, r.kind, r.body FROM segments s JOIN records r ON r.seq = s.seq",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let seq = row.get::<_, i64>(0)?.cast_unsigned();
+            let (kind, body): (i64, Vec<u8>) = (row.get(1)?, row.get(2)?);
+            for (id, media) in media_of(RecordKind::from_number(kind), &body) {
+                report.media += 1;
+                report.incomplete_media += u64::from(!media.complete);
+                match self.check_file(&media, hash) {
+                    Ok(()) => {}
+                    Err(error @ Error::Missing { .. }) => {
+                        let detail = error.to_string();
+                        report.find(FindingKind::MediaMissing, seq, Some(id), detail);
+                    }
+                    Err(error) => {
+                        let detail = with_causes(&error);
+                        report.find(FindingKind::MediaChanged, seq, Some(id), detail);
+                    }
                 }
             }
         }
-        for id in latest.keys() {
-            self.report.find(Finding::Listing { id: id.to_string() });
+        Ok(())
+    }
+
+    pub(super) fn check_file(&self, media: &MediaRef, hash: bool) -> Result<()> {
+        let file = self.media().file(&media.path)?;
+        let failed = || Error::io("read", media.path.as_ref());
+        let len = file.metadata().map_err(failed())?.len();
+        if len != media.bytes {
+            return Err(Error::damaged(
+                &media.path,
+                format!("it has {len} bytes and had {}", media.bytes),
+            ));
+        }
+        if hash && hash_all(file).map_err(failed())?.1 != media.blake3 {
+            return Err(Error::damaged(&media.path, "its content was changed"));
         }
         Ok(())
     }
 }
 
-/// The files of a row, if its columns are what its record says.
-fn listed(row: &rusqlite::Row<'_>, kind: RecordKind) -> Option<Vec<MediaRef>> {
-    let id = EventId::from_bytes(row.get(0).ok()?);
-    let camera: String = row.get(1).ok()?;
+/// The media files that a record names.
+pub(super) fn media_of(kind: Option<RecordKind>, body: &[u8]) -> Vec<(EventId, MediaRef)> {
     match kind {
-        RecordKind::Event => {
-            let body: Vec<u8> = row.get(6).ok()?;
-            let event: Event = from_json(&body).ok()?;
-            let columns: (String, i64, Option<i64>) =
-                (row.get(2).ok()?, row.get(3).ok()?, row.get(4).ok()?);
-            let told = (
-                event.kind.name().to_owned(),
-                event.started_at.as_microsecond(),
-                event.ended_at.map(|ended| ended.as_microsecond()),
-            );
-            let same = event.id == id && event.camera == camera && columns == told;
-            same.then(|| event.snapshot.into_iter().chain(event.clip).collect())
-        }
-        RecordKind::Segment => {
-            let body: Vec<u8> = row.get(6).ok()?;
-            let segment: Segment = from_json(&body).ok()?;
-            let columns: (i64, i64, i64) = (row.get(2).ok()?, row.get(3).ok()?, row.get(4).ok()?);
-            let told = (
-                segment.media.started_at.as_microsecond(),
-                segment.ended_at.as_microsecond(),
-                i64::try_from(segment.media.bytes).unwrap_or(i64::MAX),
-            );
-            let same = segment.id == id && segment.camera == camera && columns == told;
-            same.then(|| vec![segment.media])
-        }
-        RecordKind::Audit => None,
+        Some(RecordKind::Event) => serde_json::from_slice::<Event>(body)
+            .map(|event| {
+                let media = event.snapshot.into_iter().chain(event.clip);
+                media.map(|media| (event.id, media)).collect()
+            })
+            .unwrap_or_default(),
+        Some(RecordKind::Segment) => serde_json::from_slice::<Segment>(body)
+            .map(|segment| vec![(segment.id, segment.media)])
+            .unwrap_or_default(),
+        _ => Vec::new(),
     }
 }
 
-impl Expected {
-    /// Reads what [`VerifyReport`] showed as `SEQ:LINK`.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`].
-    pub fn parse(text: &str) -> Result<Self> {
-        let parse = || {
-            let (seq, link) = text.split_once(':')?;
-            let mut bytes = [0; 32];
-            hex::decode_to_slice(link, &mut bytes).ok()?;
-            Some(Self {
-                seq: seq.parse().ok()?,
-                link: bytes,
-            })
-        };
-        parse().ok_or_else(|| Error::Invalid {
-            what: "head of the chain",
-            problem: format!("{text:?} is not NUMBER:64 HEXADECIMAL DIGITS"),
+/// What SQLite and SQLCipher say about the file; this finds indexes that differ from their tables.
+fn check_database(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    for pragma in [
+        "PRAGMA cipher_integrity_check",
+        "PRAGMA integrity_check(10)",
+    ] {
+        let mut statement = db.prepare(pragma)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let detail: String = row.get(0)?;
+            if detail != "ok" {
+                report.find(FindingKind::Database, None, None, detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A record as it is stored; what has the wrong type or length is not one.
+struct Stored {
+    kind: RecordKind,
+    subject: Option<EventId>,
+    salt: [u8; 32],
+    digest: [u8; 32],
+    link: Link,
+    body: Vec<u8>,
+}
+
+impl Stored {
+    fn read(row: &Row<'_>) -> Option<Self> {
+        let subject: Option<[u8; 16]> = row.get("subject").ok()?;
+        Some(Self {
+            kind: RecordKind::from_number(row.get("kind").ok()?)?,
+            subject: subject.map(EventId::from_bytes),
+            salt: row.get("salt").ok()?,
+            digest: row.get("digest").ok()?,
+            link: row.get("link").ok()?,
+            body: row.get("body").ok()?,
         })
     }
 }
+
+/// Reads a gap, if the store signed it and its row says the same.
+pub(super) fn read_gap(row: &Row<'_>, chain: &Chain, signer: &VerifyingKey) -> Option<Gap> {
+    let first: i64 = row.get("first_seq").ok()?;
+    let body: Vec<u8> = row.get("body").ok()?;
+    let signature: [u8; 64] = row.get("signature").ok()?;
+    if !chain.accepts_gap(&body, &signature, signer) {
+        return None;
+    }
+    let gap: Gap = serde_json::from_slice(&body).ok()?;
+    (gap.first_seq == first.cast_unsigned() && gap.first_seq <= gap.last_seq).then_some(gap)
+}
+
+fn walk_chain(
+    db: &Connection,
+    chain: &Chain,
+    signer: &VerifyingKey,
+    expect: Option<(u64, Link)>,
+    report: &mut VerifyReport,
+) -> rusqlite::Result<()> {
+    let mut gap_statement = db.prepare("SELECT * FROM gaps ORDER BY first_seq")?;
+    let mut gap_rows = gap_statement.query([])?;
+    let mut next_gap = |report: &mut VerifyReport| -> rusqlite::Result<Option<Gap>> {
+        while let Some(row) = gap_rows.next()? {
+            match read_gap(row, chain, signer) {
+                Some(gap) => return Ok(Some(gap)),
+                None => {
+                    let first = row.get::<_, i64>(0)?.cast_unsigned();
+                    let detail = "a gap is not signed by the store";
+                    report.find(FindingKind::Signature, first, None, detail);
+                }
+            }
+        }
+        Ok(None)
+    };
+    let mut gap = next_gap(report)?;
+    let mut statement = db.prepare("SELECT * FROM records ORDER BY seq")?;
+    let mut rows = statement.query([])?;
+    let mut head = chain.start();
+    let mut last_signed = 0;
+    let mut expected = expect.is_none_or(|(seq, link)| Head { seq, link } == head);
+    while let Some(row) = rows.next()? {
+        let seq = row.get::<_, i64>(0)?.cast_unsigned();
+        while let Some(here) = gap.take_if(|gap| gap.first_seq <= seq) {
+            if here.first_seq != head.seq + 1 || here.link_before != head.link {
+                let detail = "a gap does not continue what is before it";
+                report.find(FindingKind::Broken, here.first_seq, None, detail);
+            }
+            report.gaps += 1;
+            report.purged += here.records;
+            head = Head {
+                seq: here.last_seq,
+                link: here.link_after,
+            };
+            // What was expected may have been purged since, and that was signed for.
+            expected |= expect
+                .is_some_and(|(seq, _)| (here.first_seq..here.last_seq).contains(&seq))
+                || expect.is_some_and(|(seq, link)| Head { seq, link } == head);
+            gap = next_gap(report)?;
+        }
+        if seq <= head.seq {
+            report.find(
+                FindingKind::Broken,
+                seq,
+                None,
+                "a record is where none can be",
+            );
+            continue;
+        }
+        if seq != head.seq + 1 {
+            let detail = match seq - head.seq {
+                2 => format!("record {} is missing", head.seq + 1),
+                _ => format!("records {} to {} are missing", head.seq + 1, seq - 1),
+            };
+            report.find(FindingKind::Removed, seq, None, detail);
+        }
+        report.records += 1;
+        let Some(stored) = Stored::read(row) else {
+            report.find(FindingKind::Changed, seq, None, "it is not a record");
+            head.seq = seq;
+            continue;
+        };
+        if chain.digest(&stored.salt, stored.kind, &stored.body) != stored.digest
+            || stored.subject != subject_of(stored.kind, &stored.body)
+        {
+            let detail = "its content was changed";
+            report.find(FindingKind::Changed, seq, stored.subject, detail);
+        }
+        if chain.link(&head.link, seq, &stored.digest) != stored.link {
+            let detail = "it does not continue the record before it";
+            report.find(FindingKind::Broken, seq, stored.subject, detail);
+        }
+        if stored.kind == RecordKind::Checkpoint {
+            let checkpoint = serde_json::from_slice::<Checkpoint>(&stored.body).ok();
+            let good = checkpoint.is_some_and(|checkpoint| {
+                checkpoint.seq == head.seq
+                    && checkpoint.link == head.link
+                    && chain.accepts(&checkpoint, signer)
+            });
+            match good {
+                true => report.checkpoints += 1,
+                false => {
+                    let detail = "a checkpoint does not sign what is before it";
+                    report.find(FindingKind::Signature, seq, None, detail);
+                }
+            }
+            last_signed = seq;
+        }
+        // Each fault is found once: what follows is held against what is stored.
+        head = Head {
+            seq,
+            link: stored.link,
+        };
+        expected |= expect.is_some_and(|(seq, link)| Head { seq, link } == head);
+    }
+    if let Some(gap) = gap {
+        let detail = "a gap is where no records follow";
+        report.find(FindingKind::Broken, gap.first_seq, None, detail);
+    }
+    if !expected {
+        let seq = expect.map(|(seq, _)| seq);
+        let detail = "the chain does not contain the expected record";
+        report.find(FindingKind::Truncated, seq, None, detail);
+    }
+    report.unsigned = head.seq - last_signed;
+    report.head_seq = head.seq;
+    report.head_link = head.link;
+    Ok(())
+}
+
+fn subject_of(kind: RecordKind, body: &[u8]) -> Option<EventId> {
+    #[derive(Deserialize)]
+    struct Subject {
+        id: EventId,
+    }
+    match kind {
+        RecordKind::Event | RecordKind::Segment => {
+            Some(serde_json::from_slice::<Subject>(body).ok()?.id)
+        }
+        RecordKind::Audit | RecordKind::Checkpoint => None,
+    }
+}
+
+/// Whether the lists of events and segments are what their last records say.
+fn check_projection(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
+    for (table, kind) in [
+        ("events", RecordKind::Event),
+        ("segments", RecordKind::Segment),
+    ] {
+        let number = kind as i64;
+        let mut statement = db.prepare(&format!(
+            "SELECT r.subject, max(r.seq) FROM records r LEFT JOIN {table} p ON p.id = r.subject
+             WHERE r.kind = {number} AND (p.id IS NULL OR p.seq < r.seq) GROUP BY r.subject"
+        ))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let id = row.get(0).ok().map(EventId::from_bytes);
+            let seq = row.get::<_, i64>(1)?.cast_unsigned();
+            let detail = format!("the list of {table} lacks its last record");
+            report.find(FindingKind::Projection, seq, id, detail);
+        }
+        let mut statement = db.prepare(&format!(
+            "SELECT p.*, r.body AS body FROM {table} p
+             LEFT JOIN records r ON r.seq = p.seq AND r.kind = {number}"
+        ))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let fits = match kind {
+                RecordKind::Event => event_fits(row),
+                _ => segment_fits(row),
+            };
+            if fits != Some(true) {
+                let id = row.get("id").ok().map(EventId::from_bytes);
+                let seq = row.get::<_, i64>("seq").ok().map(i64::cast_unsigned);
+                let detail = format!("the list of {table} differs from its record");
+                report.find(FindingKind::Projection, seq, id, detail);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn event_fits(row: &Row<'_>) -> Option<bool> {
+    let body: Vec<u8> = row.get("body").ok()?;
+    let event: Event = serde_json::from_slice(&body).ok()?;
+    Some(
+        row.get::<_, [u8; 16]>("id").ok()? == *event.id.as_bytes()
+            && row.get::<_, String>("camera").ok()? == event.camera
+            && row.get::<_, String>("kind").ok()? == event.kind.name()
+            && row.get::<_, i64>("started").ok()? == nanoseconds(event.started_at)
+            && row.get::<_, Option<i64>>("ended").ok()? == event.ended_at.map(nanoseconds),
+    )
+}
+
+fn segment_fits(row: &Row<'_>) -> Option<bool> {
+    let body: Vec<u8> = row.get("body").ok()?;
+    let segment: Segment = serde_json::from_slice(&body).ok()?;
+    Some(
+        row.get::<_, [u8; 16]>("id").ok()? == *segment.id.as_bytes()
+            && row.get::<_, String>("camera").ok()? == segment.camera
+            && row.get::<_, i64>("started").ok()? == nanoseconds(segment.media.started_at)
+            && row.get::<_, i64>("ended").ok()? == nanoseconds(segment.ended_at)
+            && row.get::<_, i64>("bytes").ok()? == segment.media.bytes.cast_signed(),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

@@ -1,7 +1,7 @@
 //! Motion in real video, held against what OpenCV's MOG2 makes of the same files, and in made-up
 //! pictures that must be silent.
 
-mod footage;
+use crate::footage;
 
 use std::collections::BTreeSet;
 use std::f32::consts::TAU;

@@ -1,0 +1,104 @@
+//! The audit log: who did what, in the same chain as the events.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use serde::{Deserialize, Serialize};
+
+use super::chain::RecordKind;
+use super::sqlite::{Store, parse_body};
+use crate::error::{Error, Result};
+
+const MAX_NAME: usize = 256;
+
+/// Something that somebody did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// The details.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub detail: serde_json::Value,
+}
+
+/// Which entries to list, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Of this actor.
+    pub actor: Option<String>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// At this time or later.
+    pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+impl Store {
+    /// Writes down who did what; durable when it returns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for names longer than 256 bytes.
+    pub fn audit(&self, actor: &str, action: &str, detail: serde_json::Value) -> Result<()> {
+        if actor.len() > MAX_NAME || action.len() > MAX_NAME {
+            return Err(Error::Invalid {
+                what: "audit entry",
+                problem: format!("a name is longer than {MAX_NAME} bytes"),
+            });
+        }
+        let entry = AuditEntry {
+            at: Timestamp::now(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            detail,
+        };
+        let body = entry.body();
+        self.append(|chain, _| chain.append(RecordKind::Audit, None, &body).map(|_| ()))
+    }
+
+    /// What was written down, newest first.
+    pub fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
+        let db = self.reader();
+        let mut statement = db
+            .prepare_cached("SELECT body FROM records WHERE kind = 3 ORDER BY seq DESC")
+            .map_err(self.database.failed())?;
+        let mut rows = statement.query(params![]).map_err(self.database.failed())?;
+        let mut entries = Vec::new();
+        let limit = filter.limit.unwrap_or(usize::MAX);
+        while entries.len() < limit
+            && let Some(row) = rows.next().map_err(self.database.failed())?
+        {
+            let body: Vec<u8> = row.get(0).map_err(self.database.failed())?;
+            let entry: AuditEntry = parse_body(&body)?;
+            if filter.wants(&entry) {
+                entries.push(entry);
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl AuditEntry {
+    pub(super) fn body(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an entry is plain JSON")
+    }
+}
+
+impl AuditFilter {
+    fn wants(&self, entry: &AuditEntry) -> bool {
+        self.actor
+            .as_ref()
+            .is_none_or(|actor| *actor == entry.actor)
+            && self
+                .action
+                .as_ref()
+                .is_none_or(|action| *action == entry.action)
+            && self.since.is_none_or(|since| entry.at >= since)
+            && self.until.is_none_or(|until| entry.at < until)
+    }
+}

@@ -1,0 +1,5 @@
+//! Real video from end to end.
+
+mod footage;
+mod motion;
+mod watch;
