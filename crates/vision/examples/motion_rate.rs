@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use keepwatch_vision::motion::{Luma, MotionDetector, MotionSettings, downscale_into};
 
 #[allow(dead_code, reason = "only one of its functions is needed here")]
-#[path = "../tests/footage/mod.rs"]
+#[path = "../tests/film/footage.rs"]
 mod footage;
 
 const ANALYSIS: [usize; 2] = [640, 360];
