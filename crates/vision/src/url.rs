@@ -11,10 +11,11 @@ use crate::error::{Error, Result};
 /// Longer addresses are a mistake.
 const MAX_LEN: usize = 4096;
 
-/// Values of these query parameters are never shown: some cameras take the password there.
-const SECRET_PARAMETERS: [&str; 12] = [
-    "user", "usr", "username", "loginuse", "password", "passwd", "pass", "pwd", "loginpas",
-    "token", "auth", "key",
+/// What follows a name with one of these in it is never shown: some cameras take the password in
+/// the query or in the path.
+const SECRET_NAMES: [&str; 12] = [
+    "user", "usr", "loginuse", "pass", "pwd", "psw", "loginpas", "secret", "token", "auth", "key",
+    "sess",
 ];
 
 /// What shows where something secret was left out.
@@ -117,24 +118,23 @@ impl FromStr for CameraUrl {
             return Err(bad("it is empty"));
         }
         if let Some(name) = text.strip_prefix("test:") {
-            let name = name.trim_start_matches('/');
-            return Ok(Self::local(Scheme::Test, name));
+            return Self::pattern(name.trim_start_matches('/'));
         }
         if let Some(path) = text.strip_prefix("device:") {
-            return Self::path(Scheme::Device, path.trim_start_matches("//"));
+            return Self::device(path.trim_start_matches("//"));
         }
         if text.starts_with("/dev/video") {
-            return Self::path(Scheme::Device, text);
+            return Self::device(text);
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Self::path(Scheme::File, text);
+            return Self::path(text);
         };
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "rtsp" => Scheme::Rtsp,
             "rtsps" => Scheme::Rtsps,
             "http" => Scheme::Http,
             "https" => Scheme::Https,
-            "file" => return Self::path(Scheme::File, rest),
+            "file" => return Self::file(rest),
             _ => {
                 return Err(bad(
                     "it is none of rtsp, rtsps, http, https, file, device or test",
@@ -154,15 +154,43 @@ impl CameraUrl {
         }
     }
 
-    fn path(scheme: Scheme, path: &str) -> Result<Self> {
-        match path {
-            "" => Err(bad("the path is empty")),
-            path => Ok(Self::local(scheme, path)),
+    /// The path of a file as it is. `user:password@host` is an address without its beginning, and
+    /// would be shown.
+    fn path(path: &str) -> Result<Self> {
+        let relative = !path.starts_with(['/', '.', '~']);
+        let user = path.rsplit_once('@').map(|(user, _)| user);
+        match relative && user.is_some_and(|user| user.contains(':')) {
+            true => Err(bad("it does not begin with a protocol, as rtsp:// is one")),
+            false => Ok(Self::local(Scheme::File, path)),
+        }
+    }
+
+    /// What comes after `file://` (RFC 8089).
+    fn file(rest: &str) -> Result<Self> {
+        let path = rest.strip_prefix("localhost").unwrap_or(rest);
+        match path.starts_with('/') {
+            true => Ok(Self::local(Scheme::File, &decode(path)?)),
+            false => Err(bad("file:// is followed by a path from the root")),
+        }
+    }
+
+    fn device(path: &str) -> Result<Self> {
+        match path.starts_with("/dev/") {
+            true => Ok(Self::local(Scheme::Device, path)),
+            false => Err(bad("a device is in /dev")),
+        }
+    }
+
+    fn pattern(name: &str) -> Result<Self> {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        match name.chars().all(good) {
+            true => Ok(Self::local(Scheme::Test, name)),
+            false => Err(bad("the name of a pattern is letters, digits and dashes")),
         }
     }
 
     fn network(scheme: Scheme, rest: &str) -> Result<Self> {
-        let (userinfo, address) = split_userinfo(rest);
+        let (userinfo, address) = split_userinfo(rest)?;
         let (host, _) = split_host(address);
         if host.is_empty() {
             return Err(bad("it names no host"));
@@ -195,15 +223,23 @@ impl CameraUrl {
 /// People paste passwords as they are, with `@`, `/` or `#` in them: everything to the last `@`
 /// that is followed by something like a host is taken for them. A path may hold an `@` as well, if
 /// what stands before it is a host already.
-fn split_userinfo(rest: &str) -> (Option<&str>, &str) {
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    if let Some(at) = rest[..end].rfind('@') {
-        return (Some(&rest[..at]), &rest[at + 1..]);
-    }
-    let looks_like_host = check_host(&rest[..end]).is_ok();
-    match rest.rfind('@') {
-        Some(at) if !looks_like_host => (Some(&rest[..at]), &rest[at + 1..]),
-        _ => (None, rest),
+///
+/// `admin:123/45@cam` can be read both ways. To take it wrongly would show half a password.
+fn split_userinfo(rest: &str) -> Result<(Option<&str>, &str)> {
+    let (authority, path) = split_host(rest);
+    let (split, host) = match path.contains('@') {
+        false => (authority.rfind('@'), false),
+        true => (rest.rfind('@'), check_host(authority).is_ok()),
+    };
+    let plain = !authority.contains(':') || authority.starts_with('[');
+    match split {
+        None => Ok((None, rest)),
+        Some(_) if host && plain => Ok((None, rest)),
+        Some(_) if path.contains('@') && (host || authority.contains('@')) => Err(bad(
+            "an @ after a / can be read in two ways: write %2F for a / in a password, %40 for an @ \
+             in a path",
+        )),
+        Some(at) => Ok((Some(&rest[..at]), &rest[at + 1..])),
     }
 }
 
@@ -214,7 +250,7 @@ fn split_host(address: &str) -> (&str, &str) {
 }
 
 /// Host, or `[IPv6]`, and a port.
-fn check_host(text: &str) -> Result<()> {
+pub(crate) fn check_host(text: &str) -> Result<()> {
     let problem = || bad("host or port is not understood");
     let (host, port) = match text.strip_prefix('[') {
         Some(inner) => {
@@ -242,7 +278,7 @@ fn check_host(text: &str) -> Result<()> {
 }
 
 /// Undoes percent-encoding; a `%` that begins none stands for itself, in a pasted password.
-fn decode(text: &str) -> Result<Zeroizing<String>> {
+pub(crate) fn percent_decoded(text: &str) -> Zeroizing<Vec<u8>> {
     let bytes = text.as_bytes();
     let mut out = Zeroizing::new(Vec::with_capacity(bytes.len()));
     let mut at = 0;
@@ -260,11 +296,17 @@ fn decode(text: &str) -> Result<Zeroizing<String>> {
             }
         }
     }
-    let text = std::str::from_utf8(&out).map_err(|_| bad("user or password is not UTF-8"))?;
-    if text.contains('\0') {
-        return Err(bad("user or password holds a zero byte"));
+    out
+}
+
+/// The same for text. Control characters would end a line of a protocol.
+fn decode(text: &str) -> Result<Zeroizing<String>> {
+    let bytes = percent_decoded(text);
+    let text = std::str::from_utf8(&bytes).map_err(|_| bad("what it encodes is not UTF-8"))?;
+    match text.contains(char::is_control) {
+        true => Err(bad("it encodes control characters")),
+        false => Ok(Zeroizing::new(text.to_owned())),
     }
-    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn scheme_name(scheme: Scheme) -> &'static str {
@@ -297,36 +339,34 @@ impl fmt::Display for CameraUrl {
         if self.credentials.is_some() {
             write!(f, "{HIDDEN}@")?;
         }
-        let Some((path, query)) = address.split_once('?') else {
-            return write_path(f, address);
-        };
-        write_path(f, path)?;
-        for (i, parameter) in query.split('&').enumerate() {
-            f.write_str(if i == 0 { "?" } else { "&" })?;
-            match parameter.split_once('=') {
-                Some((name, _)) if is_secret(name) => write!(f, "{name}={HIDDEN}")?,
-                _ => f.write_str(parameter)?,
-            }
-        }
-        Ok(())
+        let (host, rest) = split_host(address);
+        f.write_str(host)?;
+        rest.split_inclusive(['?', '&', ';', '#'])
+            .try_for_each(|piece| write_piece(f, piece))
     }
 }
 
-/// Some cameras take `user=…_password=…` within the path.
-fn write_path(f: &mut fmt::Formatter<'_>, path: &str) -> fmt::Result {
-    let lower = path.to_ascii_lowercase();
-    let secret = ["user=", "password=", "pwd="]
-        .iter()
-        .filter_map(|name| lower.find(name));
-    match secret.min() {
-        Some(at) => write!(f, "{}{HIDDEN}", &path[..at]),
-        None => f.write_str(path),
+/// The path, or a parameter, with the separator after it; what a secret's name stands before is
+/// hidden. In the path, some cameras take `user=…_password=…`.
+fn write_piece(f: &mut fmt::Formatter<'_>, piece: &str) -> fmt::Result {
+    let (text, separator) = match piece.strip_suffix(['?', '&', ';', '#']) {
+        Some(text) => (text, &piece[text.len()..]),
+        None => (piece, ""),
+    };
+    let mut values = text.match_indices('=').map(|(at, _)| at);
+    match values.find(|at| is_secret(&text[..*at])) {
+        Some(at) => write!(f, "{}={HIDDEN}{separator}", &text[..at]),
+        None => f.write_str(piece),
     }
 }
 
 fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_PARAMETERS.iter().any(|secret| name.contains(secret))
+    let name = percent_decoded(name).to_ascii_lowercase();
+    let holds = |secret: &str| {
+        name.windows(secret.len())
+            .any(|part| part == secret.as_bytes())
+    };
+    SECRET_NAMES.into_iter().any(holds)
 }
 
 impl fmt::Debug for CameraUrl {
@@ -426,6 +466,9 @@ mod tests {
             ("file:///a/film.mp4", Scheme::File, "/a/film.mp4"),
             ("test:", Scheme::Test, ""),
             ("test:snow", Scheme::Test, "snow"),
+            ("rtsp://[::1]:554/a@b", Scheme::Rtsp, "rtsp://[::1]:554/a@b"),
+            ("file:///a/b%20c.mp4", Scheme::File, "/a/b c.mp4"),
+            ("./u:p@h.mp4", Scheme::File, "./u:p@h.mp4"),
         ] {
             let url = parse(text);
             assert_eq!((url.scheme(), url.location()), (scheme, location));
@@ -438,6 +481,11 @@ mod tests {
         for text in [
             "http://cam/v.cgi?loginuse=x&loginpas=hunter2&resolution=32",
             "http://cam/v.cgi?resolution=32&Password=hunter2",
+            "http://cam/v.cgi?channel=1;password=hunter2",
+            "http://cam/v.cgi?a=1?pass%77ord=hunter2#x",
+            "http://cam/v.cgi?a=password=hunter2",
+            "rtsp://cam/live#token=hunter2",
+            "rtsp://cam/passwd=hunter2/live",
             "rtsp://cam:554/user=admin_password=hunter2_channel=1_stream=0.sdp",
         ] {
             let url = parse(text);
@@ -458,7 +506,17 @@ mod tests {
             "rtsp://u:sec\nret@h/",
             "rtsp://u:secret@[::1/",
             "device:",
+            "file://",
             "rtsp://u:secret%00@h/",
+            "rtsp://u:secret%0d%0a@h/",
+            "rtsp://u:123/secret@h/live",
+            "rtsp://u:123?secret@h/live",
+            "rtsp://u:p@h/secret@h/live",
+            "rtsp:u:secret@h/live",
+            "u:secret@h/live",
+            "file://u:secret@h/film.mp4",
+            "device:u:secret@h",
+            "test:u:secret@h",
         ] {
             let error = text.parse::<CameraUrl>().expect_err(text);
             assert!(!format!("{error} {error:?}").contains("sec"), "{text}");
