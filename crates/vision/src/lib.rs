@@ -7,6 +7,7 @@
 //! streams of pictures apart, [`source`] delivers packets, [`Decoder`] makes pictures of them.
 
 pub mod geometry;
+pub mod makers;
 pub mod mjpeg;
 pub mod motion;
 pub mod mp4;
