@@ -11,6 +11,7 @@ pub mod makers;
 pub mod mjpeg;
 pub mod motion;
 pub mod mp4;
+pub mod onvif;
 pub mod settings;
 pub mod snapshot;
 pub mod source;
