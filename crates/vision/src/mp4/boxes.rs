@@ -153,10 +153,14 @@ pub fn fragment(sequence: u32, packets: &[Packet], zero: Duration, end: Duration
                 for (i, packet) in packets.iter().enumerate() {
                     let next = packets.get(i + 1).map_or(end, |next| next.dts);
                     let dts = time(packet.dts);
-                    out.u32(time(next).saturating_sub(dts) as u32);
+                    // A pause of half a day and more is shown shorter; what comes after it says
+                    // itself when it is.
+                    let duration = time(next).saturating_sub(dts).min(u32::MAX.into());
+                    out.u32(duration as u32);
                     out.u32(packet.len() as u32);
                     out.u32(if packet.key { KEY } else { DELTA });
-                    out.u32(time(packet.pts).saturating_sub(dts) as u32);
+                    let offset = time(packet.pts).saturating_sub(dts).min(i32::MAX as u64);
+                    out.u32(offset as u32);
                 }
             });
         });

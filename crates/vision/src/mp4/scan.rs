@@ -30,11 +30,14 @@ pub struct Scan {
 pub fn scan(mut reader: impl Read) -> io::Result<Scan> {
     let mut scan = Scan::default();
     let mut at = 0;
-    let (mut frames, mut end) = (0, 0);
+    let mut described: Option<Samples> = None;
     loop {
         let mut head = [0; 8];
         match read_full(&mut reader, &mut head)? {
-            0 => return Ok(scan),
+            0 => {
+                scan.cut = described.is_some();
+                return Ok(scan);
+            }
             8 => {}
             _ => break,
         }
@@ -43,6 +46,10 @@ pub fn scan(mut reader: impl Read) -> io::Result<Scan> {
         let Some(body) = len.checked_sub(8) else {
             break;
         };
+        // What a `moof` describes is in the `mdat` right after it, and nowhere else.
+        if described.is_some() != (&name == b"mdat") {
+            break;
+        }
         if &name == b"moof" {
             if body > MAX_MOOF {
                 break;
@@ -54,31 +61,43 @@ pub fn scan(mut reader: impl Read) -> io::Result<Scan> {
             let Some(found) = samples(&moof) else {
                 break;
             };
-            (frames, end) = found;
+            described = Some(found);
         } else {
+            if described
+                .as_ref()
+                .is_some_and(|samples| samples.bytes != body)
+            {
+                break;
+            }
             let skipped = io::copy(&mut reader.by_ref().take(body), &mut io::sink())?;
             if skipped < body {
                 break;
             }
         }
         at += len;
-        match &name {
-            b"mdat" => {
-                scan.fragments += 1;
-                scan.frames += frames;
-                scan.duration = duration(end);
-                scan.whole_bytes = at;
-            }
-            b"moof" => {}
-            _ => scan.whole_bytes = at,
+        if &name == b"moof" {
+            continue;
         }
+        if let Some(samples) = described.take() {
+            scan.fragments += 1;
+            scan.frames += samples.count;
+            scan.duration = duration(samples.end);
+        }
+        scan.whole_bytes = at;
     }
     scan.cut = true;
     Ok(scan)
 }
 
-/// The samples of a fragment: how many, and when the last one ends in ticks.
-fn samples(moof: &[u8]) -> Option<(u64, u64)> {
+/// What a `moof` says of the samples in its fragment.
+struct Samples {
+    count: u64,
+    bytes: u64,
+    /// When the last one ends, in ticks.
+    end: u64,
+}
+
+fn samples(moof: &[u8]) -> Option<Samples> {
     let traf = child(moof, b"traf")?;
     let tfdt = child(traf, b"tfdt")?;
     let base = u64::from_be_bytes(tfdt.get(4..12)?.try_into().ok()?);
@@ -88,12 +107,17 @@ fn samples(moof: &[u8]) -> Option<(u64, u64)> {
     if entries.len() != 16 * usize::try_from(count).ok()? {
         return None;
     }
-    let mut end = base;
+    let (mut bytes, mut end) = (0, base);
     for entry in entries.chunks_exact(16) {
-        let duration = u32::from_be_bytes(entry[..4].try_into().ok()?);
-        end = end.checked_add(duration.into())?;
+        let field = |at: usize| Some(u32::from_be_bytes(entry[at..at + 4].try_into().ok()?));
+        end = end.checked_add(field(0)?.into())?;
+        bytes += u64::from(field(4)?);
     }
-    Some((count.into(), end))
+    Some(Samples {
+        count: count.into(),
+        bytes,
+        end,
+    })
 }
 
 fn child<'a>(mut boxes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {

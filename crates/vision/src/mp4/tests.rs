@@ -76,11 +76,69 @@ fn a_cut_file_is_whole_up_to_its_last_whole_fragment() {
     for len in 0..bytes.len() {
         let scan = scan(&bytes[..len]).expect("it is read");
         assert!(scan.frames >= last.frames && scan.whole_bytes <= len as u64);
+        assert_eq!(scan.cut, scan.whole_bytes != len as u64);
         let again = super::scan(&bytes[..scan.whole_bytes as usize]).expect("it is read");
         assert_eq!((again.frames, again.cut), (scan.frames, false));
         last = scan;
     }
     assert_eq!(last.frames, 130);
+}
+
+#[test]
+fn frames_count_only_where_their_bytes_are() {
+    let first = packet(0, true);
+    let moof_and_mdat = fragment(1, &[first.clone()], first.dts, packet(1, true).dts);
+    let mdat_at = moof_and_mdat.len() - 8 - first.len();
+    let (moof, mdat) = moof_and_mdat.split_at(mdat_at);
+    assert_eq!(&mdat[4..8], b"mdat");
+    let short = [
+        &(mdat.len() as u32 - 1).to_be_bytes(),
+        &mdat[4..mdat.len() - 1],
+    ]
+    .concat();
+    for (what, bytes, frames) in [
+        ("a fragment", [moof, mdat].concat(), 1),
+        ("its bytes twice", [moof, mdat, mdat].concat(), 1),
+        ("bytes alone", mdat.to_vec(), 0),
+        ("two descriptions", [moof, moof, mdat].concat(), 0),
+        ("too few bytes", [moof, &short].concat(), 0),
+    ] {
+        let scan = scan(bytes.as_slice()).expect("it is read");
+        assert_eq!(scan.frames, frames, "{what}");
+        assert_eq!(scan.cut, what != "a fragment", "{what}");
+    }
+}
+
+#[test]
+fn many_frames_at_once_make_several_fragments() {
+    let mut writer =
+        Fmp4Writer::new(Vec::new(), &info(), Timestamp::UNIX_EPOCH).expect("it begins");
+    for number in 0..10_000 {
+        let packet = Packet {
+            dts: packet(0, true).dts,
+            ..packet(0, number == 0)
+        };
+        writer.push(&packet).expect("it is written");
+    }
+    let (bytes, _) = writer.finish().expect("it ends");
+    let scan = scan(bytes.as_slice()).expect("it is read");
+    assert_eq!((scan.fragments, scan.frames, scan.cut), (3, 10_000, false));
+}
+
+#[test]
+fn what_no_player_could_play_is_refused() {
+    for wrong in [
+        StreamInfo {
+            codec_data: [].into(),
+            ..info()
+        },
+        StreamInfo {
+            width: 70_000,
+            ..info()
+        },
+    ] {
+        assert!(Fmp4Writer::new(Vec::new(), &wrong, Timestamp::UNIX_EPOCH).is_err());
+    }
 }
 
 #[test]

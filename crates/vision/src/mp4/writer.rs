@@ -8,7 +8,7 @@ use keepwatch_core::jiff::Timestamp;
 use super::boxes::{fragment, init_segment, random_access};
 use super::ticks;
 use crate::error::{Error, Result};
-use crate::packet::{Packet, StreamInfo};
+use crate::packet::{Codec, Packet, StreamInfo};
 
 /// A fragment ends after this long even within a group of pictures, so that little is lost in a
 /// crash and little is in memory.
@@ -16,6 +16,9 @@ const FRAGMENT: Duration = Duration::from_secs(1);
 
 /// It ends at this size, too.
 const FRAGMENT_BYTES: usize = 8 << 20;
+
+/// And with this many frames, however little time there is between them.
+const FRAGMENT_FRAMES: usize = 4096;
 
 /// The duration of a last frame that nothing tells the duration of.
 const LAST_FRAME: Duration = Duration::from_millis(40);
@@ -48,11 +51,17 @@ impl<W: Write> Fmp4Writer<W> {
     /// Begins a file whose first frame was taken at `started_at`.
     ///
     /// # Errors
-    /// [`Error::Mp4`] for a picture too large for the format, [`Error::System`] when writing fails.
+    /// [`Error::Mp4`] for a picture too large for the format and for a stream without codec data,
+    /// [`Error::System`] when writing fails.
     pub fn new(mut out: W, info: &StreamInfo, started_at: Timestamp) -> Result<Self> {
         if u16::try_from(info.width).is_err() || u16::try_from(info.height).is_err() {
             return Err(Error::Mp4 {
                 problem: "the picture is larger than the format allows",
+            });
+        }
+        if info.codec_data.is_empty() && info.codec != Codec::Mjpeg {
+            return Err(Error::Mp4 {
+                problem: "the stream lacks what a decoder needs first",
             });
         }
         let init = init_segment(info, started_at);
@@ -91,7 +100,9 @@ impl<W: Write> Fmp4Writer<W> {
                 });
             }
             self.last_step = packet.dts - last.dts;
-            let full = packet.dts - first.dts >= FRAGMENT || self.waiting_bytes >= FRAGMENT_BYTES;
+            let full = packet.dts - first.dts >= FRAGMENT
+                || self.waiting_bytes >= FRAGMENT_BYTES
+                || self.waiting.len() >= FRAGMENT_FRAMES;
             if packet.key || full {
                 self.flush(packet.dts)?;
             }
