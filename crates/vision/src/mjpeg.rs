@@ -5,17 +5,26 @@ use crate::error::{Error, Result};
 /// Larger pictures are refused.
 const MAX_PICTURE: usize = 16 << 20;
 
-/// Longer headers of a part, and preambles, are refused.
+/// Longer headers of a part, and longer preambles, are refused.
 const MAX_HEADER: usize = 8 << 10;
 
 /// The longest boundary: RFC 2046 allows 70.
 const MAX_BOUNDARY: usize = 200;
 
+/// What a JPEG picture begins and ends with (ITU-T T.81, annex B).
+const START: &[u8] = b"\xff\xd8";
+const END: &[u8] = b"\xff\xd9";
+
+/// How much of what comes is looked at in one go.
+const PIECE: usize = 64 << 10;
+
+const TOO_LARGE: &str = "a picture is larger than 16 MiB";
+
 /// Where in the stream the parser is.
 #[derive(Debug)]
 enum Place {
-    /// Before a boundary.
-    Boundary,
+    /// Before a boundary, after so many bytes that are none.
+    Boundary(usize),
     /// In the header of a part.
     Header,
     /// In a picture of known length.
@@ -31,6 +40,9 @@ pub struct MjpegParser {
     boundary: Option<Vec<u8>>,
     place: Place,
     buf: Vec<u8>,
+    /// Whether a boundary was found yet.
+    begun: bool,
+    failed: Option<&'static str>,
 }
 
 impl MjpegParser {
@@ -39,8 +51,10 @@ impl MjpegParser {
     pub fn new(content_type: Option<&str>) -> Self {
         Self {
             boundary: content_type.and_then(boundary_of),
-            place: Place::Boundary,
+            place: Place::Boundary(0),
             buf: Vec::new(),
+            begun: false,
+            failed: None,
         }
     }
 
@@ -49,16 +63,36 @@ impl MjpegParser {
     /// # Errors
     /// [`Error::Mjpeg`] when it is not such a stream. It stays in that state.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
-        self.buf.extend_from_slice(bytes);
         let mut pictures = Vec::new();
-        while self.step(&mut pictures)? {}
-        Ok(pictures)
+        let mut rest = bytes;
+        // Piece by piece, so that no more than one picture is here at a time.
+        while self.failed.is_none() && !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(PIECE));
+            self.buf.extend_from_slice(piece);
+            rest = after;
+            loop {
+                match self.step(&mut pictures) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(problem) => {
+                        self.failed = Some(problem);
+                        self.buf = Vec::new();
+                        break;
+                    }
+                }
+            }
+        }
+        match self.failed {
+            // What was whole before comes out first; the next call tells.
+            Some(problem) if pictures.is_empty() => Err(Error::Mjpeg { problem }),
+            _ => Ok(pictures),
+        }
     }
 
     /// Goes on by one place; gives whether there is more to be done with what is here.
-    fn step(&mut self, pictures: &mut Vec<Vec<u8>>) -> Result<bool> {
+    fn step(&mut self, pictures: &mut Vec<Vec<u8>>) -> Result<bool, &'static str> {
         match self.place {
-            Place::Boundary => self.find_boundary(),
+            Place::Boundary(passed) => self.find_boundary(passed),
             Place::Header => self.read_header(),
             Place::Counted(len) => {
                 if self.buf.len() < len {
@@ -67,35 +101,44 @@ impl MjpegParser {
                 let rest = self.buf.split_off(len);
                 let picture = std::mem::replace(&mut self.buf, rest);
                 keep(picture, pictures);
-                self.place = Place::Boundary;
+                self.place = Place::Boundary(0);
                 Ok(true)
             }
             Place::Uncounted(from) => self.find_end(from, pictures),
         }
     }
 
-    fn find_boundary(&mut self) -> Result<bool> {
+    fn find_boundary(&mut self, passed: usize) -> Result<bool, &'static str> {
         let Some(end) = self.buf.iter().position(|byte| *byte == b'\n') else {
             return self.wait("no boundary comes");
         };
         let line: Vec<u8> = self.buf.drain(..=end).collect();
-        let line = line.trim_ascii_end();
+        let text = line.trim_ascii_end();
         let is_boundary = match &self.boundary {
-            Some(boundary) => line == boundary.as_slice(),
-            None => line.starts_with(b"--") && (3..=MAX_BOUNDARY).contains(&line.len()),
+            Some(boundary) => text == boundary.as_slice(),
+            None => text.starts_with(b"--") && (3..=MAX_BOUNDARY).contains(&text.len()),
         };
         if is_boundary {
-            self.boundary.get_or_insert_with(|| line.to_vec());
+            self.boundary.get_or_insert_with(|| text.to_vec());
+            self.begun = true;
             self.place = Place::Header;
-        } else if line.starts_with(b"\xff\xd8") {
-            return Err(Error::Mjpeg {
-                problem: "a picture comes where a boundary should",
-            });
+            return Ok(true);
         }
-        Ok(true)
+        if !self.begun && text.starts_with(START) {
+            return Err("a picture comes where a boundary should");
+        }
+        // Between pictures there may be the rest of one whose length was wrong.
+        let passed = passed + line.len();
+        match passed > if self.begun { MAX_PICTURE } else { MAX_HEADER } {
+            true => Err("no boundary comes"),
+            false => {
+                self.place = Place::Boundary(passed);
+                Ok(true)
+            }
+        }
     }
 
-    fn read_header(&mut self) -> Result<bool> {
+    fn read_header(&mut self) -> Result<bool, &'static str> {
         let mut lines = self.buf.split_inclusive(|byte| *byte == b'\n');
         let mut len = None;
         let mut read = 0;
@@ -104,6 +147,9 @@ impl MjpegParser {
                 return self.wait("the header of a picture does not end");
             };
             read += line.len();
+            if read > MAX_HEADER {
+                return Err("the header of a picture does not end");
+            }
             let line = line.trim_ascii();
             if line.is_empty() {
                 break;
@@ -112,45 +158,54 @@ impl MjpegParser {
         }
         self.buf.drain(..read);
         self.place = match len {
-            Some(len) if len > MAX_PICTURE => return Err(too_large()),
+            Some(len) if len > MAX_PICTURE => return Err(TOO_LARGE),
             Some(len) => Place::Counted(len),
             None => Place::Uncounted(0),
         };
         Ok(true)
     }
 
-    /// Finds the next boundary at the beginning of a line.
-    fn find_end(&mut self, from: usize, pictures: &mut Vec<Vec<u8>>) -> Result<bool> {
+    /// Finds the next boundary: at the beginning of a line, or right after the end of a picture,
+    /// for cameras that forget the line break.
+    fn find_end(&mut self, from: usize, pictures: &mut Vec<Vec<u8>>) -> Result<bool, &'static str> {
         let boundary = self.boundary.as_deref().unwrap_or_default();
-        let needle = [b"\n", boundary].concat();
+        let is_end = |at: usize| {
+            let before = &self.buf[..at];
+            before.is_empty() || before.ends_with(b"\n") || before.ends_with(END)
+        };
         let found = self.buf[from..]
-            .windows(needle.len())
-            .position(|window| window == needle);
+            .windows(boundary.len())
+            .enumerate()
+            .find(|(at, window)| *window == boundary && is_end(from + at))
+            .map(|(at, _)| from + at);
         match found {
             Some(at) => {
                 // The line break belongs to the boundary.
-                let rest = self.buf.split_off(from + at + 1);
+                let rest = self.buf.split_off(at);
                 let mut picture = std::mem::replace(&mut self.buf, rest);
-                picture.pop();
-                if picture.ends_with(b"\r") {
-                    picture.pop();
+                for part in [b'\n', b'\r'] {
+                    picture.pop_if(|last| *last == part);
                 }
                 keep(picture, pictures);
-                self.place = Place::Boundary;
+                self.place = Place::Boundary(0);
                 Ok(true)
             }
-            None if self.buf.len() > MAX_PICTURE => Err(too_large()),
+            None if self.buf.len() > MAX_PICTURE => Err(TOO_LARGE),
             None => {
-                let seen = self.buf.len().saturating_sub(needle.len() - 1);
+                let seen = self
+                    .buf
+                    .len()
+                    .saturating_sub(boundary.len().saturating_sub(1));
                 self.place = Place::Uncounted(seen.max(from));
                 Ok(false)
             }
         }
     }
 
-    fn wait(&self, problem: &'static str) -> Result<bool> {
+    /// Waits for the end of a line.
+    fn wait(&self, problem: &'static str) -> Result<bool, &'static str> {
         match self.buf.len() > MAX_HEADER {
-            true => Err(Error::Mjpeg { problem }),
+            true => Err(problem),
             false => Ok(false),
         }
     }
@@ -158,18 +213,12 @@ impl MjpegParser {
 
 /// Parts that are no picture, some cameras send such, are passed over.
 fn keep(picture: Vec<u8>, pictures: &mut Vec<Vec<u8>>) {
-    if picture.starts_with(b"\xff\xd8") {
+    if picture.starts_with(START) {
         pictures.push(picture);
     }
 }
 
-fn too_large() -> Error {
-    Error::Mjpeg {
-        problem: "a picture is larger than 16 MiB",
-    }
-}
-
-fn content_length(line: &[u8]) -> Result<Option<usize>> {
+fn content_length(line: &[u8]) -> Result<Option<usize>, &'static str> {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return Ok(None);
     };
@@ -181,22 +230,26 @@ fn content_length(line: &[u8]) -> Result<Option<usize>> {
     }
     let digits = std::str::from_utf8(line[colon + 1..].trim_ascii());
     let len = digits.ok().and_then(|digits| digits.parse().ok());
-    len.map(Some).ok_or(Error::Mjpeg {
-        problem: "the length of a picture is no number",
-    })
+    len.map(Some).ok_or("the length of a picture is no number")
 }
 
 /// The boundary of a `Content-Type`, with two dashes before it. Some cameras put them there
 /// themselves.
 fn boundary_of(content_type: &str) -> Option<Vec<u8>> {
-    let parameter = content_type.split(';').skip(1).find_map(|parameter| {
+    // Within quotes a semicolon separates nothing (RFC 2045, section 5.1).
+    let mut quoted = false;
+    let mut parameters = content_type.split(|letter| {
+        quoted ^= letter == '"';
+        letter == ';' && !quoted
+    });
+    let parameter = parameters.find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
         name.trim()
             .eq_ignore_ascii_case("boundary")
             .then_some(value)
     })?;
     let name = parameter.trim().trim_matches('"');
-    let name = name.strip_prefix("--").unwrap_or(name);
+    let name = name.strip_prefix("--").unwrap_or(name).trim_end();
     (!name.is_empty() && name.len() <= MAX_BOUNDARY).then(|| format!("--{name}").into_bytes())
 }
 
@@ -220,7 +273,23 @@ mod tests {
             .collect()
     }
 
-    fn stream(end: &str, counted: bool, preamble: &str) -> Vec<u8> {
+    /// How cameras write a stream, well or badly.
+    #[derive(Clone, Copy, Debug)]
+    struct Habits {
+        end: &'static str,
+        counted: bool,
+        /// Whether a line break comes after a picture.
+        broken: bool,
+        preamble: &'static str,
+    }
+
+    fn stream(habits: Habits) -> Vec<u8> {
+        let Habits {
+            end,
+            counted,
+            broken,
+            preamble,
+        } = habits;
         let mut out = preamble.as_bytes().to_vec();
         for picture in pictures() {
             out.extend(format!("--frame{end}Content-Type: image/jpeg{end}").bytes());
@@ -229,7 +298,7 @@ mod tests {
             }
             out.extend(end.bytes());
             out.extend(&picture);
-            out.extend(end.bytes());
+            out.extend(if broken { end } else { "" }.bytes());
         }
         out.extend(format!("--frame--{end}--frame{end}").bytes());
         out
@@ -241,6 +310,7 @@ mod tests {
             pieces in proptest::collection::vec(1_usize..90, 1..40),
             counted: bool,
             crlf: bool,
+            broken: bool,
             header in prop_oneof![
                 Just(None),
                 Just(Some("multipart/x-mixed-replace; boundary=frame")),
@@ -248,7 +318,8 @@ mod tests {
             ],
             preamble in prop_oneof![Just(""), Just("\r\n"), Just("hello\n")],
         ) {
-            let stream = stream(if crlf { "\r\n" } else { "\n" }, counted, preamble);
+            let end = if crlf { "\r\n" } else { "\n" };
+            let stream = stream(Habits { end, counted, broken, preamble });
             let mut parser = MjpegParser::new(header);
             let mut found = Vec::new();
             let mut rest = stream.as_slice();
@@ -270,9 +341,92 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_may_be_cut_in_two_anywhere() {
+        for counted in [true, false] {
+            let habits = Habits {
+                end: "\r\n",
+                counted,
+                broken: true,
+                preamble: "",
+            };
+            let stream = stream(habits);
+            for at in 0..=stream.len() {
+                let mut parser = MjpegParser::new(None);
+                let mut found = parser.push(&stream[..at]).expect("it is a stream");
+                found.extend(parser.push(&stream[at..]).expect("it is a stream"));
+                assert_eq!(found, pictures(), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn boundaries_are_found_in_any_header() {
+        for (header, boundary) in [
+            ("multipart/x-mixed-replace; boundary=frame", Some("--frame")),
+            (
+                "multipart/x-mixed-replace;BOUNDARY = --frame ",
+                Some("--frame"),
+            ),
+            (
+                "multipart/x-mixed-replace; a=\"x;boundary=no\"; boundary=\"b;=c\"",
+                Some("--b;=c"),
+            ),
+            ("image/jpeg", None),
+            ("multipart/x-mixed-replace; boundary=", None),
+        ] {
+            assert_eq!(
+                boundary_of(header).as_deref(),
+                boundary.map(str::as_bytes),
+                "{header}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_wrong_length_costs_no_more_than_its_picture() {
+        let good = |n: u8| [START, &[n], END].concat();
+        let mut stream = b"--b\r\nContent-Length: 3\r\n\r\n".to_vec();
+        stream.extend(
+            [
+                good(1),
+                b"\r\n--b\r\nContent-Length: 5\r\n\r\n".to_vec(),
+                good(2),
+            ]
+            .concat(),
+        );
+        stream.extend(b"\r\n");
+        let found = MjpegParser::new(None)
+            .push(&stream)
+            .expect("it is a stream");
+        assert_eq!(found, [[START, &[1]].concat(), good(2)]);
+    }
+
+    #[test]
+    fn what_failed_stays_so_and_what_was_whole_comes_out_before() {
+        let mut stream = b"--b\n\n".to_vec();
+        stream.extend([START, END, b"\n--b\nContent-Length: x\n\n"].concat());
+        let mut parser = MjpegParser::new(None);
+        let found = parser.push(&stream).expect("a picture was whole");
+        assert_eq!(found, [[START, END].concat()]);
+        for bytes in [&b""[..], b"--b\n\n\xff\xd8\xff\xd9\n--b\n"] {
+            let error = parser.push(bytes).expect_err("it failed");
+            assert!(
+                error
+                    .to_string()
+                    .ends_with("the length of a picture is no number")
+            );
+        }
+    }
+
+    #[test]
     fn nothing_grows_without_bound() {
         for (stream, what) in [
             (vec![b'a'; 20_000], "no boundary"),
+            (b"<p>login, please\n".repeat(1000), "another kind of page"),
+            (
+                [&b"--b\n"[..], &b"X: y\n".repeat(5000)].concat(),
+                "too many lines of header",
+            ),
             (
                 b"--b\nContent-Length: 99999999\n\n".to_vec(),
                 "too long a picture",
