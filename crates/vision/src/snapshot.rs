@@ -106,11 +106,42 @@ fn check_plane(plane: &[u8], stride: usize, width: usize, height: usize) -> Resu
 /// # Errors
 /// [`Error::Jpeg`] when it cannot be compressed.
 pub fn encode_jpeg(picture: &Picture<'_>, masks: &[Vec<[f32; 2]>], quality: u8) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let mut encoder = Encoder::new(&mut out, quality);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encode(Masked { picture, masks }, quality)
+}
+
+/// The same, made smaller if it is wider than `max_width` pixels: each pixel is the mean of those
+/// that it covers, after these were blackened.
+///
+/// # Errors
+/// [`Error::Jpeg`] when it cannot be compressed.
+pub fn encode_small_jpeg(
+    picture: &Picture<'_>,
+    masks: &[Vec<[f32; 2]>],
+    quality: u8,
+    max_width: u16,
+) -> Result<Vec<u8>> {
     let masked = Masked { picture, masks };
-    encoder.encode_image(masked).map_err(Error::Jpeg)?;
+    let width = picture.width.min(max_width.max(1));
+    if width == picture.width {
+        return encode(masked, quality);
+    }
+    let scaled = u32::from(picture.height) * u32::from(width) / u32::from(picture.width);
+    let height = u16::try_from(scaled).map_or(u16::MAX, |height| height.max(1));
+    encode(
+        Scaled {
+            masked,
+            width,
+            height,
+        },
+        quality,
+    )
+}
+
+fn encode(image: impl ImageBuffer, quality: u8) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut encoder = Encoder::new(&mut out, quality.clamp(1, 100));
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    encoder.encode_image(image).map_err(Error::Jpeg)?;
     Ok(out)
 }
 
@@ -170,8 +201,63 @@ impl ImageBuffer for Masked<'_> {
     }
 }
 
+/// A masked picture made smaller.
+struct Scaled<'a> {
+    masked: Masked<'a>,
+    width: u16,
+    height: u16,
+}
+
+impl ImageBuffer for Scaled<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        self.masked.get_jpeg_color_type()
+    }
+
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, row: u16, buffers: &mut [Vec<u8>; 4]) {
+        let rows = covered(row, self.height, self.masked.height());
+        let mut sums = [0, 1, 2].map(|_| vec![0_u32; self.masked.width().into()]);
+        let mut line: [Vec<u8>; 4] = Default::default();
+        for row in rows.clone() {
+            line.iter_mut().for_each(Vec::clear);
+            self.masked.fill_buffers(row, &mut line);
+            for (sums, values) in sums.iter_mut().zip(&line) {
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum += u32::from(*value);
+                }
+            }
+        }
+        for (buffer, sums) in buffers.iter_mut().zip(&sums) {
+            buffer.extend((0..self.width).map(|column| {
+                let columns = covered(column, self.width, self.masked.width());
+                let count = (rows.len() * columns.len()) as u64;
+                let sums = &sums[columns.start.into()..columns.end.into()];
+                let sum: u64 = sums.iter().map(|sum| u64::from(*sum)).sum();
+                ((sum + count / 2) / count) as u8
+            }));
+        }
+    }
+}
+
+/// The rows or columns of the large picture that one of the small picture covers, one at least.
+fn covered(at: u16, small: u16, large: u16) -> std::ops::Range<u16> {
+    let edge = |at: u32| (at * u32::from(large) / u32::from(small)) as u16;
+    let from = edge(at.into());
+    from..edge(u32::from(at) + 1).max(from + 1)
+}
+
 /// From the limited range of video to the full one of JPEG.
 fn expand(value: u8, zero: i32, range: i32, new_zero: i32) -> u8 {
     let value = (i32::from(value) - zero) * 255 / range + new_zero;
     value.clamp(0, 255) as u8
 }
+
+#[cfg(test)]
+mod tests;
