@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-#[cfg(feature = "vision")]
-use crate::commands::watch;
 use crate::commands::{
     backup, check, completions, decrypt, diff, dump, encrypt, events, evidence, find, forget, init,
     key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
+#[cfg(feature = "vision")]
+use crate::commands::{camera, watch};
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -120,6 +120,10 @@ pub enum Command {
     /// Watch cameras and record what happens
     #[cfg(feature = "vision")]
     Watch(watch::WatchArgs),
+    /// Look at a camera, find cameras, or print their usual addresses
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Camera(camera::CameraCommand),
     /// List, show, export, verify and purge events
     #[command(subcommand)]
     Events(events::EventsCommand),

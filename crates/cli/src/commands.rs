@@ -1,6 +1,8 @@
 //! One file for each command: parse, call the library, render.
 
 pub mod backup;
+#[cfg(feature = "vision")]
+pub mod camera;
 pub mod check;
 pub mod completions;
 pub mod decrypt;
@@ -101,7 +103,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
-        Command::Watch(_) => Unread::GoesOn,
+        Command::Watch(_) | Command::Camera(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
@@ -131,6 +133,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Keygen(args) => keygen::run(&args, context),
         #[cfg(feature = "vision")]
         Command::Watch(args) => watch::run(args, context),
+        #[cfg(feature = "vision")]
+        Command::Camera(command) => camera::run(command, context),
         Command::Events(command) => events::run(command, context),
         Command::Evidence(command) => evidence::run(&command, context),
         Command::Status => status::run(context),

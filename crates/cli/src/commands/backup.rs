@@ -1,5 +1,7 @@
 //! `keepwatch backup`
 
+mod event_store;
+
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -7,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
-use keepwatch_core::fs::{Excludes, ExcludesBuilder};
+use keepwatch_core::fs::ExcludesBuilder;
 use keepwatch_core::{BackupOptions, BackupReport, CachePlace, Compression, Mode, Source, Stream};
 
 use crate::args::Global;
@@ -24,7 +26,7 @@ use crate::values::{human_seconds, human_size, size};
 #[derive(Debug, Args)]
 pub struct BackupArgs {
     /// Files and directories
-    #[arg(value_name = "PATH", required_unless_present_any = ["stdin_name", "command"])]
+    #[arg(value_name = "PATH", required_unless_present_any = ["stdin_name", "command", "event_store"])]
     paths: Vec<PathBuf>,
     /// A word to find the snapshot by; may be repeated
     #[arg(long, value_name = "TAG[,TAG…]")]
@@ -56,6 +58,9 @@ pub struct BackupArgs {
         help_heading = "Streams"
     )]
     argv: Vec<OsString>,
+    /// The event store, if one is backed up.
+    #[command(flatten)]
+    event_store: event_store::EventStoreArgs,
     /// What to leave out.
     #[command(flatten)]
     excludes: ExcludeArgs,
@@ -126,7 +131,10 @@ fn stream_path(text: &str) -> Result<PathBuf, String> {
 
 /// Makes a snapshot.
 pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
-    let excludes = args.excludes.patterns()?;
+    let excludes = args
+        .event_store
+        .exclude(args.excludes.patterns()?)?
+        .build()?;
     let opened = context.open()?;
     let options = BackupOptions {
         mode: match args.mode {
@@ -159,7 +167,7 @@ pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
         dry_run: args.dry_run,
         stop: Some(stop_flag()?),
     };
-    let sources = sources(args)?;
+    let sources = sources(args, &context.global)?;
     let bar = context.bar();
     let report = opened.repository.backup(sources, &options, &bar)?;
     drop(bar);
@@ -221,7 +229,7 @@ fn render(report: &BackupReport, context: &mut Context) -> io::Result<()> {
 
 impl ExcludeArgs {
     /// Files come first, so that the command line has the last word.
-    fn patterns(&self) -> Result<Excludes, Failure> {
+    fn patterns(&self) -> Result<ExcludesBuilder, Failure> {
         let mut builder = ExcludesBuilder::new();
         for path in &self.exclude_file {
             let content = std::fs::read_to_string(path).map_err(Failure::file("read", path))?;
@@ -233,7 +241,7 @@ impl ExcludeArgs {
         if let Some(bytes) = self.exclude_larger_than {
             builder = builder.larger_than(bytes);
         }
-        Ok(builder.build()?)
+        Ok(builder)
     }
 }
 
@@ -250,8 +258,8 @@ fn never_enter(global: &Global) -> Result<Vec<PathBuf>, Failure> {
         .collect())
 }
 
-fn sources(args: BackupArgs) -> Result<Vec<Source>, Failure> {
-    let mut sources = Vec::new();
+fn sources(args: BackupArgs, global: &Global) -> Result<Vec<Source>, Failure> {
+    let mut sources = args.event_store.sources(global)?;
     for path in &args.paths {
         let path = plain(path).map_err(Failure::file("find", path))?;
         sources.push(Source::Path(path));

@@ -1,0 +1,101 @@
+//! An event store as a source: a consistent copy of its database, and its files.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use keepwatch_core::events::Store;
+use keepwatch_core::fs::ExcludesBuilder;
+use keepwatch_core::{Source, Stream};
+
+use crate::args::Global;
+use crate::credentials::existing;
+use crate::exit::Failure;
+
+/// The files of a store beside its database.
+const FILES: [&str; 3] = ["store", "keys", "media"];
+const DATABASE: &str = "events.db";
+
+/// Which event store, and what opens it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Event store")]
+pub struct EventStoreArgs {
+    /// Back up an event store while it is in use; it comes back as one that can be used
+    #[arg(long, value_name = "DIR")]
+    event_store: Option<PathBuf>,
+    /// The passphrase of the event store [default: what opens the repository]
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "event_store",
+        group = "store-credential"
+    )]
+    store_password_file: Option<PathBuf>,
+    /// The key file of the event store
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "event_store",
+        group = "store-credential"
+    )]
+    store_key_file: Option<PathBuf>,
+}
+
+impl EventStoreArgs {
+    /// Recordings that are being written are left out: they are whole in the next backup.
+    pub fn exclude(&self, builder: ExcludesBuilder) -> Result<ExcludesBuilder, Failure> {
+        let Some(dir) = &self.event_store else {
+            return Ok(builder);
+        };
+        let media = super::plain(dir)
+            .map_err(Failure::file("find", dir))?
+            .join("media");
+        let media = media.to_string_lossy();
+        let literal: String = media
+            .chars()
+            .map(|c| match c {
+                '*' | '?' | '[' | ']' | '{' | '}' | '\\' | '!' => format!("\\{c}"),
+                c => c.to_string(),
+            })
+            .collect();
+        Ok(builder.glob(&format!("{literal}/**/*.part"))?)
+    }
+
+    /// The sources that make up the store. The copy of the database lies beside it, encrypted, and
+    /// has no name any more when this returns.
+    pub fn sources(&self, global: &Global) -> Result<Vec<Source>, Failure> {
+        let Some(dir) = &self.event_store else {
+            return Ok(Vec::new());
+        };
+        let dir = super::plain(dir).map_err(Failure::file("find", dir))?;
+        let mut global = global.clone();
+        if self.store_password_file.is_some() || self.store_key_file.is_some() {
+            global.password_command = None;
+            global.identity = None;
+            global.password_file.clone_from(&self.store_password_file);
+            global.key_file.clone_from(&self.store_key_file);
+        }
+        let credential = existing(&global, &dir.display().to_string())?;
+        let store = Store::open(&dir, &credential)?;
+        let copy = dir.join(format!(".{DATABASE}.{}", std::process::id()));
+        store.backup_to(&copy)?;
+        store.close()?;
+        let file = open_and_remove(&copy)?;
+        let mut sources: Vec<Source> = FILES
+            .iter()
+            .map(|name| Source::Path(dir.join(name)))
+            .collect();
+        sources.push(Source::stream(Stream {
+            path: dir.join(DATABASE),
+            reader: Box::new(file),
+            finish: Box::new(|| Ok(())),
+        }));
+        Ok(sources)
+    }
+}
+
+fn open_and_remove(path: &Path) -> Result<File, Failure> {
+    let file = File::open(path).map_err(Failure::file("open", path));
+    std::fs::remove_file(path).map_err(Failure::file("remove", path))?;
+    file
+}
