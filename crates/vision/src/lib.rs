@@ -6,6 +6,9 @@
 //! [`tracking`] are functions of pictures and regions, [`mp4`] writes recordings, [`mjpeg`] takes
 //! streams of pictures apart, [`source`] delivers packets, [`Decoder`] makes pictures of them.
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod geometry;
 pub mod makers;
 pub mod mjpeg;
