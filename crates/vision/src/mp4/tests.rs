@@ -87,7 +87,12 @@ fn a_cut_file_is_whole_up_to_its_last_whole_fragment() {
 #[test]
 fn frames_count_only_where_their_bytes_are() {
     let first = packet(0, true);
-    let moof_and_mdat = fragment(1, &[first.clone()], first.dts, packet(1, true).dts);
+    let moof_and_mdat = fragment(
+        1,
+        std::slice::from_ref(&first),
+        first.dts,
+        packet(1, true).dts,
+    );
     let mdat_at = moof_and_mdat.len() - 8 - first.len();
     let (moof, mdat) = moof_and_mdat.split_at(mdat_at);
     assert_eq!(&mdat[4..8], b"mdat");
