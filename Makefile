@@ -19,7 +19,7 @@ build: ## The release binary
 	cargo build $(CARGO_FLAGS) --release --package keepwatch
 	@echo "built $(CARGO_TARGET_DIR)/release/keepwatch"
 
-demo: ## Backs up a real directory twice, checks and restores it, and compares
+demo: ## Backs up a real directory, watches a live camera, restores both, and compares
 	@scripts/demo
 
 test: setup test-rust test-doc test-reader ## All tests
@@ -30,8 +30,8 @@ export KEEPWATCH_TESTDATA ?= $(abspath ../shared/testdata)
 export INSTA_WORKSPACE_ROOT = $(CURDIR)
 HAS_TESTDATA := $(wildcard $(KEEPWATCH_TESTDATA)/vectors)
 test-rust:
-	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests named wycheproof and genuine")
-	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not test(/wycheproof::|genuine/)')
+	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
+	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine/) or binary(film))')
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc
@@ -48,7 +48,8 @@ fmt: ## Formats the code
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --features fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-vision/fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 
 doc: ## The API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps

@@ -12,8 +12,10 @@ const PREFIX: &str = "SECUREVISION__";
 /// The name of its only camera.
 const CAMERA: &str = "camera";
 
-/// Variables that set one key each: what it is called here, and what makes a value of the text.
-const KEYS: [(&str, &str, fn(&str) -> Option<Value>); 4] = [
+/// A variable that sets one key: what it is called here, and what makes a value of the text.
+type Key = (&'static str, &'static str, fn(&str) -> Option<Value>);
+
+const KEYS: [Key; 4] = [
     ("VIDEO__FPS_TARGET", "cameras.camera.fps_target", number),
     (
         "VIDEO__READ_TIMEOUT_S",

@@ -202,7 +202,6 @@ fn list(args: ListArgs, context: &mut Context) -> Outcome {
         after: args.after,
         oldest_first: args.oldest_first,
         limit: Some(args.limit),
-        ..EventFilter::default()
     })?;
     if context.out.json {
         context.out.json_rows(&events)?;

@@ -2,4 +2,5 @@
 
 mod footage;
 mod motion;
+mod mp4;
 mod watch;
