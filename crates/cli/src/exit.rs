@@ -11,6 +11,8 @@ use keepwatch_core::storage::StorageError;
 use keepwatch_core::{Error as CoreError, fs};
 use serde::Serialize;
 
+pub use keepwatch_core::with_causes;
+
 use crate::output::harmless;
 
 /// What the process ends with.
@@ -204,18 +206,6 @@ struct Report<'a> {
     error: &'a str,
     hint: Option<&'a str>,
     code: u8,
-}
-
-/// An error with its causes, in one line.
-pub fn with_causes(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Tells on standard error why the command failed.

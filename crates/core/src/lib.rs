@@ -51,7 +51,7 @@ pub use cache::CachePlace;
 pub use check::{CheckError, CheckReport, Checked, ReadData};
 pub use compress::Compression;
 pub use config::{ChunkerConfig, Config, FORMAT_VERSION, MAX_CHUNK, MAX_PACK, Padding};
-pub use error::{Error, Result};
+pub use error::{Error, Result, with_causes};
 pub use forget::{Filter, ForgetEntry, ForgetReport};
 pub use gc::{PruneOptions, PruneReport};
 pub use id::Id;

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+pub(crate) use keepwatch_core::with_causes;
+
 /// The result of operations on cameras.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -129,16 +131,4 @@ impl Error {
             source,
         }
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
