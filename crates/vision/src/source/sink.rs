@@ -1,7 +1,6 @@
 //! The end of a source's pipeline: packets out of an appsink, and what the bus says.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -23,7 +22,10 @@ const QUEUE: usize = 256;
 enum Said {
     Stream(StreamInfo),
     Packet(RawPacket),
-    Ended(Ending),
+    /// So many packets are missing here.
+    Dropped(u64),
+    /// Look whether it is over.
+    Look,
 }
 
 /// A session made of a GStreamer pipeline that ends in [`GstSession::sink`].
@@ -31,7 +33,9 @@ pub(crate) struct GstSession {
     pipeline: Pipeline,
     said: Receiver<Said>,
     say: Sender<Said>,
-    dropped: Arc<AtomicU64>,
+    /// The first reason that was given for its end. It has a place of its own: the queue may be
+    /// full, and the end must not be lost.
+    ending: Arc<OnceLock<Ending>>,
     /// A finite source waits for its reader; a live one drops what nobody takes.
     finite: bool,
 }
@@ -45,7 +49,7 @@ impl GstSession {
             pipeline,
             said,
             say,
-            dropped: Arc::new(AtomicU64::new(0)),
+            ending: Arc::default(),
             finite,
         };
         session.listen();
@@ -61,20 +65,16 @@ impl GstSession {
     pub fn start(self) -> Result<Box<dyn Session>> {
         // When it does not start, the bus knows better why.
         if let Err(error) = self.pipeline.play() {
-            let ending = Ending::Failed {
+            self.ender()(Ending::Failed {
                 problem: error.to_string(),
-            };
-            let _ = self.say.try_send(Said::Ended(ending));
+            });
         }
         Ok(Box::new(self))
     }
 
     /// Says that it is over, from any thread.
     pub fn ender(&self) -> impl Fn(Ending) + Send + Sync + 'static {
-        let say = self.say.clone();
-        move |ending| {
-            let _ = say.send_timeout(Said::Ended(ending), Duration::from_millis(100));
-        }
+        end_with(self.ending.clone(), self.say.clone())
     }
 
     /// The sink that a source links its encoded video to.
@@ -86,42 +86,30 @@ impl GstSession {
             .enable_last_sample(false)
             .wait_on_eos(false)
             .build();
-        let (say, dropped, finite) = (self.say.clone(), self.dropped.clone(), self.finite);
-        let mut known: Option<gst::Caps> = None;
+        let (end, mut known) = (self.ender(), None);
+        let mut out = Outlet {
+            say: self.say.clone(),
+            finite: self.finite,
+            dropped: 0,
+        };
         let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let deliver = |said: Said| -> bool {
-                if finite {
-                    return say.send(said).is_ok();
-                }
-                match say.try_send(said) {
-                    Ok(()) => true,
-                    Err(TrySendError::Full(_)) => {
-                        dropped.fetch_add(1, Ordering::Relaxed);
-                        true
-                    }
-                    Err(TrySendError::Disconnected(_)) => false,
-                }
-            };
             if let Some(caps) = sample.caps()
                 && known.as_deref() != Some(caps)
             {
-                known = Some(caps.to_owned());
-                let said = match caps::stream_info(caps) {
-                    Some(info) => Said::Stream(info),
-                    None => Said::Ended(Ending::Garbage),
-                };
-                if !deliver(said) {
+                let Some(info) = caps::stream_info(caps) else {
+                    end(Ending::Garbage);
                     return Err(gst::FlowError::Eos);
+                };
+                if !out.deliver(Said::Stream(info))? {
+                    return Ok(gst::FlowSuccess::Ok);
                 }
+                known = Some(caps.to_owned());
             }
-            let Some(packet) = sample.buffer_owned().and_then(packet) else {
-                return Ok(gst::FlowSuccess::Ok);
-            };
-            match deliver(Said::Packet(packet)) {
-                true => Ok(gst::FlowSuccess::Ok),
-                false => Err(gst::FlowError::Eos),
+            if let Some(packet) = sample.buffer_owned().and_then(packet) {
+                out.deliver(Said::Packet(packet))?;
             }
+            Ok(gst::FlowSuccess::Ok)
         });
         sink.set_callbacks(callbacks.build());
         sink.upcast()
@@ -155,16 +143,74 @@ impl GstSession {
 
 impl Session for GstSession {
     fn next(&mut self, timeout: Duration) -> Next {
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            return Next::Dropped(dropped);
+        next_of(&self.said, &self.ending, timeout)
+    }
+}
+
+/// The way out of a pipeline.
+struct Outlet {
+    say: Sender<Said>,
+    finite: bool,
+    /// What was dropped since something was taken.
+    dropped: u64,
+}
+
+impl Outlet {
+    /// Gives whether it was taken. What is missing is said before what comes after it.
+    fn deliver(&mut self, said: Said) -> Result<bool, gst::FlowError> {
+        if self.finite {
+            return self
+                .say
+                .send(said)
+                .map(|()| true)
+                .map_err(|_| gst::FlowError::Eos);
         }
-        match self.said.recv_timeout(timeout) {
-            Ok(Said::Stream(info)) => Next::Stream(info),
-            Ok(Said::Packet(packet)) => Next::Packet(packet),
-            Ok(Said::Ended(ending)) => Next::Ended(ending),
-            Err(RecvTimeoutError::Timeout) => Next::Nothing,
-            Err(RecvTimeoutError::Disconnected) => Next::Ended(Ending::Closed),
+        if self.dropped > 0 && self.try_say(Said::Dropped(self.dropped))? {
+            self.dropped = 0;
+        }
+        let taken = self.dropped == 0 && self.try_say(said)?;
+        self.dropped += u64::from(!taken);
+        Ok(taken)
+    }
+
+    fn try_say(&self, said: Said) -> Result<bool, gst::FlowError> {
+        match self.say.try_send(said) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(_)) => Ok(false),
+            Err(TrySendError::Disconnected(_)) => Err(gst::FlowError::Eos),
+        }
+    }
+}
+
+/// Says that it is over, without ever waiting.
+fn end_with(
+    ending: Arc<OnceLock<Ending>>,
+    say: Sender<Said>,
+) -> impl Fn(Ending) + Send + Sync + 'static {
+    move |reason| {
+        let _ = ending.set(reason);
+        // With a full queue, whoever takes from it will look by itself.
+        let _ = say.try_send(Said::Look);
+    }
+}
+
+/// What was said before the end comes before the end.
+fn next_of(said: &Receiver<Said>, ending: &OnceLock<Ending>, timeout: Duration) -> Next {
+    loop {
+        let next = match (said.try_recv(), ending.get()) {
+            (Ok(next), _) => next,
+            (Err(_), Some(ending)) => return Next::Ended(ending.clone()),
+            (Err(_), None) => match said.recv_timeout(timeout) {
+                Ok(next) => next,
+                Err(RecvTimeoutError::Timeout) => return Next::Nothing,
+                Err(RecvTimeoutError::Disconnected) => return Next::Ended(Ending::Closed),
+            },
+        };
+        match next {
+            Said::Stream(info) => return Next::Stream(info),
+            Said::Packet(packet) => return Next::Packet(packet),
+            Said::Dropped(count) => return Next::Dropped(count),
+            Said::Look => {}
         }
     }
 }
@@ -228,6 +274,75 @@ fn packet(buffer: gst::Buffer) -> Option<RawPacket> {
 
 /// Time since the process began to look at it.
 pub(crate) fn monotonic() -> Duration {
-    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    static START: OnceLock<Instant> = OnceLock::new();
     START.get_or_init(Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(pts: u64) -> RawPacket {
+        RawPacket {
+            data: PacketData::new([0]),
+            pts: Duration::from_secs(pts),
+            dts: None,
+            duration: None,
+            key: true,
+        }
+    }
+
+    #[test]
+    fn what_was_dropped_is_said_where_it_is_missing() {
+        let (say, said) = bounded(3);
+        let ending = OnceLock::new();
+        let mut out = Outlet {
+            say,
+            finite: false,
+            dropped: 0,
+        };
+        let mut told = Vec::new();
+        let mut take = |count| {
+            for _ in 0..count {
+                told.push(match next_of(&said, &ending, Duration::ZERO) {
+                    Next::Packet(packet) => format!("{}", packet.pts.as_secs()),
+                    Next::Dropped(count) => format!("dropped {count}"),
+                    other => panic!("{other:?}"),
+                });
+            }
+        };
+        for pts in 0..6 {
+            out.deliver(Said::Packet(packet(pts)))
+                .expect("somebody is there");
+        }
+        take(1);
+        // There is room for saying so, and for nothing else.
+        assert_eq!(out.deliver(Said::Packet(packet(6))), Ok(false));
+        take(3);
+        assert_eq!(out.deliver(Said::Packet(packet(7))), Ok(true));
+        take(2);
+        assert_eq!(told, ["0", "1", "2", "dropped 3", "dropped 1", "7"]);
+    }
+
+    #[test]
+    fn the_end_is_not_lost_in_a_full_queue_and_comes_last() {
+        let (say, said) = bounded(3);
+        let ending = Arc::new(OnceLock::new());
+        for pts in 0..3 {
+            assert!(say.try_send(Said::Packet(packet(pts))).is_ok());
+        }
+        let end = end_with(ending.clone(), say.clone());
+        end(Ending::Finished);
+        end(Ending::Garbage);
+        for pts in 0..3 {
+            let Next::Packet(packet) = next_of(&said, &ending, Duration::ZERO) else {
+                panic!("packet {pts} is lost");
+            };
+            assert_eq!(packet.pts, Duration::from_secs(pts));
+        }
+        let Next::Ended(reason) = next_of(&said, &ending, Duration::ZERO) else {
+            panic!("the end is lost");
+        };
+        assert_eq!(reason, Ending::Finished);
+    }
 }
