@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded, unbounded};
 use keepwatch_core::events::{
     Event, EventId, EventKind, EventStore, MediaKind, MediaRef, Observation, Segment,
 };
@@ -19,8 +19,15 @@ const NOTICES: usize = 1024;
 /// How many entries one transaction takes.
 const BATCH: usize = 1000;
 
-/// The longest pause before the store is tried again.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How long to wait before a store that failed is tried again, at first and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What waits for a store that fails, at most: some days of a busy camera. The oldest go first.
+const WAITING: usize = 100_000;
+
+/// How long the end waits for a store that fails.
+const LAST_CHANCE: Duration = Duration::from_secs(10);
 
 enum Entry {
     Event(Event),
@@ -54,6 +61,9 @@ impl Ledger {
             store,
             tell,
             open: HashMap::new(),
+            events: Vec::new(),
+            segments: Vec::new(),
+            pause: FIRST_PAUSE,
         };
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
@@ -134,46 +144,91 @@ struct Book {
     tell: Sender<Event>,
     /// Events that have not ended.
     open: HashMap<EventId, Event>,
+    /// What the store has not taken yet: a full disk may be made room on.
+    events: Vec<Event>,
+    segments: Vec<Segment>,
+    pause: Duration,
 }
 
 impl Book {
     fn run(&mut self, entries: &Receiver<Entry>) {
-        while let Ok(first) = entries.recv() {
-            let mut changed: Vec<Event> = Vec::new();
-            let more = entries.try_iter().take(BATCH - 1);
-            for entry in std::iter::once(first).chain(more) {
-                self.apply(entry, &mut changed);
-            }
-            if changed.is_empty() {
-                continue;
-            }
-            self.insist("store events", |store| store.put(&changed));
-            for event in changed {
-                match self.tell.try_send(event) {
-                    Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-                    Err(TrySendError::Full(event)) => {
-                        tracing::debug!(id = %event.id, "nobody takes the notice of an event");
+        loop {
+            let next = match self.is_clear() {
+                true => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                false => entries.recv_timeout(self.pause),
+            };
+            match next {
+                Ok(first) => {
+                    for entry in std::iter::once(first).chain(entries.try_iter().take(BATCH - 1)) {
+                        self.apply(entry);
                     }
                 }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.store();
+        }
+        let end = Instant::now() + LAST_CHANCE;
+        while !self.is_clear() && Instant::now() < end {
+            std::thread::sleep(self.pause.min(LAST_CHANCE / 10));
+            self.store();
+        }
+        if !self.is_clear() {
+            let (events, segments) = (self.events.len(), self.segments.len());
+            tracing::error!(
+                events,
+                segments,
+                "the event store took no more; these are lost"
+            );
         }
     }
 
-    fn apply(&mut self, entry: Entry, changed: &mut Vec<Event>) {
-        match entry {
-            Entry::Event(event) => {
-                if event.ended_at.is_none() {
-                    self.open.insert(event.id, event.clone());
-                }
-                changed.retain(|earlier| earlier.id != event.id);
-                changed.push(event);
+    fn is_clear(&self) -> bool {
+        self.events.is_empty() && self.segments.is_empty()
+    }
+
+    /// Stores what waits. Only what is stored is told.
+    fn store(&mut self) {
+        let stored = self.try_store();
+        self.pause = match stored {
+            Ok(()) => FIRST_PAUSE,
+            Err(error) => {
+                tracing::error!(
+                    error = with_causes(&error),
+                    "cannot store events; trying again"
+                );
+                (self.pause * 2).min(LONGEST_PAUSE)
             }
+        };
+        forget_oldest(&mut self.events);
+        forget_oldest(&mut self.segments);
+    }
+
+    fn try_store(&mut self) -> keepwatch_core::Result<()> {
+        if !self.events.is_empty() {
+            self.store.put(&self.events)?;
+            for event in self.events.drain(..) {
+                if let Err(TrySendError::Full(event)) = self.tell.try_send(event) {
+                    tracing::debug!(id = %event.id, "nobody takes the notice of an event");
+                }
+            }
+        }
+        while let Some(segment) = self.segments.first() {
+            self.store.put_segment(segment)?;
+            self.segments.remove(0);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Event(event) => self.set(event),
             Entry::End {
                 id,
                 ended_at,
                 observations,
                 reason,
-            } => self.change(id, changed, |event| {
+            } => self.change(id, |event| {
                 event.ended_at = Some(ended_at);
                 if !observations.is_empty() {
                     event.observations = observations;
@@ -182,58 +237,117 @@ impl Book {
                     event.reason = reason;
                 }
             }),
-            Entry::Media { id, kind, media } => {
-                self.change(id, changed, |event| match kind {
-                    MediaKind::Snapshot => event.snapshot = Some(media),
-                    MediaKind::Clip | MediaKind::Segment => event.clip = Some(media),
-                });
+            Entry::Media { id, kind, media } => self.change(id, |event| match kind {
+                MediaKind::Snapshot => event.snapshot = Some(media),
+                MediaKind::Clip | MediaKind::Segment => event.clip = Some(media),
+            }),
+            Entry::Segment(segment) => self.segments.push(segment),
+        }
+    }
+
+    fn change(&mut self, id: EventId, f: impl FnOnce(&mut Event)) {
+        let waiting = self.events.iter().find(|event| event.id == id).cloned();
+        let event = match waiting.or_else(|| self.open.get(&id).cloned()) {
+            Some(event) => Ok(Some(event)),
+            None => self.store.get(id),
+        };
+        match event {
+            Ok(Some(mut event)) => {
+                f(&mut event);
+                self.set(event);
             }
-            Entry::Segment(segment) => {
-                self.insist("store a segment", |store| store.put_segment(&segment));
+            Ok(None) => tracing::error!(%id, "an event that is to change is not there"),
+            Err(error) => {
+                tracing::error!(%id, error = with_causes(&error), "an event cannot be read");
             }
         }
     }
 
-    fn change(&mut self, id: EventId, changed: &mut Vec<Event>, f: impl FnOnce(&mut Event)) {
-        let pending = changed.iter().position(|event| event.id == id);
-        let event = match pending {
-            Some(at) => Some(changed.remove(at)),
-            None => self.open.get(&id).cloned(),
-        };
-        let event = event.or_else(|| {
-            let mut found = None;
-            self.insist("read an event", |store| {
-                found = store.get(id)?;
-                Ok(())
-            });
-            found
-        });
-        let Some(mut event) = event else {
-            tracing::error!(%id, "an event that is to change is not there");
-            return;
-        };
-        f(&mut event);
+    /// This is the event now. States that the store has not seen are replaced.
+    fn set(&mut self, event: Event) {
         match event.ended_at {
-            Some(_) => self.open.remove(&id),
-            None => self.open.insert(id, event.clone()),
+            Some(_) => self.open.remove(&event.id),
+            None => self.open.insert(event.id, event.clone()),
         };
-        changed.push(event);
+        self.events.retain(|earlier| earlier.id != event.id);
+        self.events.push(event);
+    }
+}
+
+/// Memory is not endless, either.
+fn forget_oldest<T>(waiting: &mut Vec<T>) {
+    let excess = waiting.len().saturating_sub(WAITING);
+    if excess > 0 {
+        tracing::error!(excess, "the event store takes nothing; the oldest are lost");
+        waiting.drain(..excess);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use keepwatch_core::events::EventFilter;
+
+    use super::*;
+
+    /// Fails a number of times, like a disk that is full for a while.
+    struct Flaky {
+        failures: Mutex<u32>,
+        puts: Mutex<Vec<Event>>,
     }
 
-    /// Tries until it succeeds, some times at least: a full disk may be made room on, and what
-    /// waits here is in memory meanwhile.
-    fn insist(&self, what: &str, mut f: impl FnMut(&dyn EventStore) -> keepwatch_core::Result<()>) {
-        let mut pause = Duration::from_millis(50);
-        for attempt in 0..10 {
-            match f(self.store.as_ref()) {
-                Ok(()) => return,
-                Err(error) => {
-                    let error = with_causes(&error);
-                    tracing::error!(attempt, error, "cannot {what}");
-                }
+    impl EventStore for Flaky {
+        fn put(&self, events: &[Event]) -> keepwatch_core::Result<()> {
+            let mut failures = self.failures.lock().expect("nobody panicked");
+            if *failures > 0 {
+                *failures -= 1;
+                return Err(keepwatch_core::Error::Interrupted);
             }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(PAUSE);
+            self.puts
+                .lock()
+                .expect("nobody panicked")
+                .extend_from_slice(events);
+            Ok(())
         }
+
+        fn put_segment(&self, _: &Segment) -> keepwatch_core::Result<()> {
+            Ok(())
+        }
+
+        fn get(&self, _: EventId) -> keepwatch_core::Result<Option<Event>> {
+            Ok(None)
+        }
+
+        fn list(&self, _: &EventFilter) -> keepwatch_core::Result<Vec<Event>> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_a_failing_store_does_not_take_is_told_only_once_it_does() {
+        let store = Arc::new(Flaky {
+            failures: Mutex::new(2),
+            puts: Mutex::default(),
+        });
+        let (ledger, told, thread) = Ledger::start(store.clone()).expect("it starts");
+        let at = Timestamp::from_second(1_700_000_000).expect("in range");
+        let event = point(
+            "door",
+            EventKind::CameraOffline,
+            at,
+            None,
+            "gone".to_owned(),
+        )
+        .expect("an event");
+        ledger.event(event.clone());
+        ledger.end(event.id, at, Vec::new(), None);
+        let last = told.iter().find(|event| event.ended_at.is_some());
+        assert_eq!(last.map(|event| event.id), Some(event.id));
+        assert_eq!(*store.failures.lock().expect("nobody panicked"), 0);
+        drop(ledger);
+        thread.join().expect("it ends");
+        let puts = store.puts.lock().expect("nobody panicked");
+        assert_eq!(puts.last().map(|event| event.ended_at), Some(Some(at)));
     }
 }
