@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::geometry::check_polygon;
 use crate::motion::MotionSettings;
 use crate::url::CameraUrl;
 
@@ -163,11 +164,15 @@ impl CameraSettings {
         if self.max_clip < 10 * second || self.max_clip > 3600 * second {
             return bad("max_clip", "it must be 10 s to 1 h".to_owned());
         }
-        if self.privacy_masks.iter().any(|mask| mask.len() < 3) {
+        let tenth = second / 10;
+        if self.retry_first < tenth || self.retry_longest < self.retry_first {
             return bad(
-                "privacy_masks",
-                "a polygon has three points or more".to_owned(),
+                "retry_first",
+                "it must be 0.1 s or more, and no longer than retry_longest".to_owned(),
             );
+        }
+        for mask in &self.privacy_masks {
+            check_polygon("privacy_masks", mask)?;
         }
         self.motion.validate()
     }
@@ -242,6 +247,43 @@ pub mod duration_text {
                 let signed: SignedDuration = text.parse().map_err(|_| bad(&text))?;
                 Duration::try_from(signed).map_err(|_| bad(&text))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_name() {
+        let refused = |change: fn(&mut CameraSettings)| {
+            let mut settings = CameraSettings::new("rtsp://cam/live".parse().expect("an address"));
+            settings.validate().expect("the defaults work");
+            change(&mut settings);
+            settings.validate().expect_err("it is refused").to_string()
+        };
+        for (name, text) in [
+            ("retry_first", refused(|s| s.retry_first = Duration::ZERO)),
+            (
+                "retry_first",
+                refused(|s| s.retry_longest = Duration::from_millis(200)),
+            ),
+            (
+                "privacy_masks",
+                refused(|s| s.privacy_masks = vec![vec![[0.0, 0.0], [2.0, 0.0], [1.0, 1.0]]]),
+            ),
+            (
+                "privacy_masks",
+                refused(|s| s.privacy_masks = vec![vec![[0.0, 0.0], [1.0, 0.0]]]),
+            ),
+            ("fps_target", refused(|s| s.fps_target = f32::NAN)),
+            (
+                "pre_roll",
+                refused(|s| s.pre_roll = Duration::from_secs(61)),
+            ),
+        ] {
+            assert!(text.starts_with(name), "{name}: {text}");
         }
     }
 }
