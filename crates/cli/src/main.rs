@@ -3,6 +3,8 @@
 mod args;
 mod atomic_file;
 mod bar;
+#[cfg(feature = "vision")]
+mod camera_url;
 mod commands;
 mod credentials;
 mod exit;

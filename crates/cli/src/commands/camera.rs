@@ -8,9 +8,10 @@ use clap::{Args, Subcommand};
 use jiff::SignedDuration;
 use keepwatch_vision::makers::{self, Stream};
 use keepwatch_vision::onvif::{self, Discovered};
-use keepwatch_vision::{CameraSettings, CameraUrl, Probe, Tls, Transport, probe};
+use keepwatch_vision::{CameraSettings, Probe, Tls, Transport, probe};
 use serde::Serialize;
 
+use crate::camera_url::{Unread, unread, url_of};
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, Failure};
 use crate::values::duration;
@@ -30,8 +31,8 @@ pub enum CameraCommand {
 #[derive(Debug, Args)]
 pub struct ProbeArgs {
     /// Its address
-    #[arg(value_name = "URL", value_parser = url)]
-    url: CameraUrl,
+    #[arg(value_name = "URL", value_parser = unread)]
+    url: Unread,
     /// Take RTP packets as datagrams
     #[arg(long)]
     udp: bool,
@@ -74,11 +75,6 @@ pub struct UrlArgs {
     sub: bool,
 }
 
-fn url(text: &str) -> Result<CameraUrl, String> {
-    let parsed = text.parse();
-    parsed.map_err(|error: keepwatch_vision::Error| error.to_string())
-}
-
 /// Runs one of them.
 pub fn run(command: CameraCommand, context: &mut Context) -> Outcome {
     match command {
@@ -89,7 +85,7 @@ pub fn run(command: CameraCommand, context: &mut Context) -> Outcome {
 }
 
 fn look(args: ProbeArgs, context: &mut Context) -> Outcome {
-    let mut settings = CameraSettings::new(args.url);
+    let mut settings = CameraSettings::new(url_of(&args.url)?);
     settings.realtime = true;
     if args.udp {
         settings.transport = Transport::Udp;

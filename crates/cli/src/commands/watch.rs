@@ -11,10 +11,11 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::{Config, Loaded, RetentionConfig};
 use keepwatch_core::crypto::{Kdf, PublicKey};
-use keepwatch_core::events::{Event, Store, StoreOptions, StoreRole};
+use keepwatch_core::events::{Event, Store, StoreOptions, StoreRole, check_camera_name};
 use keepwatch_vision::{CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch};
 use serde::Serialize;
 
+use crate::camera_url::{Unread, unread, url_of};
 use crate::commands::{Context, Outcome};
 use crate::credentials::{existing, new_locks, recipient};
 use crate::exit::{Code, Failure};
@@ -33,8 +34,8 @@ const PURGE: Duration = Duration::from_secs(600);
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// A camera: rtsp(s)://, http(s)://, a file, device:/dev/video0 or test:; may be repeated
-    #[arg(long, value_name = "NAME=URL", value_parser = camera)]
-    camera: Vec<(String, CameraUrl)>,
+    #[arg(long, value_name = "NAME=URL", value_parser = unread)]
+    camera: Vec<Unread>,
     /// The directory of the event store; made if there is none
     #[arg(long, value_name = "DIR", env = "KEEPWATCH_STORE")]
     store: Option<PathBuf>,
@@ -55,13 +56,13 @@ pub struct WatchArgs {
     limit: Option<SignedDuration>,
 }
 
-fn camera(text: &str) -> Result<(String, CameraUrl), String> {
-    let (name, url) = text.split_once('=').ok_or("it is not NAME=URL")?;
-    keepwatch_core::events::check_camera_name(name).map_err(|error| error.to_string())?;
-    let url = url
-        .parse()
-        .map_err(|error: keepwatch_vision::Error| error.to_string())?;
-    Ok((name.to_owned(), url))
+fn camera(text: &Unread) -> Result<(String, CameraUrl), Failure> {
+    let (name, url) = text.split_once('=').ok_or(Failure::Usage {
+        message: "--camera is not NAME=URL".to_owned(),
+        hint: Some("for example front=rtsp://user:password@192.168.1.20/stream1"),
+    })?;
+    check_camera_name(name)?;
+    Ok((name.to_owned(), url_of(url)?))
 }
 
 fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -75,7 +76,8 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
         context.out.note(notice);
     }
     let mut cameras = loaded.config.cameras;
-    for (name, url) in args.camera {
+    for text in &args.camera {
+        let (name, url) = camera(text)?;
         let mut settings = CameraSettings::new(url);
         settings.record = args.record.unwrap_or_default();
         settings.decode = args.decode.unwrap_or_default();
@@ -155,7 +157,15 @@ fn open_or_create(
 ) -> Result<Store, Failure> {
     if Store::exists(root) {
         let credential = existing(&context.global, &root.display().to_string())?;
-        return Ok(Store::open(root, &credential)?);
+        let store = Store::open(root, &credential)?;
+        let same = |wanted: &PublicKey| store.recipients().contains(wanted);
+        if !recipients.iter().all(same) {
+            return Err(Failure::Refused {
+                message: "the event store seals clips to other recipients".to_owned(),
+                hint: Some("who can open clips is chosen when a store is made; use a new one"),
+            });
+        }
+        return Ok(store);
     }
     let locks = new_locks(&context.global, &[])?;
     let locks: Vec<_> = locks

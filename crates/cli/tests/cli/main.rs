@@ -4,6 +4,8 @@
 
 mod backup;
 mod browse;
+#[cfg(feature = "vision")]
+mod cameras;
 mod check;
 mod exit_codes;
 mod forget;
