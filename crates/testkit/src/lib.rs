@@ -7,8 +7,12 @@
 //! - [`storage_conformance`] is the contract of a storage as a list of checks.
 //! - [`tree`] makes and compares directory trees.
 //! - [`vault`] makes repositories.
+//! - `camera` (with the feature of that name) serves video over RTSP and HTTP, as well or as badly
+//!   as a test asks.
 //! - [`testdata`] finds the fixtures.
 
+#[cfg(feature = "camera")]
+pub mod camera;
 mod conformance;
 pub mod corrupt;
 mod crash_disk;

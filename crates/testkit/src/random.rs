@@ -16,6 +16,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// From 0 to below 1.
+    #[cfg(feature = "camera")]
+    pub(crate) fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     pub(crate) fn coin(&mut self) -> bool {
         self.next() >> 63 == 1
     }

@@ -1,0 +1,7 @@
+//! Cameras that do what cameras do wrong, over real connections.
+
+mod mjpeg;
+mod recovery;
+mod refusals;
+mod scene;
+mod streams;
