@@ -7,6 +7,7 @@ mod http;
 mod rtsp;
 mod sink;
 mod synthetic;
+mod tls;
 
 use std::fmt;
 use std::time::Duration;

@@ -46,7 +46,7 @@ impl Http {
         match &self.tls {
             Tls::System => {}
             Tls::CaFile(path) => {
-                super::rtsp::database(path)?;
+                super::tls::database(&self.tls)?;
                 source.set_property("ssl-ca-file", path.display().to_string());
             }
             Tls::Sha256(_) => {

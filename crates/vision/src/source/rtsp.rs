@@ -3,17 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use gio::prelude::*;
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
-use sha2::{Digest, Sha256};
 
-use super::{Ending, FrameSource, GstSession, Session};
+use super::{Ending, FrameSource, GstSession, Session, tls};
 use crate::error::{Error, Result};
 use crate::gst::{add_chain, element};
 use crate::settings::{CameraSettings, Tls, Transport};
-use crate::url::CameraUrl;
+use crate::url::{CameraUrl, Scheme};
 
 /// How long packets wait for ones that were overtaken; over TCP none is.
 const UDP_LATENCY: Duration = Duration::from_millis(200);
@@ -58,28 +56,7 @@ impl Rtsp {
         source.set_property("tcp-timeout", micros(self.read_timeout));
         source.set_property("teardown-timeout", TEARDOWN.as_nanos() as u64);
         source.set_property("user-agent", "keepwatch");
-        self.set_tls(&source)?;
         Ok(source)
-    }
-
-    fn set_tls(&self, source: &gst::Element) -> Result<()> {
-        match &self.tls {
-            Tls::System => {}
-            Tls::CaFile(path) => {
-                source.set_property("tls-database", database(path)?);
-            }
-            Tls::Sha256(pin) => {
-                // With no authorities at all, every certificate comes before the pin.
-                let nobody = database(std::path::Path::new("/dev/null"))?;
-                source.set_property("tls-database", nobody);
-                let pin = *pin;
-                source.connect("accept-certificate", false, move |values| {
-                    let certificate = values.get(2)?.get::<gio::TlsCertificate>().ok()?;
-                    Some(is_pinned(&certificate, &pin).to_value())
-                });
-            }
-        }
-        Ok(())
     }
 }
 
@@ -87,6 +64,10 @@ impl FrameSource for Rtsp {
     fn open(&mut self) -> Result<Box<dyn Session>> {
         let session = GstSession::new(false)?;
         let source = self.source()?;
+        if self.url.scheme() == Scheme::Rtsps {
+            let end = session.ender();
+            tls::judge(&source, &self.tls, move || end(Ending::Untrusted))?;
+        }
         session.pipeline().add_chain(&[&source])?;
 
         // One video stream is taken; sound, metadata and back channels would only cost.
@@ -195,20 +176,4 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Resu
         problem: "the stream cannot be linked".to_owned(),
     })?;
     Ok(())
-}
-
-/// The certificate authorities in a PEM file.
-pub(super) fn database(path: &std::path::Path) -> Result<gio::TlsFileDatabase> {
-    gio::TlsFileDatabase::new(path).map_err(|_| Error::Certificates {
-        path: path.to_owned(),
-    })
-}
-
-/// Whether it is the very certificate whose SHA-256 was given.
-pub(super) fn is_pinned(certificate: &gio::TlsCertificate, pin: &[u8; 32]) -> bool {
-    let Some(der) = certificate.certificate() else {
-        return false;
-    };
-    let digest: [u8; 32] = Sha256::digest(&*der).into();
-    digest == *pin
 }

@@ -1,0 +1,6 @@
+//! Cameras by other authors: GStreamer's RTSP server.
+
+mod certificate;
+mod gstreamer;
+mod place;
+mod rtsps;
