@@ -87,6 +87,8 @@ pub enum Ending {
     },
     /// It sends what cannot be understood.
     Garbage,
+    /// It does not send by the transport that the settings name.
+    Transport,
     /// It stays without a key frame for too long.
     NoKeyFrame,
     /// Something else.
@@ -108,6 +110,7 @@ impl fmt::Display for Ending {
             Ending::NotFound => "the camera knows no such stream",
             Ending::Untrusted => "the camera's certificate is not trusted",
             Ending::Garbage => "the camera sends what cannot be understood",
+            Ending::Transport => "the camera does not send by this transport",
             Ending::NoKeyFrame => "no key frame came",
             Ending::NoVideo { offered } => {
                 return write!(f, "no H.264, H.265 or JPEG video; offered: {offered}");
@@ -135,6 +138,21 @@ pub trait FrameSource: Send {
 pub trait Session: Send {
     /// What comes next; waits up to `timeout` for it.
     fn next(&mut self, timeout: Duration) -> Next;
+}
+
+/// A session whose source knows better why it ended.
+struct Explained<F> {
+    session: Box<dyn Session>,
+    explain: F,
+}
+
+impl<F: Fn(Ending) -> Ending + Send> Session for Explained<F> {
+    fn next(&mut self, timeout: Duration) -> Next {
+        match self.session.next(timeout) {
+            Next::Ended(ending) => Next::Ended((self.explain)(ending)),
+            next => next,
+        }
+    }
 }
 
 /// The source that the settings name.

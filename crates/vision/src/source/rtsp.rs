@@ -7,7 +7,7 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 
-use super::{Ending, FrameSource, GstSession, Session, tls};
+use super::{Ending, Explained, FrameSource, GstSession, Session, tls};
 use crate::error::{Error, Result};
 use crate::gst::{add_chain, element};
 use crate::settings::{CameraSettings, Tls, Transport};
@@ -95,15 +95,23 @@ impl FrameSource for Rtsp {
             }
         });
         let end = session.ender();
+        let choice = chosen.clone();
         source.connect_no_more_pads(move |_| {
-            let choice = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+            let choice = choice.lock().unwrap_or_else(PoisonError::into_inner);
             if !choice.taken {
-                end(Ending::NoVideo {
-                    offered: choice.offered(),
-                });
+                end(choice.ending());
             }
         });
-        session.start()
+        // What GStreamer says is the same for each of these.
+        let explain = move |ending| match ending {
+            Ending::NoVideo { .. } => {
+                let choice = chosen.lock().unwrap_or_else(PoisonError::into_inner);
+                choice.ending()
+            }
+            ending => ending,
+        };
+        let session = session.start()?;
+        Ok(Box::new(Explained { session, explain }))
     }
 }
 
@@ -136,10 +144,15 @@ impl Choice {
         false
     }
 
-    fn offered(&self) -> String {
-        match self.refused.is_empty() {
+    /// Why there is no video. What was taken and does not come is not sent in this way.
+    fn ending(&self) -> Ending {
+        let offered = match self.refused.is_empty() {
             true => "nothing".to_owned(),
             false => self.refused.join(", "),
+        };
+        match self.taken {
+            true => Ending::Transport,
+            false => Ending::NoVideo { offered },
         }
     }
 }

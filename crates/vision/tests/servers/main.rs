@@ -3,4 +3,5 @@
 mod certificate;
 mod gstreamer;
 mod place;
+mod rtsp;
 mod rtsps;
