@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::geometry::check_polygon;
 use crate::motion::MotionSettings;
-use crate::url::CameraUrl;
+use crate::url::{CameraUrl, Scheme};
 
 /// The longest pre-roll: it is held in memory.
 pub const MAX_PRE_ROLL: Duration = Duration::from_secs(60);
@@ -50,15 +50,20 @@ pub enum Decode {
 }
 
 /// How the certificate of an `rtsps` or `https` camera is judged.
+///
+/// From the first such camera on, GIO's default database of certificates trusts nobody in the whole
+/// process: a program that uses GIO's TLS itself has to name its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 pub enum Tls {
     /// By the system's certificate authorities.
     #[default]
     System,
-    /// By the authorities in this PEM file, which may be the camera's own certificate.
+    /// By the authorities in this PEM file alone, which may be the camera's own certificate. It has
+    /// to be for the name or address by which the camera is reached, and in force.
     CaFile(std::path::PathBuf),
-    /// By the SHA-256 of the certificate (DER), in hexadecimal: cameras sign their own.
+    /// By the SHA-256 of the certificate (DER), in hexadecimal, whatever it says: cameras sign their
+    /// own, for no name that they are reached by. For `rtsps` only.
     Sha256(#[serde(with = "hex::serde")] [u8; 32]),
 }
 
@@ -174,7 +179,28 @@ impl CameraSettings {
         for mask in &self.privacy_masks {
             check_polygon("privacy_masks", mask)?;
         }
+        self.check_tls()?;
         self.motion.validate()
+    }
+
+    /// Nobody is to believe in a protection that is not there.
+    fn check_tls(&self) -> Result<()> {
+        let bad = |name: &'static str, problem: &str| {
+            let problem = problem.to_owned();
+            Err(Error::Setting { name, problem })
+        };
+        match (self.url.scheme(), &self.tls) {
+            (Scheme::Rtsps, _) if self.transport == Transport::Udp => bad(
+                "transport",
+                "by udp the pictures of rtsps would come in clear",
+            ),
+            (Scheme::Https, Tls::Sha256(_)) => bad(
+                "tls",
+                "sha256 is for rtsps only; use ca_file with the camera's own certificate",
+            ),
+            (_, Tls::System) | (Scheme::Rtsps | Scheme::Https, _) => Ok(()),
+            _ => bad("tls", "the address is none of rtsps or https"),
+        }
     }
 }
 
@@ -281,6 +307,22 @@ mod tests {
             (
                 "pre_roll",
                 refused(|s| s.pre_roll = Duration::from_secs(61)),
+            ),
+            ("tls", refused(|s| s.tls = Tls::Sha256([0; 32]))),
+            ("tls", refused(|s| s.tls = Tls::CaFile("ca.pem".into()))),
+            (
+                "tls",
+                refused(|s| {
+                    s.url = "https://cam/video".parse().expect("an address");
+                    s.tls = Tls::Sha256([0; 32]);
+                }),
+            ),
+            (
+                "transport",
+                refused(|s| {
+                    s.url = "rtsps://cam/live".parse().expect("an address");
+                    s.transport = Transport::Udp;
+                }),
             ),
         ] {
             assert!(text.starts_with(name), "{name}: {text}");

@@ -1,5 +1,7 @@
 //! RTSP over TLS.
 
+use std::path::PathBuf;
+
 use keepwatch_vision::{CameraSettings, Tls};
 
 use crate::certificate::Certificate;
@@ -29,7 +31,14 @@ fn certificate(server: &Running) -> &Certificate {
 fn a_certificate_that_the_camera_signed_itself_is_trusted_by_its_file_or_its_pin() {
     let server = server(Certificate::of("127.0.0.1"));
     let own = certificate(&server);
-    for tls in [Tls::CaFile(own.file()), Tls::Sha256(own.sha256())] {
+    let here = std::env::current_dir().expect("there is one");
+    let up = PathBuf::from("../".repeat(here.components().count() - 1));
+    let relative = up.join(own.file().strip_prefix("/").expect("it is absolute"));
+    for tls in [
+        Tls::CaFile(own.file()),
+        Tls::CaFile(relative),
+        Tls::Sha256(own.sha256()),
+    ] {
         let seen = look(&with(&server, tls.clone()));
         assert!(seen.works() && seen.problems.is_empty(), "{tls:?} {seen:?}");
         Watched::new(with(&server, tls)).pictures();
