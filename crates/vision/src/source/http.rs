@@ -1,19 +1,20 @@
 //! Cameras that send JPEG pictures over HTTP, one after the other.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use gio::prelude::*;
 use gstreamer as gst;
-use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 
 use super::sink::monotonic;
-use super::{Ending, FrameSource, GstSession, Session};
-use crate::error::{Error, Result};
+use super::{Ending, Explained, FrameSource, GstSession, Session, tls};
+use crate::error::Result;
 use crate::gst::element;
 use crate::mjpeg::MjpegParser;
 use crate::settings::{CameraSettings, Tls};
-use crate::url::CameraUrl;
+use crate::url::{CameraUrl, Scheme};
 
 pub(super) struct Http {
     url: CameraUrl,
@@ -42,21 +43,9 @@ impl Http {
         source.set_property("keep-alive", false);
         source.set_property("iradio-mode", false);
         source.set_property("user-agent", "keepwatch");
-        source.set_property("timeout", self.read_timeout.as_secs().max(1) as u32);
-        match &self.tls {
-            Tls::System => {}
-            Tls::CaFile(path) => {
-                super::tls::database(&self.tls)?;
-                source.set_property("ssl-ca-file", path.display().to_string());
-            }
-            Tls::Sha256(_) => {
-                return Err(Error::Setting {
-                    name: "tls",
-                    problem: "a pin by SHA-256 works for rtsps only; use ca_file with the \
-                              camera's own certificate"
-                        .to_owned(),
-                });
-            }
+        source.set_property("timeout", seconds(self.read_timeout));
+        if self.url.scheme() == Scheme::Https {
+            source.set_property("tls-database", tls::database(&self.tls)?);
         }
         Ok(source)
     }
@@ -75,6 +64,8 @@ impl FrameSource for Http {
             .build();
         let parse = element("jpegparse")?;
         let sink = session.sink(false);
+        let answered = Arc::new(AtomicBool::new(false));
+        let has_answered = answered.clone();
         let parser = Arc::new(Mutex::new(MjpegParser::new(None)));
         let end = session.ender();
         let out = pictures.clone();
@@ -83,6 +74,7 @@ impl FrameSource for Http {
         let callbacks = gst_app::AppSinkCallbacks::builder().eos(move |_| closed(Ending::Closed));
         let callbacks = callbacks.new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            has_answered.store(true, Ordering::Relaxed);
             let buffer = sample.buffer().ok_or(gst::FlowError::Error)?;
             let bytes = buffer.map_readable().map_err(|_| gst::FlowError::Error)?;
             let mut parser = parser.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +93,11 @@ impl FrameSource for Http {
             }
             Ok(gst::FlowSuccess::Ok)
         });
-        let bytes = gst_app::AppSink::builder().sync(false).build();
+        // It may not wait for the other sink, which gets its first picture through this one.
+        let bytes = gst_app::AppSink::builder()
+            .sync(false)
+            .async_(false)
+            .build();
         bytes.set_callbacks(callbacks.build());
         session
             .pipeline()
@@ -109,6 +105,43 @@ impl FrameSource for Http {
         session
             .pipeline()
             .add_chain(&[pictures.upcast_ref(), &parse, &sink])?;
-        session.start()
+        let (url, tls, timeout) = (self.url.clone(), self.tls.clone(), self.read_timeout);
+        // When there is no connection, GStreamer says no more than that something fails.
+        let explain = move |ending| match ending {
+            Ending::Garbage if !answered.load(Ordering::Relaxed) => {
+                why(&url, &tls, timeout).unwrap_or(ending)
+            }
+            ending => ending,
+        };
+        let session = session.start()?;
+        Ok(Box::new(Explained { session, explain }))
     }
+}
+
+/// Why there is no connection, by trying it once more. None if there is one.
+fn why(url: &CameraUrl, tls: &Tls, timeout: Duration) -> Option<Ending> {
+    let client = gio::SocketClient::new();
+    client.set_timeout(seconds(timeout));
+    let none = gio::Cancellable::NONE;
+    let port = match url.scheme() {
+        Scheme::Https => 443,
+        _ => 80,
+    };
+    let Ok(connection) = client.connect_to_uri(url.location(), port, none) else {
+        return Some(Ending::Unreachable);
+    };
+    if url.scheme() != Scheme::Https {
+        return None;
+    }
+    let host = gio::NetworkAddress::parse_uri(url.location(), port).ok()?;
+    let connection = gio::TlsClientConnection::new(&connection, Some(&host)).ok()?;
+    connection.set_database(Some(&tls::database(tls).ok()?));
+    let failure = connection.handshake(none).err()?;
+    let untrusted = failure.matches(gio::TlsError::BadCertificate);
+    untrusted.then_some(Ending::Untrusted)
+}
+
+/// Whole ones, and one at least.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1)
 }

@@ -1,7 +1,8 @@
-//! Cameras by other authors: GStreamer's RTSP server.
+//! Cameras by other authors: GStreamer's RTSP server, Python's HTTPS.
 
 mod certificate;
 mod gstreamer;
+mod https;
 mod place;
 mod rtsp;
 mod rtsps;

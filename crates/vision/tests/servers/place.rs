@@ -47,6 +47,12 @@ impl Watched {
         }
     }
 
+    /// Waits until it does not, for this reason.
+    pub fn offline_because(&self, expected: &str) {
+        let because = |now: &CameraStatus| matches!(&now.state, State::Offline { reason, .. } if reason == expected);
+        self.wait(expected, because);
+    }
+
     fn wait(&self, what: &str, done: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
         let began = Instant::now();
         loop {
