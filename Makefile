@@ -31,7 +31,7 @@ export INSTA_WORKSPACE_ROOT = $(CURDIR)
 HAS_TESTDATA := $(wildcard $(KEEPWATCH_TESTDATA)/vectors)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
-	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine/) or binary(film))')
+	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc

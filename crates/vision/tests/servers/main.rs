@@ -1,4 +1,4 @@
-//! Cameras by other authors: GStreamer's RTSP server, Python's HTTPS.
+//! Cameras by other authors: GStreamer's RTSP server, VLC, Python's HTTPS.
 
 mod certificate;
 mod gstreamer;
@@ -6,3 +6,4 @@ mod https;
 mod place;
 mod rtsp;
 mod rtsps;
+mod vlc;
