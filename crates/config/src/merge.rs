@@ -21,17 +21,22 @@ pub(crate) fn onto(table: &mut Table, over: Table) {
 }
 
 /// Puts `KEEPWATCH__SECTION__KEY` variables onto the table. A value is TOML if it can be, and text
-/// otherwise.
+/// otherwise; a user or password is text whatever it looks like, and refers to nothing but a file.
 pub(crate) fn overrides(table: &mut Table, environment: &BTreeMap<String, String>) -> Result<()> {
     for (name, text) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else {
             continue;
         };
         let keys: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-        let value = toml::from_str::<Table>(&format!("value = {text}"))
-            .ok()
-            .and_then(|mut table| table.remove("value"))
-            .unwrap_or_else(|| Value::String(text.clone()));
+        let value = match keys.as_slice() {
+            [cameras, _, key] if cameras == "cameras" && matches!(&**key, "user" | "password") => {
+                Value::String(text.replace('$', "$$"))
+            }
+            _ => toml::from_str::<Table>(&format!("value = {text}"))
+                .ok()
+                .and_then(|mut table| table.remove("value"))
+                .unwrap_or_else(|| Value::String(text.clone())),
+        };
         set(table, &keys, value).ok_or_else(|| Error::Value {
             problem: format!("the variable {name} names no key"),
             similar: None,

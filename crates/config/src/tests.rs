@@ -174,3 +174,16 @@ fn variables_of_securevision_are_read_and_named() {
     let config = loaded.expect("it is read").config;
     assert_eq!(config.cameras["camera"].url.location(), "/dev/video0");
 }
+
+#[test]
+fn a_password_in_a_variable_is_taken_as_it_is() {
+    for password in ["0815", "true", "pa$$w${rd}", "\"quoted\"", "1_000"] {
+        let variables = [
+            ("YARD_PASSWORD", "x"),
+            ("KEEPWATCH__CAMERAS__FRONT__PASSWORD", password),
+        ];
+        let config = load(FILE, &variables).expect("it is read").config;
+        let credentials = config.cameras["front"].url.credentials();
+        assert_eq!(credentials.expect("they are there").password(), password);
+    }
+}
