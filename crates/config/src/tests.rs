@@ -187,3 +187,78 @@ fn a_password_in_a_variable_is_taken_as_it_is() {
         assert_eq!(credentials.expect("they are there").password(), password);
     }
 }
+
+const DOCUMENT: &str = include_str!("../../../docs/CONFIG.md");
+
+/// The examples in the document.
+fn examples() -> impl Iterator<Item = &'static str> {
+    let blocks = DOCUMENT.split("```toml\n").skip(1);
+    blocks.map(|block| block.split("```").next().expect("there is a first"))
+}
+
+#[test]
+fn the_examples_of_the_document_are_read() {
+    let variables = [
+        ("YARD_PASSWORD", "a"),
+        ("SIDE_USER", "b"),
+        ("SIDE_PASSWORD", "c"),
+    ];
+    let read = |path: &str| match path {
+        "/run/secrets/front" => Ok("d\n".to_owned()),
+        _ => Err(std::io::ErrorKind::NotFound.into()),
+    };
+    let mut names = Vec::new();
+    for example in examples() {
+        let loaded = Config::load(Some(example), &environment(&variables), &read);
+        let config = loaded
+            .unwrap_or_else(|error| panic!("{error}:\n{example}"))
+            .config;
+        names.extend(config.cameras.keys().cloned());
+        if let Some(plain) = config.cameras.get("plain") {
+            assert_eq!(plain, &CameraSettings::new(plain.url.clone()));
+        }
+    }
+    assert_eq!(names, ["front", "yard", "plain", "gate", "side"]);
+}
+
+#[test]
+fn the_document_names_every_key_with_its_default() {
+    let camera = CameraSettings::new("rtsp://h/".parse().expect("an address"));
+    let camera = serde_json::to_value(camera).expect("it is written");
+    let keys_of = |value: &serde_json::Value| -> Vec<String> {
+        let table = value.as_object().expect("it is a table");
+        table.keys().cloned().collect()
+    };
+    let mut keys = keys_of(&camera);
+    keys.extend(keys_of(&camera["motion"]));
+    // The keys that come by no such way.
+    keys.extend(["schema_version", "path", "recipients"].map(str::to_owned));
+    keys.extend(["events", "segments", "segment_bytes"].map(str::to_owned));
+    keys.retain(|key| key != "motion");
+    for key in keys {
+        let row = format!("\n| `{key}` | ");
+        assert!(DOCUMENT.contains(&row), "{key}");
+    }
+    let plain = examples().find(|example| example.contains("plain"));
+    let plain = plain.expect("it is there");
+    for key in keys_of(&camera).iter().chain(&keys_of(&camera["motion"])) {
+        let line = plain
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("{key} = ")));
+        let Some(default) = line.filter(|default| !matches!(*default, "[]")) else {
+            assert!(
+                matches!(key.as_str(), "motion" | "privacy_masks" | "zones" | "masks"),
+                "{key}"
+            );
+            continue;
+        };
+        let row = DOCUMENT
+            .lines()
+            .find(|row| row.starts_with(&format!("| `{key}` | ")));
+        let row = row.expect("it was found before");
+        assert!(
+            key == "url" || row.contains(&format!("| `{default}` | ")),
+            "{row}"
+        );
+    }
+}
