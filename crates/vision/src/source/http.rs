@@ -16,6 +16,9 @@ use crate::mjpeg::MjpegParser;
 use crate::settings::{CameraSettings, Tls};
 use crate::url::{CameraUrl, Scheme};
 
+/// How long it may take to find out why there is no connection: nobody else is heard meanwhile.
+const TRY: Duration = Duration::from_secs(5);
+
 pub(super) struct Http {
     url: CameraUrl,
     tls: Tls,
@@ -105,11 +108,11 @@ impl FrameSource for Http {
         session
             .pipeline()
             .add_chain(&[pictures.upcast_ref(), &parse, &sink])?;
-        let (url, tls, timeout) = (self.url.clone(), self.tls.clone(), self.read_timeout);
+        let (url, tls) = (self.url.clone(), self.tls.clone());
         // When there is no connection, GStreamer says no more than that something fails.
         let explain = move |ending| match ending {
             Ending::Garbage if !answered.load(Ordering::Relaxed) => {
-                why(&url, &tls, timeout).unwrap_or(ending)
+                why(&url, &tls).unwrap_or(ending)
             }
             ending => ending,
         };
@@ -119,9 +122,9 @@ impl FrameSource for Http {
 }
 
 /// Why there is no connection, by trying it once more. None if there is one.
-fn why(url: &CameraUrl, tls: &Tls, timeout: Duration) -> Option<Ending> {
+fn why(url: &CameraUrl, tls: &Tls) -> Option<Ending> {
     let client = gio::SocketClient::new();
-    client.set_timeout(seconds(timeout));
+    client.set_timeout(seconds(TRY));
     let none = gio::Cancellable::NONE;
     let port = match url.scheme() {
         Scheme::Https => 443,
