@@ -94,7 +94,7 @@ fn authorities(path: &Path) -> Result<gio::TlsDatabase> {
 /// Nobody at all.
 fn nobody() -> Result<gio::TlsDatabase> {
     // A database is a file with a certificate at least, and is read again by each connection. The
-    // key of this certificate was never kept, and it may sign nothing.
+    // key of this one was never kept; it may sign nothing, and was in force for a day of 2001.
     static MEMORY: OnceLock<File> = OnceLock::new();
     let memory = match MEMORY.get() {
         Some(memory) => memory,

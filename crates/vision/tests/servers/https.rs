@@ -20,8 +20,8 @@ class Camera(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
         self.end_headers()
         while True:
-            self.wfile.write(b"--next\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(picture))
-            self.wfile.write(picture + b"\r\n")
+            self.wfile.write(b"--next\r\nContent-Type: image/jpeg\r\n")
+            self.wfile.write(b"Content-Length: %d\r\n\r\n" % len(picture) + picture + b"\r\n")
             time.sleep(0.1)
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Camera)
@@ -95,8 +95,8 @@ fn jpeg() -> Vec<u8> {
 #[test]
 fn a_certificate_that_the_camera_signed_itself_is_trusted_by_its_file() {
     let server = Python::start(Certificate::of("127.0.0.1"));
-    // Refused first: a TLS session that was trusted once is taken up again by its ticket, within the
-    // process, and no certificate comes then.
+    // Refused first: a TLS session that was trusted once is taken up again by its ticket, within
+    // the process, and no certificate comes then.
     let other = Certificate::of("127.0.0.1");
     for tls in [Tls::System, Tls::CaFile(other.file())] {
         let settings = server.with(tls);

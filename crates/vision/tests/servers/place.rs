@@ -49,7 +49,10 @@ impl Watched {
 
     /// Waits until it does not, for this reason.
     pub fn offline_because(&self, expected: &str) {
-        let because = |now: &CameraStatus| matches!(&now.state, State::Offline { reason, .. } if reason == expected);
+        let because = |now: &CameraStatus| match &now.state {
+            State::Offline { reason, .. } => reason == expected,
+            _ => false,
+        };
         self.wait(expected, because);
     }
 

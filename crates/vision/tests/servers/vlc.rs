@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use keepwatch_vision::{Codec, Transport};
+use keepwatch_vision::{CameraSettings, Codec, Transport};
 
 use crate::place::{Watched, camera, look};
 
@@ -53,15 +53,21 @@ impl Drop for Vlc {
     }
 }
 
-#[test]
-fn vlc_is_a_camera_that_goes_and_comes_back() {
+/// A camera where nobody is yet, and its port.
+fn nowhere() -> (CameraSettings, u16) {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
     let port = port.expect("there is a port").port();
     let mut settings = camera(&format!("rtsp://127.0.0.1:{port}/stream"));
-    settings.transport = Transport::Udp;
     settings.read_timeout = Duration::from_secs(2);
-    (settings.retry_first, settings.retry_longest) =
-        (Duration::from_millis(100), Duration::from_millis(500));
+    settings.retry_first = Duration::from_millis(100);
+    settings.retry_longest = Duration::from_millis(500);
+    (settings, port)
+}
+
+#[test]
+fn vlc_is_a_camera_that_goes_and_comes_back() {
+    let (mut settings, port) = nowhere();
+    settings.transport = Transport::Udp;
     let watched = Watched::new(settings.clone());
     assert_eq!(watched.offline(), "the camera cannot be reached");
 
@@ -81,11 +87,7 @@ fn vlc_is_a_camera_that_goes_and_comes_back() {
 
 #[test]
 fn vlc_does_not_send_inside_the_connection() {
-    let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let port = port.expect("there is a port").port();
-    let mut settings = camera(&format!("rtsp://127.0.0.1:{port}/stream"));
-    (settings.retry_first, settings.retry_longest) =
-        (Duration::from_millis(100), Duration::from_millis(500));
+    let (settings, port) = nowhere();
     let _vlc = Vlc::start(port);
     let watched = Watched::new(settings);
     watched.offline_because("the camera does not send by this transport");
