@@ -26,6 +26,9 @@ const QUEUE: usize = 64;
 /// Observations that an event keeps.
 const MAX_OBSERVATIONS: usize = 32;
 
+/// A camera may send for so many times its read timeout what gives no picture.
+const BLIND_FACTOR: u32 = 3;
+
 /// What the analysis is told.
 pub(crate) enum Input {
     /// What the following packets are.
@@ -65,6 +68,8 @@ pub(crate) struct Best {
 pub(crate) enum Output {
     Wish(Wish),
     Snapshot(Best),
+    /// Packets come and come, and no picture comes out of them.
+    Undecodable,
 }
 
 /// Takes packets, and never blocks the camera unless it is a file.
@@ -167,6 +172,8 @@ struct Analyst {
     best: Option<Best>,
     next_due: Duration,
     last_pts: Duration,
+    /// Since when packets were decoded and gave no picture.
+    blind_since: Option<Duration>,
     /// Wall time of the timeline's zero, as of the last packet.
     zero: Timestamp,
 }
@@ -196,6 +203,7 @@ impl Analyst {
             best: None,
             next_due: Duration::ZERO,
             last_pts: Duration::ZERO,
+            blind_since: None,
             zero: Timestamp::UNIX_EPOCH,
         }
     }
@@ -243,6 +251,7 @@ impl Analyst {
     }
 
     fn lost(&mut self) {
+        self.blind_since = None;
         self.gate.lost();
         if let Some(decoder) = &mut self.decoder {
             decoder.reset();
@@ -280,6 +289,7 @@ impl Analyst {
             }
         };
         self.status.update(|status| status.decoded += decoded);
+        self.watch_out(packet.pts, frames.is_empty());
         for frame in frames {
             // Catching up decodes again what was seen before.
             if frame.pts <= self.last_pts && self.last_pts > Duration::ZERO {
@@ -294,6 +304,19 @@ impl Analyst {
             if let Err(error) = self.frame(&frame) {
                 tracing::warn!(camera = self.camera, error = %with_causes(&error), "a frame");
             }
+        }
+    }
+
+    /// Says so when no picture came out of the decoder for long.
+    fn watch_out(&mut self, pts: Duration, blind: bool) {
+        if !blind {
+            self.blind_since = None;
+            return;
+        }
+        let since = *self.blind_since.get_or_insert(pts);
+        if pts.saturating_sub(since) >= self.settings.read_timeout * BLIND_FACTOR {
+            self.blind_since = None;
+            let _ = self.say.send(Output::Undecodable);
         }
     }
 

@@ -158,7 +158,9 @@ impl Camera {
             if self.stopped() {
                 return end(None, first_packet);
             }
-            self.obey();
+            if !self.obey() && !self.source.ends() {
+                return end(Some(Ending::Garbage), first_packet);
+            }
             let now = monotonic();
             let deadline = last_packet + self.settings.read_timeout;
             let wait = deadline
@@ -263,8 +265,9 @@ impl Camera {
         self.recordings.lost("packets could not be taken in time");
     }
 
-    /// Does what the analysis wishes.
-    fn obey(&mut self) {
+    /// Does what the analysis wishes. Gives whether it can make something of the packets.
+    fn obey(&mut self) -> bool {
+        let mut decodable = true;
         while let Ok(output) = self.analysis.output.try_recv() {
             match output {
                 Output::Wish(Wish::Begin { id, from, pre_roll }) => {
@@ -274,8 +277,10 @@ impl Camera {
                 Output::Snapshot(Best { id, frame, at, .. }) => {
                     self.recordings.order(Order::Snapshot { id, frame, at });
                 }
+                Output::Undecodable => decodable = false,
             }
         }
+        decodable
     }
 
     /// Waits until the analysis is done with everything, and does what it wishes.

@@ -78,6 +78,11 @@ pub enum Ending {
     Unauthorized,
     /// The camera knows no such stream.
     NotFound,
+    /// The camera answers that it cannot or will not.
+    Refused {
+        /// The status that it gives, of RTSP or HTTP.
+        status: u32,
+    },
     /// Its certificate is not one that was to be trusted.
     Untrusted,
     /// It offers no video that is understood.
@@ -112,6 +117,9 @@ impl fmt::Display for Ending {
             Ending::Garbage => "the camera sends what cannot be understood",
             Ending::Transport => "the camera does not send by this transport",
             Ending::NoKeyFrame => "no key frame came",
+            Ending::Refused { status } => {
+                return write!(f, "the camera answers with the error {status}");
+            }
             Ending::NoVideo { offered } => {
                 return write!(f, "no H.264, H.265 or JPEG video; offered: {offered}");
             }

@@ -1,11 +1,13 @@
 //! RTSP cameras, through `rtspsrc`.
 
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
+use gstreamer_rtsp::rtsp_message::RTSPMessage;
 
 use super::{Ending, Explained, FrameSource, GstSession, Session, tls};
 use crate::error::{Error, Result};
@@ -70,6 +72,8 @@ impl FrameSource for Rtsp {
         }
         session.pipeline().add_chain(&[&source])?;
 
+        guard_password(&source, session.ender());
+
         // One video stream is taken; sound, metadata and back channels would only cost.
         let chosen = Arc::new(Mutex::new(Choice::default()));
         let choice = chosen.clone();
@@ -81,17 +85,22 @@ impl FrameSource for Rtsp {
 
         let (sink, pipeline) = (session.sink(false), session.pipeline().inner().downgrade());
         let end = session.ender();
+        let entry = Mutex::new(None);
         source.connect_pad_added(move |_, pad| {
             let Some(pipeline) = pipeline.upgrade() else {
                 return;
             };
-            if sink.parent().is_some() {
-                return;
-            }
-            if let Err(error) = attach(&pipeline, pad, &sink) {
-                end(Ending::Failed {
+            let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
+            let attached = match entry.take() {
+                None => attach(&pipeline, pad, &sink),
+                // The sender calls itself by another number from here on.
+                Some(entry) => relink(pad, entry),
+            };
+            match attached {
+                Ok(now) => *entry = now,
+                Err(error) => end(Ending::Failed {
                     problem: error.to_string(),
-                });
+                }),
             }
         });
         let end = session.ender();
@@ -113,6 +122,34 @@ impl FrameSource for Rtsp {
         let session = session.start()?;
         Ok(Box::new(Explained { session, explain }))
     }
+}
+
+/// Lets a wrong password be tried once in a session.
+///
+/// `rtspsrc` tries it eight times, and many cameras lock a user out after five. A request that goes
+/// out again with an answer to a challenge in it was refused with that answer.
+fn guard_password(source: &gst::Element, end: impl Fn(Ending) + Send + Sync + 'static) {
+    let described = Arc::new(AtomicBool::new(false));
+    let is_described = described.clone();
+    source.connect("on-sdp", false, move |_| {
+        described.store(true, Ordering::Relaxed);
+        None
+    });
+    let repeated = AtomicU32::new(0);
+    source.connect("before-send", false, move |values| {
+        let message = values.get(1)?.get::<RTSPMessage>().ok()?;
+        if message.parse_auth_credentials().is_empty() {
+            repeated.store(0, Ordering::Relaxed);
+            return Some(true.to_value());
+        }
+        // A password that was right before meets a challenge that has grown old.
+        let allowed = u32::from(is_described.load(Ordering::Relaxed));
+        let goes = repeated.fetch_add(1, Ordering::Relaxed) < allowed;
+        if !goes {
+            end(Ending::Unauthorized);
+        }
+        Some(goes.to_value())
+    });
 }
 
 /// Which of the offered streams is taken.
@@ -166,12 +203,17 @@ fn depayloader(encoding: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Result<()> {
+/// Builds what takes packets apart. Gives where they go in; none if they are not understood.
+fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    sink: &gst::Element,
+) -> Result<Option<gst::Pad>> {
     let caps = pad.current_caps();
     let structure = caps.as_ref().and_then(|caps| caps.structure(0));
     let encoding = structure.and_then(|s| s.get::<String>("encoding-name").ok());
     let Some((depay, parse)) = depayloader(&encoding.unwrap_or_default()) else {
-        return Ok(());
+        return Ok(None);
     };
     let (depay, parse) = (element(depay)?, element(parse)?);
     if depay.has_property("wait-for-keyframe") {
@@ -184,9 +226,20 @@ fn attach(pipeline: &gst::Pipeline, pad: &gst::Pad, sink: &gst::Element) -> Resu
     for element in [sink, &parse, &depay] {
         element.sync_state_with_parent().map_err(failed)?;
     }
-    let input = depay.static_pad("sink").expect("a depayloader has a sink");
-    pad.link(&input).map_err(|_| Error::GStreamer {
+    relink(
+        pad,
+        depay.static_pad("sink").expect("a depayloader has a sink"),
+    )
+}
+
+/// Lets packets come from `pad`, and from nowhere else.
+fn relink(pad: &gst::Pad, entry: gst::Pad) -> Result<Option<gst::Pad>> {
+    if let Some(before) = entry.peer() {
+        // It fails when the other side is gone already.
+        let _ = before.unlink(&entry);
+    }
+    pad.link(&entry).map_err(|_| Error::GStreamer {
         problem: "the stream cannot be linked".to_owned(),
     })?;
-    Ok(())
+    Ok(Some(entry))
 }

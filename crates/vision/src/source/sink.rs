@@ -125,7 +125,7 @@ impl GstSession {
                     true => Ending::Finished,
                     false => Ending::Closed,
                 }),
-                gst::MessageView::Error(error) => say(ending_of(&error.error())),
+                gst::MessageView::Error(error) => say(ending_of(error)),
                 gst::MessageView::Element(element) => {
                     let timed_out = element
                         .structure()
@@ -224,7 +224,20 @@ impl Drop for GstSession {
 }
 
 /// What an error of GStreamer means. Its debug text is never shown: it may hold the password.
-fn ending_of(error: &glib::Error) -> Ending {
+fn ending_of(message: &gst::message::Error) -> Ending {
+    match status(message) {
+        Some(401 | 403) => return Ending::Unauthorized,
+        Some(404) => return Ending::NotFound,
+        // Those of 200 and 300 come with what is wrong besides.
+        Some(status @ 400..) => return Ending::Refused { status },
+        _ => {}
+    }
+    // How `gst_rtsp_strresult` calls it; there is no other sign.
+    let unreadable = |text: glib::GString| text.contains("(Parse error)");
+    if message.debug().is_some_and(unreadable) {
+        return Ending::Garbage;
+    }
+    let error = message.error();
     if let Some(kind) = error.kind::<gst::ResourceError>() {
         return match kind {
             gst::ResourceError::NotAuthorized => Ending::Unauthorized,
@@ -251,6 +264,20 @@ fn ending_of(error: &glib::Error) -> Ending {
     Ending::Failed {
         problem: "the pipeline fails".to_owned(),
     }
+}
+
+/// The status that a camera answered with.
+fn status(error: &gst::message::Error) -> Option<u32> {
+    let named = |name| error.details()?.get::<u32>(name).ok();
+    // Some errors of `rtspsrc` have it in their text alone.
+    let written = || {
+        let debug = error.debug()?;
+        let (_, text) = debug.rsplit_once("Error (")?;
+        text.split_once(')')?.0.parse().ok()
+    };
+    named("rtsp-status-code")
+        .or_else(|| named("http-status-code"))
+        .or_else(written)
 }
 
 fn packet(buffer: gst::Buffer) -> Option<RawPacket> {

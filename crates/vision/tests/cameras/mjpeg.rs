@@ -75,7 +75,7 @@ fn its_pictures_are_none() {
         garbage: Some(b"<html>no camera here</html>".to_vec()),
         ..MjpegBehaviour::default()
     };
-    is_refused(behaviour, "the camera sends what cannot be understood");
+    is_refused(behaviour, "no picture came");
 }
 
 #[test]

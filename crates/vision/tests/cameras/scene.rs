@@ -60,6 +60,7 @@ impl Watched {
                 return status;
             }
             assert!(Instant::now() < deadline, "not {what}: {status:?}");
+            // Whatever else changes, it is looked at again soon.
             let _ = self.watch.events().recv_timeout(Duration::from_millis(20));
         }
     }

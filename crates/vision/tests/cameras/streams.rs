@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use keepwatch_core::events::EventFilter;
 use keepwatch_core::events::EventKind::{CameraOffline, CameraOnline};
 use keepwatch_testkit::camera::{Act, Behaviour, Film, Footage, VideoCodec};
-use keepwatch_vision::{Codec, State, Transport};
+use keepwatch_vision::{Codec, Record, State, Transport};
 
 use crate::scene::{Scene, kinds, told};
 
@@ -144,16 +145,35 @@ fn it_changes_the_codec_while_it_sends() {
     assert_eq!(kinds(&scene.stop()), [CameraOffline, CameraOnline]);
 }
 
+/// What is recorded lasts as long as it took, whatever the camera's clock does.
+fn keeps_time(jump: i32) {
+    let scene = Scene::with(Behaviour::default(), |settings| {
+        settings.record = Record::Continuous;
+    });
+    scene.watched.frames(20);
+    scene.camera.inject(Act::ClockJump(jump));
+    let status = scene.watched.frames(50);
+    assert_eq!((status.state, status.reconnects), (State::Live, 0));
+    let (store, frames) = (scene.watched.store.clone(), status.frames);
+    assert_eq!(told(&scene.stop()), []);
+    let segments = store.list_segments(&EventFilter::default());
+    let segments = segments.expect("they are listed");
+    let recorded: u64 = segments
+        .iter()
+        .map(|segment| segment.media.duration_ms)
+        .sum();
+    let took = frames * 1000 / u64::from(film().fps);
+    assert!(recorded.abs_diff(took) < 1000, "{recorded} ms of {took} ms");
+}
+
 #[test]
 fn its_clock_jumps_ahead() {
-    let status = goes_on(Behaviour::default(), Act::ClockJump(3600));
-    assert_eq!(status.clock_jumps, 1);
+    keeps_time(3600);
 }
 
 #[test]
 fn its_clock_jumps_back() {
-    let status = goes_on(Behaviour::default(), Act::ClockJump(-3600));
-    assert_eq!(status.clock_jumps, 1);
+    keeps_time(-3600);
 }
 
 #[test]
