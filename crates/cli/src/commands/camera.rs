@@ -39,9 +39,21 @@ pub struct ProbeArgs {
     /// Trust the certificates in this PEM file
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Trust the certificate with this SHA-256, in hexadecimal, and no other (rtsps)
+    #[arg(long, value_name = "HEX", value_parser = fingerprint, conflicts_with = "ca_file")]
+    sha256: Option<[u8; 32]>,
     /// How long to look once pictures come
     #[arg(long = "for", value_name = "DURATION", default_value = "6s", value_parser = duration)]
     time: SignedDuration,
+}
+
+/// As programs print it: with or without colons.
+fn fingerprint(text: &str) -> Result<[u8; 32], String> {
+    let mut bytes = [0; 32];
+    let digits = text.replace(':', "");
+    hex::decode_to_slice(digits, &mut bytes)
+        .map_err(|_| "it is 64 hexadecimal digits".to_owned())?;
+    Ok(bytes)
 }
 
 /// How to search.
@@ -92,6 +104,9 @@ fn look(args: ProbeArgs, context: &mut Context) -> Outcome {
     }
     if let Some(path) = args.ca_file {
         settings.tls = Tls::CaFile(path);
+    }
+    if let Some(pin) = args.sha256 {
+        settings.tls = Tls::Sha256(pin);
     }
     let found = probe(&settings, time(args.time))?;
     if context.out.json {

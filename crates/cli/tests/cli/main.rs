@@ -11,6 +11,8 @@ mod exit_codes;
 mod forget;
 mod help;
 mod keys;
+#[cfg(feature = "vision")]
+mod live;
 mod never_again;
 mod restore;
 mod sealed;
