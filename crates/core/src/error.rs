@@ -183,9 +183,9 @@ impl Error {
             Error::StoreExists { .. } => Some("choose an empty place for a new event store"),
             Error::RepositoryExists { .. } => Some("choose an empty place for a new repository"),
             Error::WrongKey { .. } => Some("check the passphrase, key file or identity"),
-            Error::Damaged { .. } | Error::Missing { .. } => {
-                Some("run `check --read-data` to see all that is damaged")
-            }
+            Error::Damaged { .. } | Error::Missing { .. } => Some(
+                "`check --read-data`, for an event store `events verify --media`, tells all that is damaged",
+            ),
             Error::NeedsFullKey { .. } => {
                 Some("use a full key; a writer key adds backups and reads nothing")
             }

@@ -1,6 +1,6 @@
 //! `keepwatch events`
 
-use std::io::{self, Write as _};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -278,7 +278,12 @@ fn export(args: &ExportArgs, context: &mut Context) -> Outcome {
     let media =
         media.ok_or_else(|| Failure::refused(format!("event {event} has no {what}"), None))?;
     let credential = clip_credential(&store, args.clip_identity.as_deref())?;
-    let mut reader = store.media().open(&media, &credential)?;
+    let open = || store.media().open(&media, &credential);
+    let end = match media.complete {
+        true => u64::MAX,
+        false => playable(open()?).map_err(Failure::file("read", Path::new(&media.path)))?,
+    };
+    let mut reader = open()?.take(end);
     if args.output == Path::new("-") {
         io::copy(&mut reader, context.out.writer())?;
         return Ok(Code::Ok);
@@ -313,6 +318,22 @@ fn export(args: &ExportArgs, context: &mut Context) -> Outcome {
         return Ok(Code::Partly);
     }
     Ok(Code::Ok)
+}
+
+/// Where a recording that was cut off is to end, so that it can be played.
+#[cfg(feature = "vision")]
+fn playable(recording: impl Read) -> io::Result<u64> {
+    Ok(match keepwatch_vision::mp4::scan(recording)?.whole_bytes {
+        // None of ours, or nothing of it is whole.
+        0 => u64::MAX,
+        whole => whole,
+    })
+}
+
+/// What recordings are made of is known to the cameras' part alone.
+#[cfg(not(feature = "vision"))]
+fn playable(_: impl Read) -> io::Result<u64> {
+    Ok(u64::MAX)
 }
 
 fn export_bundle(store: &Store, id: EventId, args: &ExportArgs, context: &mut Context) -> Outcome {

@@ -82,7 +82,10 @@ fn the_password_of_a_camera_comes_out_nowhere() {
     let store = ["--store", "store", "--password-file", "pw"];
     for json in [true, false] {
         let mut watch = world.bare(["watch", "--config", "keepwatch.toml", "--for", "7s", "-vvv"]);
-        watch.args(store).env("KEEPWATCH_LOG", "trace");
+        watch
+            .args(store)
+            .env("KEEPWATCH_LOG", "trace")
+            .env("GST_DEBUG", "rtsp*:9");
         if json {
             watch.arg("--json");
         }
@@ -171,6 +174,9 @@ fn what_was_recorded_when_it_was_killed_is_there() {
         .run_bare(["camera", "probe", "--json", "clip.mp4"])
         .ok()
         .json();
+    let clip = fs::read(world.path("clip.mp4")).unwrap();
+    let end = keepwatch_vision::mp4::scan(&clip[..]).unwrap();
+    assert!(!end.cut && end.whole_bytes == clip.len() as u64, "{end:?}");
     // The pre-roll and what followed, to the last whole chunk.
     assert!(probed["frames"].as_u64().unwrap() >= 50, "{probed}");
     world
