@@ -6,10 +6,10 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-rust test-doc test-reader check fmt lint doc deny secrets bench fuzz-smoke clean
+.PHONY: help setup build demo test test-rust test-doc test-reader check fmt lint doc deny secrets bench bench-cameras fuzz-smoke clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Installs what building and testing need and this machine lacks
 	@scripts/setup --test
@@ -61,8 +61,12 @@ deny: ## Licences, bans and sources of dependencies
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
 
-bench: build ## Measures Keepwatch and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run)
+bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras
 	@scripts/bench $(BENCH)
+	@scripts/bench-cameras $(BENCH_CAMERAS)
+
+bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BENCH_CAMERAS="--seconds 5 --cameras 4" for a small run)
+	@scripts/bench-cameras $(BENCH_CAMERAS)
 
 fuzz-smoke: ## Runs each fuzz target for FUZZ_SECONDS
 	@scripts/fuzz-smoke "$(FUZZ_SECONDS)"

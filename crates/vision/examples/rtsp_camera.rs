@@ -4,15 +4,22 @@
 //! next to nothing. It prints its address when it is ready, and runs until it is killed or its
 //! standard input ends.
 //!
-//! `rtsp_camera [--size WIDTHxHEIGHT] [--fps N] [--gop FRAMES] [--kbit N] [--seconds N] [--still]
-//! [--h265] [--port N] [--user NAME --password-file FILE]`
+//! `rtsp_camera [--size WIDTHxHEIGHT] [--fps N] [--gop FRAMES] [--kbit N] [--seconds N | --frames N]
+//! [--still] [--noise] [--tell] [--h265] [--streams N] [--port N] [--user NAME --password-file FILE]`
+//!
+//! The loop is so many seconds or frames long. With `--still` nothing moves; with `--noise` the
+//! picture has the noise of a sensor, so that frames are as large as those of a real camera. With
+//! `--tell` each time that something appears is printed as it is sent: `appeared SECONDS`, by the
+//! clock of the system. More than one stream are at the address with a number from 1 behind it, each
+//! at another place of the loop, since the key frames of cameras do not come all at once.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gstreamer as gst;
 use gstreamer::glib;
@@ -29,8 +36,12 @@ struct Options {
     gop: u32,
     kbit: u32,
     seconds: u32,
+    frames: Option<u32>,
     still: bool,
+    noise: bool,
+    tell: bool,
     h265: bool,
+    streams: u32,
     port: u16,
     user: Option<String>,
     password_file: Option<String>,
@@ -45,8 +56,12 @@ impl Options {
             gop: 50,
             kbit: 2000,
             seconds: 8,
+            frames: None,
             still: false,
+            noise: false,
+            tell: false,
             h265: false,
+            streams: 1,
             port: 0,
             user: None,
             password_file: None,
@@ -55,6 +70,8 @@ impl Options {
         while let Some(name) = arguments.next() {
             match name.as_str() {
                 "--still" => options.still = true,
+                "--noise" => options.noise = true,
+                "--tell" => options.tell = true,
                 "--h265" => options.h265 = true,
                 _ => {
                     let value = arguments.next().ok_or("an option lacks its value")?;
@@ -75,6 +92,8 @@ impl Options {
             "--gop" => self.gop = value.parse()?,
             "--kbit" => self.kbit = value.parse()?,
             "--seconds" => self.seconds = value.parse()?,
+            "--frames" => self.frames = Some(value.parse()?),
+            "--streams" => self.streams = value.parse()?,
             "--port" => self.port = value.parse()?,
             "--user" => self.user = Some(value),
             "--password-file" => self.password_file = Some(value),
@@ -85,6 +104,20 @@ impl Options {
 
     fn codec(&self) -> &'static str {
         if self.h265 { "h265" } else { "h264" }
+    }
+
+    /// How many frames the loop has.
+    fn frames(&self) -> u32 {
+        self.frames.unwrap_or(self.fps * self.seconds)
+    }
+
+    /// Those that show something passing.
+    fn passing(&self) -> Range<u32> {
+        let all = self.frames();
+        match self.still {
+            true => 0..0,
+            false => all * 3 / 8..all * 6 / 8,
+        }
     }
 }
 
@@ -103,11 +136,10 @@ fn picture(options: &Options, number: u32) -> Vec<u8> {
             *pixel = (70 + checks + grain + 40 * y / height) as u8;
         }
     }
-    let all = options.fps * options.seconds;
-    let (first, last) = (all * 3 / 8, all * 6 / 8);
-    if !options.still && (first..last).contains(&number) {
+    let passing = options.passing();
+    if passing.contains(&number) {
         let (w, h) = (width / 8, height / 4);
-        let left = (width - w) * (number - first) as usize / (last - first) as usize;
+        let left = (width - w) * (number - passing.start) as usize / passing.len();
         for row in out[..width * height]
             .chunks_exact_mut(width)
             .skip(height / 3)
@@ -116,7 +148,30 @@ fn picture(options: &Options, number: u32) -> Vec<u8> {
             row[left..left + w].fill(220);
         }
     }
+    if options.noise {
+        add_noise(&mut out[..width * height], width, number);
+    }
     out
+}
+
+/// The noise of a sensor: another in each frame, the same in each run. It grows from the top to the
+/// bottom, so that at any quality an encoder finds some of it worth its bits, and some not.
+fn add_noise(luma: &mut [u8], width: usize, seed: u32) {
+    let mut state = 88_172_645_463_325_252 ^ (u64::from(seed) << 32);
+    let height = luma.len() / width;
+    for (y, row) in luma.chunks_exact_mut(width).enumerate() {
+        let strength = (32 * y / height) as i16;
+        for pixels in row.chunks_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            for (pixel, random) in pixels.iter_mut().zip(state.to_le_bytes()) {
+                // The sum of two dice: small deviations are the usual ones.
+                let deviation = i16::from(random % 16) + i16::from(random / 16) - 15;
+                *pixel = (i16::from(*pixel) + deviation * strength / 32).clamp(0, 255) as u8;
+            }
+        }
+    }
 }
 
 /// The loop, encoded: one access unit each.
@@ -124,7 +179,7 @@ fn encode(options: &Options) -> Result<Vec<gst::Buffer>, Box<dyn Error>> {
     let encoder = match options.h265 {
         false => format!(
             "x264enc tune=zerolatency speed-preset=veryfast key-int-max={} bitrate={} \
-             option-string=scenecut=0 ! h264parse ! \
+             option-string=scenecut=0:sliced-threads=0 ! h264parse ! \
              video/x-h264,stream-format=byte-stream,alignment=au",
             options.gop, options.kbit
         ),
@@ -152,7 +207,7 @@ fn encode(options: &Options) -> Result<Vec<gst::Buffer>, Box<dyn Error>> {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let frame = gst::ClockTime::SECOND / u64::from(options.fps);
-            for number in 0..options.fps * options.seconds {
+            for number in 0..options.frames() {
                 let mut buffer = gst::Buffer::from_mut_slice(picture(options, number));
                 if let Some(buffer) = buffer.get_mut() {
                     buffer.set_pts(frame * u64::from(number));
@@ -175,8 +230,14 @@ fn encode(options: &Options) -> Result<Vec<gst::Buffer>, Box<dyn Error>> {
     Ok(units)
 }
 
-/// Sends the loop as long as somebody takes it.
-fn serve(source: &gst_app::AppSrc, units: &[gst::Buffer], fps: u32) {
+/// Sends the loop, from this frame of it on, as long as somebody takes it.
+fn serve(
+    source: &gst_app::AppSrc,
+    units: &[gst::Buffer],
+    first: usize,
+    fps: u32,
+    tell: Option<usize>,
+) {
     let frame = Duration::from_secs(1) / fps;
     let start = Instant::now();
     for number in 0_u32.. {
@@ -184,20 +245,31 @@ fn serve(source: &gst_app::AppSrc, units: &[gst::Buffer], fps: u32) {
         if let Some(wait) = due.checked_sub(start.elapsed()) {
             std::thread::sleep(wait);
         }
-        let mut buffer = units[number as usize % units.len()].copy();
+        let index = (first + number as usize) % units.len();
+        let mut buffer = units[index].copy();
         if let Some(buffer) = buffer.get_mut() {
             let time = gst::ClockTime::from_nseconds(due.as_nanos() as u64);
             buffer.set_pts(time);
             buffer.set_dts(time);
             buffer.set_duration(gst::ClockTime::from_nseconds(frame.as_nanos() as u64));
         }
+        let now = SystemTime::now();
         if source.push_buffer(buffer).is_err() {
             return;
+        }
+        if tell == Some(index) {
+            let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+            // Nobody may be listening any more.
+            let _ = writeln!(std::io::stdout(), "appeared {:.6}", now.as_secs_f64());
         }
     }
 }
 
-fn factory(options: &Options, units: Arc<Vec<gst::Buffer>>) -> server::RTSPMediaFactory {
+fn factory(
+    options: &Options,
+    units: Arc<Vec<gst::Buffer>>,
+    first: usize,
+) -> server::RTSPMediaFactory {
     let factory = server::RTSPMediaFactory::new();
     let codec = options.codec();
     factory.set_launch(&format!(
@@ -209,13 +281,14 @@ fn factory(options: &Options, units: Arc<Vec<gst::Buffer>>) -> server::RTSPMedia
     factory.set_shared(true);
     factory.set_latency(0);
     let fps = options.fps;
+    let tell = options.tell.then_some(options.passing().start as usize);
     factory.connect_media_configure(move |_, media| {
         let bin = media.element().downcast::<gst::Bin>();
         let source = bin.ok().and_then(|bin| bin.by_name("source"));
         let source = source.and_then(|source| source.downcast::<gst_app::AppSrc>().ok());
         if let Some(source) = source {
             let units = units.clone();
-            std::thread::spawn(move || serve(&source, &units, fps));
+            std::thread::spawn(move || serve(&source, &units, first, fps, tell));
         }
     });
     factory
@@ -251,15 +324,27 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = server::RTSPServer::new();
     server.set_address("127.0.0.1");
     server.set_service(&options.port.to_string());
-    let factory = factory(&options, units);
-    if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
-        let password = std::fs::read_to_string(file)?;
-        protect(&server, &factory, user, password.trim_end());
+    // A stream that begins within a group has nothing to say of itself before the next key frame: nobody
+    // else must wait for that.
+    if let Some(threads) = server.thread_pool() {
+        threads.set_max_threads(-1);
     }
     let mounts = server
         .mount_points()
         .ok_or("the server has no mount points")?;
-    mounts.add_factory("/stream", factory);
+    for number in 0..options.streams {
+        let first = units.len() * number as usize / options.streams as usize;
+        let factory = factory(&options, units.clone(), first);
+        if let (Some(user), Some(file)) = (&options.user, &options.password_file) {
+            let password = std::fs::read_to_string(file)?;
+            protect(&server, &factory, user, password.trim_end());
+        }
+        let path = match number {
+            0 => "/stream".to_owned(),
+            _ => format!("/stream{number}"),
+        };
+        mounts.add_factory(&path, factory);
+    }
     let _attached = server.attach(None)?;
     println!("rtsp://127.0.0.1:{}/stream", server.bound_port());
     let ender = context.clone();
