@@ -27,6 +27,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_rtsp_server as server;
 use gstreamer_rtsp_server::prelude::*;
+use keepwatch_testkit::camera::{AccessUnit, Film, Footage, VideoCodec};
 
 /// What the camera shows and how.
 struct Options {
@@ -102,8 +103,11 @@ impl Options {
         Ok(())
     }
 
-    fn codec(&self) -> &'static str {
-        if self.h265 { "h265" } else { "h264" }
+    fn codec(&self) -> VideoCodec {
+        match self.h265 {
+            true => VideoCodec::H265,
+            false => VideoCodec::H264,
+        }
     }
 
     /// How many frames the loop has.
@@ -121,113 +125,29 @@ impl Options {
     }
 }
 
-/// A textured picture in I420, across which something passes in the middle of the loop.
-fn picture(options: &Options, number: u32) -> Vec<u8> {
-    let (width, height) = (options.width, options.height);
-    let mut out = vec![128; width * height * 3 / 2];
-    for (y, row) in out[..width * height].chunks_exact_mut(width).enumerate() {
-        for (x, pixel) in row.iter_mut().enumerate() {
-            let checks = if (x * 16 / width + y * 9 / height) % 2 == 0 {
-                30
-            } else {
-                0
-            };
-            let grain = (x.wrapping_mul(7919) ^ y.wrapping_mul(104_729)) % 9;
-            *pixel = (70 + checks + grain + 40 * y / height) as u8;
-        }
-    }
-    let passing = options.passing();
-    if passing.contains(&number) {
-        let (w, h) = (width / 8, height / 4);
-        let left = (width - w) * (number - passing.start) as usize / passing.len();
-        for row in out[..width * height]
-            .chunks_exact_mut(width)
-            .skip(height / 3)
-            .take(h)
-        {
-            row[left..left + w].fill(220);
-        }
-    }
-    if options.noise {
-        add_noise(&mut out[..width * height], width, number);
-    }
-    out
-}
-
-/// The noise of a sensor: another in each frame, the same in each run. It grows from the top to the
-/// bottom, so that at any quality an encoder finds some of it worth its bits, and some not.
-fn add_noise(luma: &mut [u8], width: usize, seed: u32) {
-    let mut state = 88_172_645_463_325_252 ^ (u64::from(seed) << 32);
-    let height = luma.len() / width;
-    for (y, row) in luma.chunks_exact_mut(width).enumerate() {
-        let strength = (32 * y / height) as i16;
-        for pixels in row.chunks_mut(8) {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            for (pixel, random) in pixels.iter_mut().zip(state.to_le_bytes()) {
-                // The sum of two dice: small deviations are the usual ones.
-                let deviation = i16::from(random % 16) + i16::from(random / 16) - 15;
-                *pixel = (i16::from(*pixel) + deviation * strength / 32).clamp(0, 255) as u8;
-            }
-        }
-    }
-}
-
 /// The loop, encoded: one access unit each.
-fn encode(options: &Options) -> Result<Vec<gst::Buffer>, Box<dyn Error>> {
-    let encoder = match options.h265 {
-        false => format!(
-            "x264enc tune=zerolatency speed-preset=veryfast key-int-max={} bitrate={} \
-             option-string=scenecut=0:sliced-threads=0 ! h264parse ! \
-             video/x-h264,stream-format=byte-stream,alignment=au",
-            options.gop, options.kbit
-        ),
-        true => format!(
-            "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={} bitrate={} ! \
-             h265parse ! video/x-h265,stream-format=byte-stream,alignment=au",
-            options.gop, options.kbit
-        ),
-    };
-    let text = format!(
-        "appsrc name=source format=time block=true max-bytes=20000000 \
-         caps=video/x-raw,format=I420,width={},height={},framerate={}/1 ! \
-         {encoder} ! appsink name=sink sync=false",
-        options.width, options.height, options.fps
-    );
-    let pipeline: gst::Pipeline = gst::parse::launch(&text)?
-        .downcast()
-        .map_err(|_| "it is no pipeline")?;
-    let source = pipeline.by_name("source").ok_or("no source")?;
-    let source: gst_app::AppSrc = source.downcast().map_err(|_| "it is no appsrc")?;
-    let sink = pipeline.by_name("sink").ok_or("no sink")?;
-    let sink: gst_app::AppSink = sink.downcast().map_err(|_| "it is no appsink")?;
-    pipeline.set_state(gst::State::Playing)?;
-    let mut units = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let frame = gst::ClockTime::SECOND / u64::from(options.fps);
-            for number in 0..options.frames() {
-                let mut buffer = gst::Buffer::from_mut_slice(picture(options, number));
-                if let Some(buffer) = buffer.get_mut() {
-                    buffer.set_pts(frame * u64::from(number));
-                    buffer.set_duration(frame);
-                }
-                if source.push_buffer(buffer).is_err() {
-                    break;
-                }
-            }
-            let _ = source.end_of_stream();
-        });
-        while let Ok(sample) = sink.pull_sample() {
-            units.extend(sample.buffer_owned());
-        }
+fn encode(options: &Options) -> Vec<gst::Buffer> {
+    let footage = Footage::encode(&Film {
+        codec: options.codec(),
+        width: options.width,
+        height: options.height,
+        fps: options.fps,
+        gop: options.gop,
+        kbit: options.kbit,
+        frames: options.frames(),
+        passing: (!options.still).then(|| (options.passing().start, options.passing().end)),
+        noise: options.noise,
     });
-    pipeline.set_state(gst::State::Null)?;
-    if units.is_empty() {
-        return Err("nothing was encoded".into());
-    }
-    Ok(units)
+    let buffer = |unit: &AccessUnit| {
+        let mut buffer = gst::Buffer::from_slice(unit.bytes.clone());
+        if let Some(buffer) = buffer.get_mut()
+            && !unit.key
+        {
+            buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+        }
+        buffer
+    };
+    footage.units.iter().map(buffer).collect()
 }
 
 /// Sends the loop, from this frame of it on, as long as somebody takes it.
@@ -271,7 +191,7 @@ fn factory(
     first: usize,
 ) -> server::RTSPMediaFactory {
     let factory = server::RTSPMediaFactory::new();
-    let codec = options.codec();
+    let codec = if options.h265 { "h265" } else { "h264" };
     factory.set_launch(&format!(
         "( appsrc name=source is-live=true format=time block=true max-bytes=4000000 \
          caps=video/x-{codec},stream-format=byte-stream,alignment=au,width={},height={},\
@@ -319,7 +239,7 @@ fn protect(
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
     gst::init()?;
-    let units = Arc::new(encode(&options)?);
+    let units = Arc::new(encode(&options));
     let context = glib::MainLoop::new(None, false);
     let server = server::RTSPServer::new();
     server.set_address("127.0.0.1");

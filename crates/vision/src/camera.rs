@@ -13,7 +13,7 @@ use crate::ledger::{Ledger, point};
 use crate::packet::{Packet, StreamInfo};
 use crate::recorder::{Order, Recorder};
 use crate::recordings::Recordings;
-use crate::settings::CameraSettings;
+use crate::settings::{CameraSettings, Decode};
 use crate::source::{Ending, FrameSource, Next, RawPacket, Session, monotonic};
 use crate::status::{LastEvent, Shared, State};
 use crate::timeline::{Arrival, Timeline};
@@ -201,7 +201,9 @@ impl Camera {
         });
         if self.stream.as_ref() != Some(&info) {
             self.recordings.stream(info.clone());
-            self.analysis.send(Input::Stream(info.clone()));
+            if self.settings.decode != Decode::None {
+                self.analysis.send(Input::Stream(info.clone()));
+            }
             self.stream = Some(info);
         }
     }
@@ -219,7 +221,10 @@ impl Camera {
         };
         self.last_wall = Some(placed.wall);
         let fps = self.fps.tick(arrival.monotonic);
-        let dropped = self.analysis.packet(packet.clone());
+        let dropped = match self.settings.decode {
+            Decode::None => 0,
+            _ => self.analysis.packet(packet.clone()),
+        };
         self.recordings.packet(packet);
         let (recording, ring) = (self.recordings.open(), self.recordings.ring_bytes());
         self.status.update(|status| {

@@ -128,6 +128,15 @@ impl Decoder {
                 }
                 true
             })
+            .query_function(|pad, parent, query| match query.view_mut() {
+                gst::QueryViewMut::Allocation(allocation) => {
+                    // Pictures may be padded: otherwise each is copied into one that is not. (Those
+                    // of 1080 lines are copied by avdec_h264 1.22 all the same.)
+                    allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+                    true
+                }
+                _ => gst::Pad::query_default(pad, parent, query),
+            })
             .build();
         let failed = || Error::GStreamer {
             problem: "the decoder does not start".to_owned(),

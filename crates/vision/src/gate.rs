@@ -12,6 +12,12 @@ const LOOK: Duration = Duration::from_millis(1500);
 /// A packet this many times as large as is usual looks like motion.
 const SPIKE: usize = 4;
 
+/// With each time that it was none, it has to be twice as large, up to so many times.
+const MAX_SPIKE: usize = 32;
+
+/// After so long the threshold comes down again by half.
+const FORGET: Duration = Duration::from_secs(60);
+
 /// Smaller ones never do: what a still picture costs varies.
 const MIN_SPIKE: usize = 2048;
 
@@ -53,6 +59,10 @@ pub struct Gate {
     /// Nothing can be decoded before the next key frame.
     broken: bool,
     look_until: Duration,
+    /// Whether a large packet is being looked at, and nothing moved yet.
+    looking: bool,
+    /// How many times as large as usual a packet has to be, and since when it is so.
+    spike: (usize, Duration),
     last_key: Option<Duration>,
     /// Whether the last two key frames were far apart.
     rare_keys: bool,
@@ -68,6 +78,8 @@ impl Gate {
             following: false,
             broken: true,
             look_until: Duration::ZERO,
+            looking: false,
+            spike: (SPIKE, Duration::ZERO),
             last_key: None,
             rare_keys: false,
             sizes: VecDeque::with_capacity(SIZES),
@@ -99,13 +111,15 @@ impl Gate {
             if self.group.len() < MAX_GROUP {
                 self.group.push(packet.clone());
             }
+            self.learn(packet.pts, moving);
             if self.is_spike(packet) {
                 self.look_until = packet.pts + LOOK;
+                self.looking = true;
             }
         }
         let everything = match self.policy {
             Decode::All => true,
-            Decode::Keyframes => false,
+            Decode::Keyframes | Decode::None => false,
             Decode::Adaptive => {
                 let blind = self.last_key.is_some_and(|key| packet.pts > key + BLIND);
                 moving || blind || self.rare_keys || packet.pts < self.look_until
@@ -113,7 +127,7 @@ impl Gate {
         };
         if !everything {
             self.following = false;
-            return match packet.key {
+            return match packet.key && self.policy != Decode::None {
                 true => Verdict::Alone,
                 false => Verdict::Skip,
             };
@@ -134,6 +148,20 @@ impl Gate {
         &self.group
     }
 
+    /// What large packets mean depends on the encoder: some vary without any motion.
+    fn learn(&mut self, now: Duration, moving: bool) {
+        let (spike, since) = self.spike;
+        if moving {
+            self.looking = false;
+            self.spike = (SPIKE, now);
+        } else if self.looking && now >= self.look_until {
+            self.looking = false;
+            self.spike = ((spike * 2).min(MAX_SPIKE), now);
+        } else if now.saturating_sub(since) > FORGET {
+            self.spike = ((spike / 2).max(SPIKE), now);
+        }
+    }
+
     fn is_spike(&mut self, packet: &Packet) -> bool {
         if packet.key {
             return false;
@@ -146,7 +174,7 @@ impl Gate {
         }
         self.sizes.push_back(packet.len());
         usual.is_some_and(|usual| {
-            sorted.len() >= SIZES / 2 && packet.len() > (usual * SPIKE).max(MIN_SPIKE)
+            sorted.len() >= SIZES / 2 && packet.len() > (usual * self.spike.0).max(MIN_SPIKE)
         })
     }
 }
@@ -224,6 +252,27 @@ mod tests {
         assert_eq!(gate.group()[0].pts, Duration::from_millis(40 * 200));
         // A second and a half, then key frames again.
         assert_eq!(decoded(&looked), [(2..40).collect(), vec![80]].concat());
+    }
+
+    #[test]
+    fn an_encoder_that_varies_is_looked_at_ever_less_until_something_moves() {
+        let mut gate = Gate::new(Decode::Adaptive);
+        verdicts(&mut gate, 0..120, 50, |_| 900, false);
+        let size = |number| if number % 50 == 20 { 8000 } else { 900 };
+        let looks = |gate: &mut Gate, frames, moving| {
+            let verdicts = verdicts(gate, frames, 50, size, moving);
+            let catch_ups = verdicts.iter();
+            catch_ups
+                .filter(|verdict| **verdict == Verdict::CatchUp)
+                .count()
+        };
+        // At 4 and 8 times the usual size it is looked at, and not at 16.
+        assert_eq!(looks(&mut gate, 120..420, false), 2);
+        looks(&mut gate, 420..425, true);
+        assert_eq!(looks(&mut gate, 425..720, false), 2);
+        // It is forgotten in time.
+        assert_eq!(looks(&mut gate, 720..1720, false), 0);
+        assert!(looks(&mut gate, 1720..4720, false) > 0);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub enum Decode {
     Adaptive,
     /// All.
     All,
+    /// None: everything is recorded, and nothing is looked for.
+    None,
 }
 
 /// How the certificate of an `rtsps` or `https` camera is judged.
@@ -174,6 +176,12 @@ impl CameraSettings {
             return bad(
                 "retry_first",
                 "it must be 0.1 s or more, and no longer than retry_longest".to_owned(),
+            );
+        }
+        if self.decode == Decode::None && self.record != Record::Continuous {
+            return bad(
+                "decode",
+                "with none, only record = \"continuous\" records anything".to_owned(),
             );
         }
         for mask in &self.privacy_masks {
@@ -308,6 +316,7 @@ mod tests {
                 "pre_roll",
                 refused(|s| s.pre_roll = Duration::from_secs(61)),
             ),
+            ("decode", refused(|s| s.decode = Decode::None)),
             ("tls", refused(|s| s.tls = Tls::Sha256([0; 32]))),
             ("tls", refused(|s| s.tls = Tls::CaFile("ca.pem".into()))),
             (

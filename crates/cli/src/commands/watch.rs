@@ -46,7 +46,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "events|continuous|off", value_parser = by_name::<Record>)]
     record: Option<Record>,
     /// Which frames are decoded, for cameras given here
-    #[arg(long, value_name = "keyframes|adaptive|all", value_parser = by_name::<Decode>)]
+    #[arg(long, value_name = "keyframes|adaptive|all|none", value_parser = by_name::<Decode>)]
     decode: Option<Decode>,
     /// Seal clips of a new store to this age recipient and to nobody else; may be repeated
     #[arg(long, value_name = "AGE1…", value_parser = recipient)]

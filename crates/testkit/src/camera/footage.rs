@@ -37,6 +37,8 @@ pub struct Film {
     pub frames: u32,
     /// Frames of the loop, from one to before another, in which something passes.
     pub passing: Option<(u32, u32)>,
+    /// Whether it has the noise of a sensor, so that frames are as large as those of real cameras.
+    pub noise: bool,
 }
 
 impl Default for Film {
@@ -50,6 +52,7 @@ impl Default for Film {
             kbit: 300,
             frames: 48,
             passing: None,
+            noise: false,
         }
     }
 }
@@ -142,7 +145,30 @@ fn picture(film: &Film, number: u32) -> Vec<u8> {
             row[left..left + w].fill(220);
         }
     }
+    if film.noise {
+        add_noise(&mut out[..width * height], width, number);
+    }
     out
+}
+
+/// The noise of a sensor: another in each frame, the same in each run. It grows from the top to the
+/// bottom, so that at any quality an encoder finds some of it worth its bits, and some not.
+fn add_noise(luma: &mut [u8], width: usize, seed: u32) {
+    let mut state = 88_172_645_463_325_252 ^ (u64::from(seed) << 32);
+    let height = luma.len() / width;
+    for (y, row) in luma.chunks_exact_mut(width).enumerate() {
+        let strength = (32 * y / height) as i16;
+        for pixels in row.chunks_mut(8) {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            for (pixel, random) in pixels.iter_mut().zip(state.to_le_bytes()) {
+                // The sum of two dice: small deviations are the usual ones.
+                let deviation = i16::from(random % 16) + i16::from(random / 16) - 15;
+                *pixel = (i16::from(*pixel) + deviation * strength / 32).clamp(0, 255) as u8;
+            }
+        }
+    }
 }
 
 fn encoder(film: &Film) -> String {

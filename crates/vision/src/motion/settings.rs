@@ -46,7 +46,7 @@ impl Default for MotionSettings {
         Self {
             sensitivity: 0.5,
             min_area: 0.005,
-            min_duration: Duration::from_millis(100),
+            min_duration: Duration::from_millis(75),
             quiet: Duration::from_secs(2),
             zones: Vec::new(),
             masks: Vec::new(),

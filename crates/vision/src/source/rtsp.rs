@@ -55,7 +55,8 @@ impl Rtsp {
         source.set_property("latency", latency.as_millis() as u32);
         source.set_property("drop-on-latency", true);
         source.set_property("timeout", 0_u64);
-        source.set_property("tcp-timeout", micros(self.read_timeout));
+        // Our own clock is to run out first: what this one says looks like a closed connection.
+        source.set_property("tcp-timeout", micros(self.read_timeout * 2));
         source.set_property("teardown-timeout", TEARDOWN.as_nanos() as u64);
         source.set_property("user-agent", "keepwatch");
         Ok(source)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keepwatch_core::events::EventFilter;
 use keepwatch_core::events::EventKind::{CameraOffline, CameraOnline};
 use keepwatch_testkit::camera::{Act, Behaviour, Film, Footage, VideoCodec};
-use keepwatch_vision::{Codec, Record, State, Transport};
+use keepwatch_vision::{Codec, Decode, Record, State, Transport};
 
 use crate::scene::{Scene, kinds, told};
 
@@ -204,4 +204,19 @@ fn it_has_sound_as_well() {
     let setups = stats.requests.iter().filter(|method| *method == "SETUP");
     assert_eq!(setups.count(), 1, "sound is not asked for: {stats:?}");
     assert_eq!(told(&scene.stop()), []);
+}
+
+#[test]
+fn it_is_recorded_and_not_looked_at() {
+    let scene = Scene::with(Behaviour::default(), |settings| {
+        settings.record = Record::Continuous;
+        settings.decode = Decode::None;
+    });
+    let status = scene.watched.frames(50);
+    assert_eq!((status.decoded, status.analysed), (0, 0));
+    let store = scene.watched.store.clone();
+    assert_eq!(told(&scene.stop()), []);
+    let segments = store.list_segments(&EventFilter::default());
+    let segments = segments.expect("they are listed");
+    assert!(segments[0].media.duration_ms >= 1900, "{segments:?}");
 }
