@@ -6,7 +6,7 @@
 //! - [`corrupt`] damages objects in a [`MemoryStorage`](keepwatch_core::storage::MemoryStorage).
 //! - [`storage_conformance`] is the contract of a storage as a list of checks.
 //! - [`tree`] makes and compares directory trees.
-//! - [`vault`] makes repositories.
+//! - [`vault`] makes repositories and event stores.
 //! - `camera` (with the feature of that name) serves video over RTSP and HTTP, as well or as badly
 //!   as a test asks.
 //! - [`testdata`] finds the fixtures.

@@ -1,10 +1,11 @@
-//! Repositories for tests: cheap keys, small packs, fixed names.
+//! Repositories and event stores for tests: cheap keys, small packs, fixed names.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use keepwatch_core::chunker::ChunkerParams;
 use keepwatch_core::crypto::{Credential, Key, Lock};
+use keepwatch_core::events::{Store, StoreOptions, StoreRole};
 use keepwatch_core::storage::Storage;
 use keepwatch_core::{
     BackupOptions, BackupReport, CachePlace, InitOptions, Repository, RestoreOptions,
@@ -13,6 +14,19 @@ use keepwatch_core::{
 
 /// The key file of every repository made here.
 pub const KEY_FILE: [u8; 32] = *b"a key file that only tests know.";
+
+/// An event store that the key file opens, in a new directory.
+///
+/// # Panics
+///
+/// When that fails.
+pub fn event_store() -> (tempfile::TempDir, Arc<Store>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = Key::from_bytes(KEY_FILE);
+    let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
+    let store = Store::create(&dir.path().join("store"), &locks, &StoreOptions::default());
+    (dir, Arc::new(store.expect("a store")))
+}
 
 /// What opens it.
 pub fn credential() -> Credential {

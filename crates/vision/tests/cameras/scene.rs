@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keepwatch_core::crypto::{Key, Lock};
-use keepwatch_core::events::{
-    Event, EventFilter, EventKind, EventStore, Store, StoreOptions, StoreRole, VerifyOptions,
-};
+use keepwatch_core::events::{Event, EventFilter, EventKind, EventStore, Store, VerifyOptions};
 use keepwatch_testkit::camera::{Behaviour, RtspCamera};
+use keepwatch_testkit::vault::event_store;
 use keepwatch_vision::{CameraSettings, CameraStatus, State, Watch};
 
 /// How long anything may take before the test has failed. Nothing waits so long that works.
@@ -37,11 +35,7 @@ pub struct Watched {
 
 impl Watched {
     pub fn new(settings: CameraSettings) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = Key::generate().expect("randomness");
-        let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-        let store = Store::create(&dir.path().join("store"), &locks, &StoreOptions::default());
-        let store = Arc::new(store.expect("a store"));
+        let (dir, store) = event_store();
         let cameras = BTreeMap::from([("yard".to_owned(), settings)]);
         let watch = Watch::start(cameras, store.clone(), store.media()).expect("it starts");
         Self {

@@ -5,11 +5,10 @@ use std::io::Read as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keepwatch_core::crypto::{Key, Lock};
 use keepwatch_core::events::{
-    Event, EventFilter, EventKind, EventStore, MediaRef, Store, StoreOptions, StoreRole,
-    VerifyOptions,
+    Event, EventFilter, EventKind, EventStore, MediaRef, Store, VerifyOptions,
 };
+use keepwatch_testkit::vault::event_store;
 use keepwatch_vision::{CameraSettings, CameraStatus, Decode, Record, State, Watch};
 
 use crate::footage;
@@ -22,14 +21,8 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = Key::generate().expect("randomness");
-        let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-        let store = Store::create(&dir.path().join("store"), &locks, &StoreOptions::default());
-        Self {
-            store: Arc::new(store.expect("a store")),
-            dir,
-        }
+        let (dir, store) = event_store();
+        Self { dir, store }
     }
 
     /// Watches until all cameras have ended.

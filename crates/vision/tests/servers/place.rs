@@ -1,11 +1,9 @@
 //! A camera being watched, and how long a test is ready to wait for it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keepwatch_core::crypto::{Key, Lock};
-use keepwatch_core::events::{Store, StoreOptions, StoreRole};
+use keepwatch_testkit::vault::event_store;
 use keepwatch_vision::{CameraSettings, CameraStatus, Decode, Probe, Record, State, Watch, probe};
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -21,11 +19,7 @@ pub struct Watched {
 
 impl Watched {
     pub fn new(settings: CameraSettings) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let key = Key::generate().expect("randomness");
-        let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-        let store = Store::create(&dir.path().join("store"), &locks, &StoreOptions::default());
-        let store = Arc::new(store.expect("a store"));
+        let (dir, store) = event_store();
         let cameras = BTreeMap::from([("cam".to_owned(), settings)]);
         let watch = Watch::start(cameras, store.clone(), store.media()).expect("it starts");
         Self { watch, _dir: dir }
