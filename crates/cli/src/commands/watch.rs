@@ -89,6 +89,10 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             hint: Some("use --camera NAME=URL or a configuration file with [cameras.NAME]"),
         });
     }
+    // What cannot work leaves no new store behind.
+    for settings in cameras.values() {
+        settings.validate()?;
+    }
     let root = args.store.or(loaded.config.store.path);
     let root = root.ok_or(Failure::Usage {
         message: "no event store is given".to_owned(),

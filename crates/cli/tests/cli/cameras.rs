@@ -68,6 +68,19 @@ fn an_address_that_cannot_be_read_is_not_repeated() {
 }
 
 #[test]
+fn settings_that_cannot_work_leave_no_store() {
+    let world = World::empty();
+    world.write("pw", "a passphrase\n");
+    let watch = ["watch", "--store", "store", "--password-file", "pw"];
+    let args = watch
+        .into_iter()
+        .chain(["--camera", "t=test:", "--decode", "none"]);
+    let ran = world.run_bare(args).code(1);
+    assert!(ran.stderr.contains("decode"), "{}", ran.stderr);
+    assert!(!world.path("store").exists());
+}
+
+#[test]
 fn what_was_watched_is_listed_exported_proven_and_purged() {
     let world = watched();
     let all = events(&world);
