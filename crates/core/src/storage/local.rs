@@ -7,6 +7,7 @@
 //! there may be few, are the exception.
 
 mod fs;
+mod reserve;
 mod sweep;
 mod write;
 
@@ -20,6 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
+use self::reserve::{Reserve, Writing};
 use super::{ObjectKind, ObjectName, Storage, StorageError, check_object_size, check_range};
 use crate::id::Id;
 
@@ -30,12 +32,16 @@ const LOST_AND_FOUND: &CStr = c"lost+found";
 ///
 /// Files are created with mode 0400 and directories with mode 0700. Any number of processes
 /// may use one directory at once.
+///
+/// Packs leave 64 MiB of the file system free, or a 32nd of a small one, so that a disk that
+/// backups have filled can still be pruned.
 #[derive(Debug)]
 pub struct LocalStorage {
     path: PathBuf,
     root: OwnedFd,
     /// Which directories of packs are known to exist durably.
     prefixes: Mutex<[bool; 256]>,
+    reserve: Reserve,
 }
 
 impl LocalStorage {
@@ -93,6 +99,7 @@ impl LocalStorage {
             path,
             root,
             prefixes: Mutex::new([false; 256]),
+            reserve: Reserve::default(),
         }
     }
 
@@ -121,6 +128,16 @@ impl LocalStorage {
                 found: name.to_string_lossy().into_owned(),
             }),
         }
+    }
+
+    /// Lets a pack be written unless too little room would be left.
+    fn admit(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<Writing<'_>, StorageError> {
+        let size = parts.iter().map(|part| part.len() as u64).sum();
+        let admitted = self.reserve.admit(&self.root, size);
+        admitted.ok_or_else(|| StorageError::NoSpace {
+            object: name.canonical(),
+            source: io::Error::new(io::ErrorKind::StorageFull, "the rest is kept for pruning"),
+        })
     }
 
     /// Opens the directory an object is in, for writing: a directory of packs is made if need
@@ -270,6 +287,10 @@ impl LocalStorage {
 
 impl Storage for LocalStorage {
     fn create(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), StorageError> {
+        let _writing = match name.kind {
+            ObjectKind::Pack => Some(self.admit(name, parts)?),
+            _ => None,
+        };
         let directory = self.directory_for_create(name)?;
         write::create(directory.as_fd(), name, &self.object_path(name), parts)
     }
