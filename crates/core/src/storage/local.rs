@@ -21,7 +21,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
-use self::reserve::{Reserve, Writing};
+use self::reserve::{Reserve, Room, Writing};
 use super::{ObjectKind, ObjectName, Storage, StorageError, check_object_size, check_range};
 use crate::id::Id;
 
@@ -33,8 +33,8 @@ const LOST_AND_FOUND: &CStr = c"lost+found";
 /// Files are created with mode 0400 and directories with mode 0700. Any number of processes
 /// may use one directory at once.
 ///
-/// Packs leave 64 MiB of the file system free, or a 32nd of a small one, so that a disk that
-/// backups have filled can still be pruned.
+/// Packs leave some of the file system free, so that a disk that backups have filled can still be
+/// pruned: 64 MiB, a 4096th of one above 256 GiB, a 32nd of one below 2 GiB.
 #[derive(Debug)]
 pub struct LocalStorage {
     path: PathBuf,
@@ -133,10 +133,13 @@ impl LocalStorage {
     /// Lets a pack be written unless too little room would be left.
     fn admit(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<Writing<'_>, StorageError> {
         let size = parts.iter().map(|part| part.len() as u64).sum();
-        let admitted = self.reserve.admit(&self.root, size);
+        let admitted = self.reserve.admit(size, Room::of(&self.root));
         admitted.ok_or_else(|| StorageError::NoSpace {
             object: name.canonical(),
-            source: io::Error::new(io::ErrorKind::StorageFull, "the rest is kept for pruning"),
+            source: io::Error::new(
+                io::ErrorKind::StorageFull,
+                "the rest is kept for removing packs",
+            ),
         })
     }
 

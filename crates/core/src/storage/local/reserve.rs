@@ -1,48 +1,66 @@
 //! Room that packs leave free.
 //!
-//! What frees a full disk has to write first: a collection its records, an index without the
+//! What frees a full disk has to write first: a collection its records, and an index without the
 //! packs that go. If packs could fill a disk to the last block, only files of others could make
 //! room for that.
 
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The most that is left free, in bytes.
-const MOST: u64 = 64 << 20;
+/// What is left free, in bytes, on disks that are neither small nor very large.
+const USUAL: u64 = 64 << 20;
 
 /// On a small disk less is left: its size divided by this.
-const SHARE: u64 = 32;
+const SMALL: u64 = 32;
 
-/// Bytes of packs that this process is writing.
+/// On a large one more, for the index grows with it: 48 bytes for a chunk, which is hardly ever
+/// stored in less than 4096 times that on average.
+const LARGE: u64 = 4096;
+
+/// Of a file system, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    total: u64,
+    /// For users without privileges.
+    free: u64,
+}
+
+impl Room {
+    /// None where the file system does not tell.
+    pub(super) fn of(directory: impl AsFd) -> Option<Self> {
+        let disk = rustix::fs::fstatvfs(directory).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let (total, free) = (bytes(disk.f_blocks), bytes(disk.f_bavail));
+        (total > 0).then_some(Room { total, free })
+    }
+
+    /// What is to stay free.
+    fn kept(self) -> u64 {
+        USUAL.max(self.total / LARGE).min(self.total / SMALL)
+    }
+}
+
+/// Bytes of packs that this process is writing. Other processes are not asked.
 #[derive(Debug, Default)]
 pub(super) struct Reserve {
     writing: AtomicU64,
 }
 
 impl Reserve {
-    /// Lets a pack of `size` bytes be written to the file system that `directory` is on, until
-    /// the guard is dropped; nothing if it would have to come out of the reserve.
+    /// Lets a pack of `size` bytes be written until the guard is dropped; none if it would have to
+    /// come out of the reserve.
     ///
-    /// Other processes are not asked, and a file system that does not tell its size has no
-    /// reserve.
-    pub(super) fn admit(&self, directory: impl AsFd, size: u64) -> Option<Writing<'_>> {
+    /// What of other packs has reached the disk already counts twice, which is on the safe side.
+    pub(super) fn admit(&self, size: u64, room: Option<Room>) -> Option<Writing<'_>> {
+        let before = self.writing.fetch_add(size, Ordering::Relaxed);
         let writing = Writing {
             reserve: self,
             size,
         };
-        let before = self.writing.fetch_add(size, Ordering::Relaxed);
-        let Ok(disk) = rustix::fs::fstatvfs(directory) else {
-            return Some(writing);
-        };
-        let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        let needed = before.saturating_add(size).saturating_add(kept_free(total));
-        (total == 0 || free >= needed).then_some(writing)
+        let fits =
+            |room: Room| room.free >= before.saturating_add(size).saturating_add(room.kept());
+        room.is_none_or(fits).then_some(writing)
     }
-}
-
-fn kept_free(total: u64) -> u64 {
-    MOST.min(total / SHARE)
 }
 
 /// A pack that is being written.
@@ -62,26 +80,43 @@ impl Drop for Writing<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_being_written_counts_until_it_is_done() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let directory = std::fs::File::open(directory.path()).expect("it opens");
-        let reserve = Reserve::default();
-        let disk = rustix::fs::fstatvfs(&directory).expect("it tells its size");
-        let half = disk.f_bavail * disk.f_frsize / 2;
+    const GIB: u64 = 1 << 30;
 
-        let first = reserve.admit(&directory, half);
-        assert!(first.is_some());
-        assert!(reserve.admit(&directory, half + 1).is_none());
-        drop(first);
-        assert_eq!(reserve.writing.load(Ordering::Relaxed), 0);
-        assert!(reserve.admit(&directory, u64::MAX).is_none());
+    fn room(total: u64, free: u64) -> Option<Room> {
+        Some(Room { total, free })
+    }
+
+    #[test]
+    fn the_reserve_stays_free() {
+        let reserve = Reserve::default();
+        assert!(reserve.admit(10, room(100 * GIB, USUAL + 10)).is_some());
+        assert!(reserve.admit(11, room(100 * GIB, USUAL + 10)).is_none());
+        assert!(reserve.admit(u64::MAX, room(100 * GIB, GIB)).is_none());
         assert_eq!(reserve.writing.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn small_disks_keep_less_free() {
-        assert_eq!(kept_free(8 << 20), 256 << 10);
-        assert_eq!(kept_free(1 << 40), MOST);
+    fn what_is_being_written_counts_until_it_is_done() {
+        let reserve = Reserve::default();
+        let room = room(100 * GIB, USUAL + 20);
+        let first = reserve.admit(10, room);
+        assert!(first.is_some());
+        assert!(reserve.admit(11, room).is_none());
+        assert!(reserve.admit(10, room).is_some());
+        drop(first);
+        assert!(reserve.admit(11, room).is_some());
+    }
+
+    #[test]
+    fn a_file_system_that_does_not_tell_has_no_reserve() {
+        assert!(Reserve::default().admit(10, None).is_some());
+    }
+
+    #[test]
+    fn the_reserve_goes_with_the_size() {
+        let kept = |total| Room { total, free: 0 }.kept();
+        assert_eq!(kept(8 << 20), 256 << 10);
+        assert_eq!(kept(100 * GIB), USUAL);
+        assert_eq!(kept(4096 * GIB), GIB);
     }
 }
