@@ -12,18 +12,21 @@ use crate::world::World;
 struct Small(PathBuf);
 
 impl Small {
-    /// Nothing, and the reason, without the privilege to mount.
-    fn mount(at: &Path) -> Result<Self, String> {
+    /// Nothing without the privilege to mount, which is said.
+    fn mount(at: &Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=8m", "keepwatch-test"])
             .arg(at)
             .output();
-        let output = mounted.map_err(|error| format!("mount: {error}"))?;
+        let output = mounted.unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         match output.status.success() {
-            true => Ok(Self(at.to_owned())),
-            false if may_not_mount(&stderr) => Err(stderr),
+            true => Some(Self(at.to_owned())),
+            false if may_not_mount(&stderr) => {
+                println!("skipped, since a file system has to be mounted: {stderr}");
+                None
+            }
             false => panic!("mount: {stderr}"),
         }
     }
@@ -41,16 +44,42 @@ impl Drop for Small {
     }
 }
 
+/// The bytes that are free.
+fn room(at: &Path) -> u64 {
+    let disk = rustix::fs::statvfs(at).unwrap();
+    disk.f_bavail * disk.f_frsize
+}
+
+/// What frees a disk has to write a little first.
+#[test]
+fn packs_leave_room_for_what_frees_the_disk() {
+    let world = World::empty();
+    let repo = world.path("repo");
+    let Some(_small) = Small::mount(&repo) else {
+        return;
+    };
+    world.run(["init"]).ok();
+    let mut dice = Dice::new(12);
+    world.write("src/a", dice.noise(1_000_000));
+    let first = world.backup("src");
+
+    let rest = usize::try_from(room(&repo)).unwrap() - (200 << 10);
+    fs::write(repo.join("packs/filler"), dice.noise(rest)).unwrap();
+    world.write("src/b", dice.noise(50_000));
+    let failed = world.run(["backup", "src"]).code(1);
+    assert!(failed.stderr.contains("no space"), "{}", failed.stderr);
+
+    let at_once = ["--prune", "--keep-trash", "0"];
+    world.run(["forget", &first].iter().chain(&at_once)).ok();
+    assert!(room(&repo) > 900_000, "{} bytes free", room(&repo));
+}
+
 #[test]
 fn a_full_disk_is_told_and_left() {
     let world = World::empty();
     let repo = world.path("repo");
-    let _small = match Small::mount(&repo) {
-        Ok(small) => small,
-        Err(reason) => {
-            println!("skipped, since a file system has to be mounted: {reason}");
-            return;
-        }
+    let Some(_small) = Small::mount(&repo) else {
+        return;
     };
     world.run(["init", "--pack-size", "256K"]).ok();
     let mut dice = Dice::new(11);
@@ -64,10 +93,7 @@ fn a_full_disk_is_told_and_left() {
     assert!(unfinished(&repo).is_empty());
     world.run(["check", "--read-data"]).ok();
     let packs = files_beneath(&repo.join("packs")).len();
-    // What frees a disk has to write a little first.
-    let disk = rustix::fs::statvfs(&repo).unwrap();
-    let free = disk.f_bavail * disk.f_frsize;
-    assert!(free >= 128 << 10, "{free} bytes are left free");
+    assert!(room(&repo) >= 128 << 10, "{} bytes free", room(&repo));
 
     // Full to the last byte, and it can still be read and freed.
     let filler = repo.join("packs/filler");

@@ -86,8 +86,8 @@ impl StorageError {
                  run a check",
             ),
             StorageError::NoSpace { .. } => Some(
-                "free some space where the repository is, by forget and prune for example, and run \
-                 the command again; what was written so far is kept and reused",
+                "free some space where the repository is and run the command again; what was \
+                 written so far is kept and reused",
             ),
             StorageError::Truncated { .. } | StorageError::TooLarge { .. } => {
                 Some("the object is damaged: run a check to see what it affects")
