@@ -79,6 +79,14 @@ pub enum Error {
     /// The event store fails.
     #[error(transparent)]
     Core(#[from] keepwatch_core::Error),
+    /// The event store took some of what happened neither at once nor later; it is lost.
+    #[error("the event store did not take {events} events and {segments} segments, which are lost")]
+    Unstored {
+        /// How many states of events.
+        events: u64,
+        /// How many complete stretches of continuous recording, whose files are there.
+        segments: u64,
+    },
     /// A file operation failed.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -121,6 +129,10 @@ impl Error {
                 Some("for example rtsp://user:password@192.168.1.20/stream1".to_owned())
             }
             Error::Core(error) => error.hint().map(str::to_owned),
+            Error::Unstored { .. } => Some(
+                "the log says why; a full disk needs room, or a retention that keeps less"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }

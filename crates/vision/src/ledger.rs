@@ -45,6 +45,24 @@ enum Entry {
     Segment(Segment),
 }
 
+/// What the store never took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    events: u64,
+    segments: u64,
+}
+
+impl Lost {
+    /// An error if it is anything.
+    pub fn check(self) -> Result<()> {
+        let Self { events, segments } = self;
+        match self == Self::default() {
+            true => Ok(()),
+            false => Err(Error::Unstored { events, segments }),
+        }
+    }
+}
+
 /// Where cameras leave what happened. Cheap to clone; the thread ends with the last clone.
 #[derive(Clone)]
 pub(crate) struct Ledger {
@@ -53,18 +71,12 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Starts the thread. Each state of an event that is stored is told to the receiver.
-    pub fn start(store: Arc<dyn EventStore>) -> Result<(Self, Receiver<Event>, JoinHandle<()>)> {
+    /// Starts the thread, which gives what was lost. Each state of an event that is stored is told
+    /// to the receiver.
+    pub fn start(store: Arc<dyn EventStore>) -> Result<(Self, Receiver<Event>, JoinHandle<Lost>)> {
         let (entries, taken) = unbounded();
         let (tell, told) = bounded(NOTICES);
-        let mut book = Book {
-            store,
-            tell,
-            open: HashMap::new(),
-            events: Vec::new(),
-            segments: Vec::new(),
-            pause: FIRST_PAUSE,
-        };
+        let mut book = Book::new(store, tell);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || book.run(&taken))
@@ -148,10 +160,26 @@ struct Book {
     events: Vec<Event>,
     segments: Vec<Segment>,
     pause: Duration,
+    /// How long the end waits for a store that fails.
+    last_chance: Duration,
+    lost: Lost,
 }
 
 impl Book {
-    fn run(&mut self, entries: &Receiver<Entry>) {
+    fn new(store: Arc<dyn EventStore>, tell: Sender<Event>) -> Self {
+        Self {
+            store,
+            tell,
+            open: HashMap::new(),
+            events: Vec::new(),
+            segments: Vec::new(),
+            pause: FIRST_PAUSE,
+            last_chance: LAST_CHANCE,
+            lost: Lost::default(),
+        }
+    }
+
+    fn run(&mut self, entries: &Receiver<Entry>) -> Lost {
         loop {
             let next = match self.is_clear() {
                 true => entries.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -168,19 +196,14 @@ impl Book {
             }
             self.store();
         }
-        let end = Instant::now() + LAST_CHANCE;
+        let end = Instant::now() + self.last_chance;
         while !self.is_clear() && Instant::now() < end {
-            std::thread::sleep(self.pause.min(LAST_CHANCE / 10));
+            std::thread::sleep(self.pause.min(self.last_chance / 10));
             self.store();
         }
-        if !self.is_clear() {
-            let (events, segments) = (self.events.len(), self.segments.len());
-            tracing::error!(
-                events,
-                segments,
-                "the event store took no more; these are lost"
-            );
-        }
+        self.lost.events += self.events.len() as u64;
+        self.lost.segments += self.segments.len() as u64;
+        self.lost
     }
 
     fn is_clear(&self) -> bool {
@@ -200,8 +223,8 @@ impl Book {
                 (self.pause * 2).min(LONGEST_PAUSE)
             }
         };
-        forget_oldest(&mut self.events);
-        forget_oldest(&mut self.segments);
+        self.lost.events += forget_oldest(&mut self.events);
+        self.lost.segments += forget_oldest(&mut self.segments);
     }
 
     fn try_store(&mut self) -> keepwatch_core::Result<()> {
@@ -274,13 +297,14 @@ impl Book {
     }
 }
 
-/// Memory is not endless, either.
-fn forget_oldest<T>(waiting: &mut Vec<T>) {
+/// Memory is not endless, either. Gives how many are lost.
+fn forget_oldest<T>(waiting: &mut Vec<T>) -> u64 {
     let excess = waiting.len().saturating_sub(WAITING);
     if excess > 0 {
         tracing::error!(excess, "the event store takes nothing; the oldest are lost");
         waiting.drain(..excess);
     }
+    excess as u64
 }
 
 #[cfg(test)]
@@ -324,6 +348,34 @@ mod tests {
         }
     }
 
+    fn gone() -> Event {
+        let at = Timestamp::from_second(1_700_000_000).expect("in range");
+        let (kind, reason) = (EventKind::CameraOffline, "gone".to_owned());
+        point("door", kind, at, None, reason).expect("an event")
+    }
+
+    #[test]
+    fn what_a_store_never_takes_is_counted() {
+        let store = Arc::new(Flaky {
+            failures: Mutex::new(u32::MAX),
+            puts: Mutex::default(),
+        });
+        let (tell, _told) = bounded(1);
+        let mut book = Book::new(store, tell);
+        book.last_chance = Duration::ZERO;
+        let (entries, taken) = unbounded();
+        entries.send(Entry::Event(gone())).expect("it is open");
+        drop(entries);
+        let lost = book.run(&taken);
+        let one = Lost {
+            events: 1,
+            segments: 0,
+        };
+        assert_eq!(lost, one);
+        let error = lost.check().expect_err("something is lost");
+        assert!(error.to_string().contains("1 events"), "{error}");
+    }
+
     #[test]
     fn what_a_failing_store_does_not_take_is_told_only_once_it_does() {
         let store = Arc::new(Flaky {
@@ -331,22 +383,15 @@ mod tests {
             puts: Mutex::default(),
         });
         let (ledger, told, thread) = Ledger::start(store.clone()).expect("it starts");
-        let at = Timestamp::from_second(1_700_000_000).expect("in range");
-        let event = point(
-            "door",
-            EventKind::CameraOffline,
-            at,
-            None,
-            "gone".to_owned(),
-        )
-        .expect("an event");
+        let event = gone();
+        let at = event.started_at;
         ledger.event(event.clone());
         ledger.end(event.id, at, Vec::new(), None);
         let last = told.iter().find(|event| event.ended_at.is_some());
         assert_eq!(last.map(|event| event.id), Some(event.id));
         assert_eq!(*store.failures.lock().expect("nobody panicked"), 0);
         drop(ledger);
-        thread.join().expect("it ends");
+        assert_eq!(thread.join().expect("it ends"), Lost::default());
         let puts = store.puts.lock().expect("nobody panicked");
         assert_eq!(puts.last().map(|event| event.ended_at), Some(Some(at)));
     }

@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use keepwatch_core::events::{Event, EventStore, MediaStore};
 
 use crate::camera::Camera;
-use crate::error::{Error, Result};
-use crate::ledger::Ledger;
+use crate::error::{Error, Result, with_causes};
+use crate::ledger::{Ledger, Lost};
 use crate::settings::CameraSettings;
 use crate::source::{self, FrameSource};
 use crate::status::{CameraStatus, Shared, State};
@@ -21,7 +21,7 @@ pub struct Watch {
     cameras: Vec<Running>,
     events: Receiver<Event>,
     ledger: Option<Ledger>,
-    book: Option<JoinHandle<()>>,
+    book: Option<JoinHandle<Lost>>,
     media: MediaStore,
 }
 
@@ -125,11 +125,14 @@ impl Watch {
     }
 
     /// Ends all recordings and events, and waits until they are stored.
-    pub fn stop(mut self) {
-        self.end();
+    ///
+    /// # Errors
+    /// [`Error::Unstored`] when the store did not take all that happened.
+    pub fn stop(mut self) -> Result<()> {
+        self.end().check()
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Lost {
         for camera in &mut self.cameras {
             camera.stop = None;
         }
@@ -141,16 +144,20 @@ impl Watch {
             }
         }
         self.ledger = None;
-        if let Some(book) = self.book.take()
-            && book.join().is_err()
-        {
+        let Some(book) = self.book.take() else {
+            return Lost::default();
+        };
+        book.join().unwrap_or_else(|_| {
             tracing::error!("the ledger has panicked");
-        }
+            Lost::default()
+        })
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.end();
+        if let Err(error) = self.end().check() {
+            tracing::error!(error = with_causes(&error), "watching ended");
+        }
     }
 }

@@ -134,11 +134,18 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     screen.clear();
     let status = watch.status();
     let events = watch.events().clone();
-    watch.stop();
+    let stopped = watch.stop();
     for event in events.try_iter() {
         show(&event, context)?;
     }
-    finish(&status, context)
+    let code = finish(&status, context)?;
+    Ok(match stopped {
+        Ok(()) => code,
+        Err(error) => {
+            context.problem(&error.to_string(), Code::Partly);
+            Code::Partly
+        }
+    })
 }
 
 /// Reads the configuration, and the environment that belongs to it.

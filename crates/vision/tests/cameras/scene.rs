@@ -81,7 +81,7 @@ impl Watched {
     /// Stops, and gives the events in their order. Whatever happened, the store is whole.
     pub fn stop(self) -> Vec<Event> {
         let status = self.watch.status();
-        self.watch.stop();
+        self.watch.stop().expect("all is stored");
         let filter = EventFilter {
             oldest_first: true,
             ..EventFilter::default()

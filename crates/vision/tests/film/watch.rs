@@ -37,7 +37,7 @@ impl Place {
             let _ = watch.events().recv_timeout(Duration::from_millis(50));
         }
         let status = watch.status();
-        watch.stop();
+        watch.stop().expect("all is stored");
         (self.events(), status)
     }
 
@@ -168,7 +168,7 @@ fn a_camera_that_fails_does_not_disturb_another() {
         }
         let _ = watch.events().recv_timeout(Duration::from_millis(50));
     };
-    watch.stop();
+    watch.stop().expect("all is stored");
     assert_eq!(status[0].state, State::Ended { problem: None });
     assert!(
         matches!(&status[2].state, State::Ended { problem: Some(problem) } if problem.contains("film.mp4"))
