@@ -1,0 +1,231 @@
+//! Errors of the libraries as Python exceptions.
+//!
+//! The classes are in `python/keepwatch/errors.py`: only Python can derive one from
+//! `KeepwatchError` and from `OSError` at once.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::Path;
+
+use keepwatch_core::crypto::Error as CryptoError;
+use keepwatch_core::storage::StorageError;
+use keepwatch_core::{Error as CoreError, fs::PatternError, with_causes};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyModule, PyType};
+
+/// The result of what may raise.
+pub type Result<T, E = Raise> = std::result::Result<T, E>;
+
+/// What a library says, on its way to Python.
+#[derive(Debug)]
+pub enum Raise {
+    /// The vault or an event store.
+    Core(CoreError),
+    /// A sealed file or key.
+    Crypto(CryptoError),
+    /// A camera.
+    #[cfg(feature = "vision")]
+    Vision(keepwatch_vision::Error),
+    /// The configuration.
+    #[cfg(feature = "vision")]
+    Config(keepwatch_config::Error),
+    /// An argument, by its name.
+    Value(&'static str, String),
+    /// A file that could not be read or written.
+    File(&'static str, std::path::PathBuf, io::Error),
+    /// A Python exception.
+    Python(PyErr),
+}
+
+impl Raise {
+    /// For `map_err` on file operations.
+    pub fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Raise::File(operation, path, error)
+    }
+
+    /// An argument has a value that cannot be used.
+    pub fn value(argument: &'static str, problem: impl Into<String>) -> Self {
+        Raise::Value(argument, problem.into())
+    }
+}
+
+macro_rules! raise_from {
+    ($($(#[$attribute:meta])* $variant:ident($error:ty);)*) => {$(
+        $(#[$attribute])*
+        impl From<$error> for Raise {
+            fn from(error: $error) -> Self {
+                Raise::$variant(error)
+            }
+        }
+    )*};
+}
+
+raise_from! {
+    Core(CoreError);
+    Crypto(CryptoError);
+    #[cfg(feature = "vision")]
+    Vision(keepwatch_vision::Error);
+    #[cfg(feature = "vision")]
+    Config(keepwatch_config::Error);
+    Python(PyErr);
+}
+
+impl From<PatternError> for Raise {
+    fn from(error: PatternError) -> Self {
+        Raise::value("exclude", error.to_string())
+    }
+}
+
+impl From<StorageError> for Raise {
+    fn from(error: StorageError) -> Self {
+        Raise::Core(error.into())
+    }
+}
+
+impl From<Raise> for PyErr {
+    fn from(raise: Raise) -> Self {
+        Python::attach(|py| to_python(py, raise).unwrap_or_else(|error| error))
+    }
+}
+
+fn to_python(py: Python<'_>, raise: Raise) -> PyResult<PyErr> {
+    match raise {
+        Raise::Python(error) => Ok(error),
+        Raise::Value(argument, problem) => make(
+            py,
+            "InvalidValueError",
+            &format!("{argument}: {problem}"),
+            None,
+        ),
+        Raise::File(operation, path, error) => of_io(py, operation, &path, error),
+        Raise::Core(error) => of_core(py, error),
+        Raise::Crypto(error) => of_crypto(py, error),
+        #[cfg(feature = "vision")]
+        Raise::Vision(keepwatch_vision::Error::Core(error)) => of_core(py, error),
+        #[cfg(feature = "vision")]
+        Raise::Vision(error) => {
+            let hint = error.hint();
+            make(py, "CameraError", &with_causes(&error), hint.as_deref())
+        }
+        #[cfg(feature = "vision")]
+        Raise::Config(error) => {
+            let hint = error.hint();
+            make(py, "ConfigError", &with_causes(&error), hint.as_deref())
+        }
+    }
+}
+
+fn of_core(py: Python<'_>, error: CoreError) -> PyResult<PyErr> {
+    let class = match error {
+        CoreError::Interrupted => return Ok(PyKeyboardInterrupt::new_err(())),
+        CoreError::Crypto(error) => return of_crypto(py, error),
+        CoreError::Io {
+            operation,
+            path,
+            source,
+        } => return of_io(py, operation, &path, source),
+        CoreError::Storage(StorageError::Io {
+            operation,
+            path,
+            source,
+        }) => return of_io(py, operation, &path, source),
+        CoreError::NoRepository { .. }
+        | CoreError::NoStore { .. }
+        | CoreError::Storage(StorageError::NotARepository { .. }) => "RepositoryNotFoundError",
+        CoreError::RepositoryExists { .. }
+        | CoreError::StoreExists { .. }
+        | CoreError::Storage(StorageError::NotEmpty { .. }) => "RepositoryExistsError",
+        CoreError::WrongKey { .. } => "WrongKeyError",
+        CoreError::NeedsFullKey { .. } => "NeedsFullKeyError",
+        CoreError::NoSuchSnapshot { .. } | CoreError::AmbiguousSnapshot { .. } => {
+            "SnapshotNotFoundError"
+        }
+        CoreError::NoSuchPath { .. } => "PathNotFoundError",
+        CoreError::NoSuchEvent { .. } => "EventNotFoundError",
+        CoreError::Busy { .. } => "BusyError",
+        CoreError::Invalid { .. } => "InvalidValueError",
+        CoreError::Unsupported { .. } => "UnsupportedError",
+        CoreError::SourceFailed { .. } => "SourceFailedError",
+        CoreError::WrongSigner { .. } => "WrongSignerError",
+        ref error if error.is_damage() => "DamagedError",
+        _ => "KeepwatchError",
+    };
+    make(py, class, &with_causes(&error), error.hint())
+}
+
+fn of_crypto(py: Python<'_>, error: CryptoError) -> PyResult<PyErr> {
+    let class = match error {
+        CryptoError::Io { action, source } => {
+            // What a Python object raised when it was read or written comes out unchanged.
+            return match taken_from(source) {
+                Ok(error) => Ok(error),
+                Err(source) => of_io(py, action, Path::new(""), source),
+            };
+        }
+        CryptoError::Open | CryptoError::OtherCredential { .. } => "WrongKeyError",
+        CryptoError::Malformed { .. } => "DamagedError",
+        CryptoError::Unsupported { .. } => "UnsupportedError",
+        CryptoError::Invalid { .. } | CryptoError::TooLong { .. } => "InvalidValueError",
+        _ => "KeepwatchError",
+    };
+    make(py, class, &with_causes(&error), error.hint())
+}
+
+/// The Python exception that an I/O error carries through Rust code.
+fn taken_from(error: io::Error) -> std::result::Result<PyErr, io::Error> {
+    match error.get_ref() {
+        Some(inner) if inner.is::<PyErr>() => {
+            let inner = error.into_inner().expect("it is there");
+            Ok(*inner.downcast::<PyErr>().expect("it is one"))
+        }
+        _ => Err(error),
+    }
+}
+
+fn of_io(py: Python<'_>, operation: &str, path: &Path, error: io::Error) -> PyResult<PyErr> {
+    let error = match taken_from(error) {
+        Ok(error) => return Ok(error),
+        Err(error) => error,
+    };
+    let class = match error.kind() {
+        io::ErrorKind::NotFound => "FileMissingError",
+        io::ErrorKind::AlreadyExists => "FileTakenError",
+        io::ErrorKind::PermissionDenied => "FileForbiddenError",
+        _ => "FileError",
+    };
+    let name = path.display();
+    let mut text = match path.as_os_str().is_empty() {
+        true => operation.to_owned(),
+        false => format!("cannot {operation} {name}"),
+    };
+    text = format!("{text}: {}", with_causes(&error));
+    let exception = make(py, class, &text, None)?;
+    let value = exception.value(py);
+    value.setattr("errno", error.raw_os_error())?;
+    value.setattr("strerror", error.to_string())?;
+    if !path.as_os_str().is_empty() {
+        value.setattr("filename", path.as_os_str())?;
+    }
+    Ok(exception)
+}
+
+/// An exception of `keepwatch.errors`.
+pub fn make(py: Python<'_>, class: &str, text: &str, hint: Option<&str>) -> PyResult<PyErr> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    let module = MODULE.get_or_try_init(py, || {
+        PyModule::import(py, "keepwatch.errors").map(Bound::unbind)
+    })?;
+    let class = module.bind(py).getattr(class)?.cast_into::<PyType>()?;
+    let value = class.call1((text,))?;
+    value.setattr("hint", hint)?;
+    Ok(PyErr::from_value(value))
+}
+
+/// Text of an error with its causes.
+#[allow(dead_code, reason = "for modules that report and go on")]
+pub fn text(error: &dyn StdError) -> String {
+    with_causes(error)
+}

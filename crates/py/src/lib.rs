@@ -1,0 +1,28 @@
+//! The native half of the Python package `keepwatch`.
+//!
+//! It converts arguments, calls the library crates and converts what they give; `python/keepwatch`
+//! says what of it is public, and `python/keepwatch/_keepwatch.pyi` is its reference. Rules:
+//!
+//! - Whatever may take longer than some microseconds goes through [`work::run`]: without the
+//!   interpreter's lock, and with Ctrl-C and callbacks served meanwhile.
+//! - Errors become exceptions in [`errors`], and nowhere else.
+//! - Classes are frozen, and what changes in them is behind a lock: they are safe without the
+//!   interpreter's lock.
+
+mod errors;
+mod work;
+
+use pyo3::prelude::*;
+
+/// The native half of the package keepwatch.
+#[pymodule]
+mod _keepwatch {
+    use pyo3::prelude::*;
+
+    /// Says what this build is.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("HAS_VISION", cfg!(feature = "vision"))
+    }
+}
