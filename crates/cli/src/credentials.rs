@@ -7,7 +7,9 @@ use std::process::{Command, Stdio};
 
 use clap::Args;
 use keepwatch_core::crypto::zeroize::Zeroizing;
-use keepwatch_core::crypto::{Credential, Kdf, Key, Lock, Passphrase, PublicKey, SecretKey};
+use keepwatch_core::crypto::{
+    Credential, Error as CryptoError, Kdf, Key, Lock, Passphrase, PublicKey, SecretKey,
+};
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -270,20 +272,10 @@ pub fn identities(path: &Path) -> Result<Vec<SecretKey>, Failure> {
     let bytes = read_secret(path)?;
     let refuse = |problem: &str| Failure::refused(format!("{}: {problem}", path.display()), None);
     let text = std::str::from_utf8(&bytes).map_err(|_| refuse("it is no identity file"))?;
-    let mut identities = Vec::new();
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let identity = line
-            .parse()
-            .map_err(|_| refuse("it holds a line that is no age identity"))?;
-        identities.push(identity);
-    }
-    if identities.is_empty() {
-        return Err(refuse("it holds no age identity"));
-    }
-    Ok(identities)
+    SecretKey::parse_file(text).map_err(|error| match error {
+        CryptoError::Malformed { problem, .. } => refuse(problem),
+        error => error.into(),
+    })
 }
 
 fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {

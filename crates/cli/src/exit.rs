@@ -146,6 +146,9 @@ impl Failure {
     /// What to do about it.
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         match self {
+            Failure::Core(CoreError::FileExists { .. }) => {
+                Some("choose another name, or use --force".into())
+            }
             Failure::Core(error) => error.hint().map(Cow::Borrowed),
             Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]

@@ -1,7 +1,6 @@
 //! The `keepwatch` command: parse, call the library, render.
 
 mod args;
-mod atomic_file;
 mod bar;
 #[cfg(feature = "vision")]
 mod camera_url;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::BlobKind;
+use crate::progress::Progress;
 use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
 use crate::snapshot::{Name, Snapshot};
@@ -231,13 +232,14 @@ impl Repository {
         Ok(size)
     }
 
-    /// Counts what these snapshots hold.
-    pub fn stats(&self, snapshots: &[(Id, Snapshot)]) -> Result<Stats> {
+    /// Counts what these snapshots hold; ends early when `progress` says so.
+    pub fn stats(&self, snapshots: &[(Id, Snapshot)], progress: &dyn Progress) -> Result<Stats> {
         self.needs_full("counting")?;
         let mut stats = Stats::default();
         self.refresh_index()?;
         let index = self.frozen_index()?.entries;
-        let mut marker = crate::mark::Marker::new(self, &index)?;
+        let stop = || progress.is_stopped();
+        let mut marker = crate::mark::Marker::new(self, &index, &stop)?;
         for (_, snapshot) in snapshots {
             stats.snapshots += 1;
             stats.files += snapshot.files;

@@ -84,9 +84,12 @@ impl Repository {
     /// Checks keys, index, snapshots, trees, and as much of the packs as asked for.
     ///
     /// Damage is not an error of this function; it is in the report.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when `progress` says to stop.
     pub fn check(&self, read: ReadData, progress: &dyn Progress) -> Result<CheckReport> {
         let mut checked = Checked::default();
-        let (findings, index, packs) = self.check_structure(&mut checked)?;
+        let (findings, index, packs) = self.check_structure(&mut checked, progress)?;
         checked.chunks = index.entries.len();
         let selected = self.select(read, &packs)?;
         if !selected.is_empty() {
@@ -118,6 +121,7 @@ impl Repository {
     fn check_structure(
         &self,
         checked: &mut Checked,
+        progress: &dyn Progress,
     ) -> Result<(Findings, FrozenIndex, HashMap<Id, u64>)> {
         loop {
             let findings = Findings::default();
@@ -141,7 +145,7 @@ impl Repository {
                 Some(roots) => {
                     checked.snapshots = roots.len() as u64;
                     self.check_published(&findings, roots, &index)?;
-                    Some(self.check_trees(&findings, roots, &index)?)
+                    Some(self.check_trees(&findings, roots, &index, progress)?)
                 }
                 None => None,
             };
@@ -284,17 +288,21 @@ impl Repository {
         findings: &Findings,
         roots: &[Root],
         index: &FrozenIndex,
+        progress: &dyn Progress,
     ) -> Result<Bitmap> {
-        let mut marker = Marker::new(self, &index.entries)?;
+        let stop = || progress.is_stopped();
+        let mut marker = Marker::new(self, &index.entries, &stop)?;
         for root in roots {
             let Some(content) = &root.content else {
                 continue;
             };
-            if let Err(error) = marker.mark(content) {
-                findings.add(
+            match marker.mark(content) {
+                Ok(()) => {}
+                Err(Error::Interrupted) => return Err(Error::Interrupted),
+                Err(error) => findings.add(
                     root.name,
                     format!("its tree cannot be read: {}", with_causes(&error)),
-                );
+                ),
             }
         }
         Ok(marker.into_bitmap())
@@ -373,6 +381,9 @@ impl Repository {
                 let Some((id, size)) = packs.get(at) else {
                     return Ok(());
                 };
+                if progress.is_stopped() {
+                    return Err(Error::Interrupted);
+                }
                 let name = ObjectName::new(ObjectKind::Pack, *id);
                 match self.read_pack(&name, index, &mut buffer, &mut scratch, findings) {
                     Ok((count, sound)) => {

@@ -49,7 +49,8 @@ impl ChunkerConfig {
         Self { id, min, avg, max }
     }
 
-    fn params(&self) -> ChunkerParams {
+    /// The sizes of chunks.
+    pub fn params(&self) -> ChunkerParams {
         ChunkerParams {
             min: self.min,
             avg: self.avg,

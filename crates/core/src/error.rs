@@ -161,6 +161,18 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// A file was to be made where one is.
+    #[error("{} exists already", path.display())]
+    FileExists {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// A file was to be replaced, and what is there is none.
+    #[error("{} is no ordinary file", path.display())]
+    NotAFile {
+        /// Where it is.
+        path: PathBuf,
+    },
     /// A file operation failed.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -194,6 +206,7 @@ impl Error {
             Error::Busy { .. } => Some("wait for it to end"),
             Error::Unsupported { .. } => Some("use a later version of keepwatch"),
             Error::Cache { .. } => Some("the cache may be deleted, this costs time only"),
+            Error::FileExists { .. } => Some("choose another name, or have it replaced"),
             Error::Storage(error) => error.hint(),
             Error::Crypto(error) => error.hint(),
             _ => None,

@@ -4,12 +4,14 @@
 //! directory that is swapped for a symbolic link in the middle of a run leads nowhere, and paths
 //! may be longer than the system's limit of 4096 bytes.
 
+mod atomic;
 mod excludes;
 mod owners;
 mod source;
 mod stat;
 mod target;
 
+pub use atomic::{AtomicFile, Replace};
 pub use excludes::*;
 
 pub(crate) use owners::OwnerNames;

@@ -7,6 +7,8 @@ mod rewrite;
 mod view;
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
 use keepwatch_crypto::random_bytes;
@@ -22,7 +24,7 @@ use crate::snapshot::{GcPhase, GcRecord, Pending};
 use crate::storage::{ObjectKind, ObjectName, StorageError};
 
 /// What `prune` may do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PruneOptions {
     /// Only say what would be done.
     pub dry_run: bool,
@@ -33,6 +35,15 @@ pub struct PruneOptions {
     /// Also give up interrupted backups. For when none is running: one that is notices at its end,
     /// takes its snapshot back and begins again.
     pub drop_pending: bool,
+    /// Set to stop: what was copied until then is removed by the next run.
+    pub stop: Option<Arc<AtomicBool>>,
+}
+
+impl PruneOptions {
+    fn is_stopped(&self) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
 }
 
 impl Default for PruneOptions {
@@ -42,6 +53,7 @@ impl Default for PruneOptions {
             max_unused_percent: 5.0,
             keep_trash: SignedDuration::ZERO,
             drop_pending: false,
+            stop: None,
         }
     }
 }
@@ -101,7 +113,8 @@ impl Repository {
             report.snapshots_purged = self.purge_trash(options.keep_trash, now)?;
         }
         let run: [u8; 16] = random_bytes()?;
-        let view = self.view(&run)?;
+        let stop = || options.is_stopped();
+        let view = self.view(&run, &stop)?;
         let mut plan = self.plan(&view, options)?;
         report.packs_removed = plan.dead.len() as u64;
         report.packs_rewritten = plan.rewrite.len() as u64;
@@ -114,7 +127,7 @@ impl Repository {
         }
         let before = view.packs.values().sum::<u64>();
         let mut records = Records::new(self, run);
-        let swept = self.collect(view, &mut plan, &mut records);
+        let swept = self.collect(view, &mut plan, &mut records, &stop);
         // Whatever happened, this collector removes nothing any more.
         let released = records.release();
         let (swept, full) = swept?;
@@ -135,6 +148,7 @@ impl Repository {
         view: View,
         plan: &mut Plan,
         records: &mut Records<'_>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<(HashSet<Id>, Option<Error>)> {
         if !plan.unindexed.is_empty() {
             // Not the collector's own any more: it says until the next run which packs wait.
@@ -150,7 +164,7 @@ impl Repository {
         } else {
             // Writers that begin now leave these packs alone, and so need not begin again.
             records.write(GcPhase::Tombstone, &plan.doomed())?;
-            match self.rewrite(&view, plan) {
+            match self.rewrite(&view, plan, stop) {
                 Ok(()) => {}
                 Err(error @ Error::Storage(StorageError::NoSpace { .. })) => {
                     plan.rewrite.clear();
@@ -159,7 +173,7 @@ impl Repository {
                 Err(error) => return Err(error),
             }
             drop(view);
-            self.sweep(&plan.doomed(), records)?
+            self.sweep(&plan.doomed(), records, stop)?
         };
         self.remove_stale_records(&view, &swept)?;
         Ok((swept, full))
@@ -170,9 +184,10 @@ impl Repository {
         &self,
         doomed: &HashSet<Id>,
         records: &mut Records<'_>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<(View, HashSet<Id>)> {
         records.write(GcPhase::Sweep, doomed)?;
-        let view = self.view(&records.run)?;
+        let view = self.view(&records.run, stop)?;
         let mut sweep: HashSet<Id> = doomed
             .iter()
             .filter(|pack| view.packs.contains_key(*pack) && !view.protected.contains(*pack))

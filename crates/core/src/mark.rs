@@ -23,10 +23,16 @@ pub(crate) struct Marker<'r> {
     /// Lists of files' chunks.
     marked_lists: HashSet<(u8, Id)>,
     scratch: Scratch,
+    stop: &'r dyn Fn() -> bool,
 }
 
 impl<'r> Marker<'r> {
-    pub fn new(repository: &'r Repository, index: &'r Frozen) -> Result<Self> {
+    /// Marks until `stop` says to end early.
+    pub fn new(
+        repository: &'r Repository,
+        index: &'r Frozen,
+        stop: &'r dyn Fn() -> bool,
+    ) -> Result<Self> {
         Ok(Self {
             repository,
             index,
@@ -35,13 +41,14 @@ impl<'r> Marker<'r> {
             walked_lists: HashSet::new(),
             marked_lists: HashSet::new(),
             scratch: Scratch::new()?,
+            stop,
         })
     }
 
     /// Marks everything beneath a directory.
     ///
     /// # Errors
-    /// A chunk that is not in the index, and a tree that cannot be read.
+    /// A chunk that is not in the index, a tree that cannot be read, and [`Error::Interrupted`].
     pub fn mark(&mut self, root: &Content) -> Result<()> {
         let mut todo = vec![root.clone()];
         while let Some(directory) = todo.pop() {
@@ -57,6 +64,9 @@ impl<'r> Marker<'r> {
             let mut mark = |id: &Id| set(index, live, id).map(drop);
             while let Some(id) = ids.next_with(repository, &mut self.scratch, &mut mark)? {
                 mark(&id)?;
+                if (self.stop)() {
+                    return Err(Error::Interrupted);
+                }
                 let chunk = repository.read_chunk(BlobKind::Tree, id, &mut self.scratch)?;
                 for node in decoder.decode_chunk(chunk)? {
                     match node.kind {

@@ -14,6 +14,11 @@ pub trait Progress: Sync {
     fn message(&self, _text: &str) {}
     /// The operation has ended.
     fn finish(&self) {}
+    /// Whether the operation is to end early, with [`Error::Interrupted`](crate::Error::Interrupted).
+    /// Asked often, by operations that say so.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.

@@ -184,6 +184,22 @@ impl Repository {
         }))
     }
 
+    /// The length of a data chunk's content, as the index says.
+    pub(crate) fn raw_len(&self, id: &Id) -> Result<u32> {
+        for attempt in 0..2 {
+            if attempt > 0 {
+                self.refresh_index()?;
+            }
+            let places = self.index()?.lookup_all(id)?;
+            if let Some(place) = places.iter().find(|place| place.kind == BlobKind::Data) {
+                return Ok(place.raw_len);
+            }
+        }
+        Err(Error::Missing {
+            object: format!("chunk {id}"),
+        })
+    }
+
     fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<Opened> {
         let cipher = self.chunks().cipher_of_pack(self, place.pack)?;
         let name = ObjectName::new(ObjectKind::Pack, place.pack);
@@ -312,7 +328,7 @@ mod tests {
         assert!(held <= 5 * FAN, "{held}");
 
         let index = repository.frozen_index().expect("index");
-        let mut marker = Marker::new(&repository, &index.entries).expect("marker");
+        let mut marker = Marker::new(&repository, &index.entries, &|| false).expect("marker");
         marker.mark_file(content).expect("mark");
         let live = marker.into_bitmap();
         assert!((0..index.entries.len()).all(|position| live.get(position)));

@@ -53,6 +53,25 @@ impl SecretKey {
         Zeroizing::new(text.expect("32 bytes fit into a Bech32 string"))
     }
 
+    /// The identities in a file as `age-keygen` writes it: one a line, after comments.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for a line that is none, and when there is none at all.
+    pub fn parse_file(text: &str) -> Result<Vec<Self>> {
+        let what = "the identity file";
+        let identities = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::parse)
+            .collect::<Result<Vec<Self>>>()
+            .map_err(|_| Error::malformed(what, "it holds a line that is no age identity"))?;
+        match identities.is_empty() {
+            true => Err(Error::malformed(what, "it holds no age identity")),
+            false => Ok(identities),
+        }
+    }
+
     /// The secret shared with `public`, unless it is all zero (RFC 7748, section 6.1).
     pub(crate) fn agree(&self, public: &PublicKey) -> Option<Zeroizing<[u8; 32]>> {
         let shared = self

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::atomic_file::{AtomicFile, Replace};
+use keepwatch_core::fs::{AtomicFile, Replace};
+
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, Failure};
 use crate::interrupt::{Stoppable, stop_flag};

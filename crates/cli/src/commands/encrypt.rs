@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 use keepwatch_core::crypto::backuphandler::{self, LegacyKey};
 use keepwatch_core::crypto::sealed::{SealOptions, seal_stream};
 use keepwatch_core::crypto::{Lock, PublicKey};
+use keepwatch_core::fs::{AtomicFile, Replace};
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::dump::refuse_terminal;
 use crate::commands::init::KdfName;
 use crate::commands::{Context, Outcome};

@@ -11,9 +11,9 @@ use keepwatch_core::events::{
     Event, EventFilter, EventId, EventKind, EventStore, MediaRef, RetentionPolicy, Store,
     VerifyOptions, VerifyReport,
 };
+use keepwatch_core::fs::{AtomicFile, Replace};
 use serde::Serialize;
 
-use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::{Context, Outcome};
 use crate::credentials::{existing, identities};
 use crate::exit::{Code, Failure};

@@ -7,9 +7,9 @@ use clap::Args;
 use jiff::Timestamp;
 use keepwatch_core::crypto::zeroize::Zeroizing;
 use keepwatch_core::crypto::{Key, SecretKey};
+use keepwatch_core::fs::{AtomicFile, Replace};
 use serde::Serialize;
 
-use crate::atomic_file::{AtomicFile, Replace};
 use crate::commands::dump::refuse_terminal;
 use crate::commands::encrypt::is_dash;
 use crate::commands::{Context, Outcome};

@@ -8,6 +8,7 @@ use keepwatch_core::{PruneOptions, PruneReport};
 
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, with_causes};
+use crate::interrupt::stop_flag;
 use crate::open::Opened;
 use crate::output::counted;
 use crate::values::{duration, human_size, percent};
@@ -37,6 +38,7 @@ pub fn run(args: &PruneArgs, context: &mut Context) -> Outcome {
         max_unused_percent: args.max_unused,
         keep_trash: args.keep_trash,
         drop_pending: args.drop_pending,
+        stop: Some(stop_flag()?),
     };
     let report = opened.repository.prune(&options, context.now())?;
     if !args.dry_run {

@@ -1,6 +1,7 @@
 //! `keepwatch stats`
 
 use clap::Args;
+use keepwatch_core::Silent;
 
 use crate::commands::{Context, Outcome};
 use crate::exit::Code;
@@ -22,7 +23,7 @@ pub struct StatsArgs {
 pub fn run(args: &StatsArgs, context: &mut Context) -> Outcome {
     let opened = context.open()?;
     let snapshots = several(&opened.repository, &args.snapshots, &args.filter.filter())?;
-    let stats = opened.repository.stats(&snapshots)?;
+    let stats = opened.repository.stats(&snapshots, &Silent)?;
     if context.out.json {
         context.out.json(&stats)?;
         return Ok(Code::Ok);

@@ -19,7 +19,7 @@ impl Repository {
     ///
     /// No pending object guards the new packs. If another collector removes one, it has seen the
     /// chunks in their old packs, and this one then finds them there and nowhere else.
-    pub(super) fn rewrite(&self, view: &View, plan: &Plan) -> Result<()> {
+    pub(super) fn rewrite(&self, view: &View, plan: &Plan, stop: &dyn Fn() -> bool) -> Result<()> {
         if plan.rewrite.is_empty() {
             return Ok(());
         }
@@ -33,7 +33,7 @@ impl Repository {
         let saver = Saver::new(self, None, HashSet::new(), false)?;
         let copied = std::thread::scope(|scope| {
             let uploading = scope.spawn(|| saver.upload());
-            let copying = self.copy_live(&plan.rewrite, view, &wanted, &saver);
+            let copying = self.copy_live(&plan.rewrite, view, &wanted, &saver, stop);
             saver.close();
             let uploaded = uploading
                 .join()
@@ -50,6 +50,7 @@ impl Repository {
         view: &View,
         wanted: &Bitmap,
         saver: &Saver<'_>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<()> {
         let mut scratch = Scratch::new()?;
         let mut buffer = Vec::new();
@@ -57,6 +58,9 @@ impl Repository {
         let mut packs: Vec<Id> = packs.iter().copied().collect();
         packs.sort();
         for pack in packs {
+            if stop() {
+                return Err(Error::Interrupted);
+            }
             let name = ObjectName::new(ObjectKind::Pack, pack);
             let mut bytes = match self.read_raw(&name) {
                 // Another collector was faster; what it took it has copied.

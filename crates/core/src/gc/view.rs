@@ -62,7 +62,7 @@ impl Repository {
     /// object first: whatever moves meanwhile is seen in one place or the other. The index comes
     /// after them, because it then has all chunks of what was listed; and packs come last, because
     /// a pack is written before the index names it: what the index names and is not there is gone.
-    pub(super) fn view(&self, run: &[u8; 16]) -> Result<View> {
+    pub(super) fn view(&self, run: &[u8; 16], stop: &dyn Fn() -> bool) -> Result<View> {
         loop {
             let (records, problems) = self.read_records::<GcRecord>(ObjectKind::Gc)?;
             fail_on(problems)?;
@@ -92,7 +92,7 @@ impl Repository {
                 // What for, the snapshot tells.
                 continue;
             }
-            match self.mark(&index, &packs, roots) {
+            match self.mark(&index, &packs, roots, stop) {
                 Ok(mut live) => {
                     mark_packs(&index, &protected, &mut live)?;
                     let sweeping = others
@@ -130,8 +130,9 @@ impl Repository {
         index: &FrozenIndex,
         packs: &HashMap<Id, u64>,
         roots: impl Iterator<Item = &'v Content>,
+        stop: &dyn Fn() -> bool,
     ) -> Result<Bitmap> {
-        let mut marker = Marker::new(self, &index.entries)?;
+        let mut marker = Marker::new(self, &index.entries, stop)?;
         for root in roots {
             marker.mark(root)?;
         }

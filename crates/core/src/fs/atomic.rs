@@ -6,11 +6,11 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use keepwatch_core::crypto::random_bytes;
+use keepwatch_crypto::random_bytes;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, linkat, openat, renameat_with};
 use rustix::io::Errno;
 
-use crate::exit::Failure;
+use crate::error::{Error, Result};
 
 /// Open files by number: the only way to give a name to one that has none.
 const OPEN_FILES: &str = "/proc/self/fd";
@@ -40,12 +40,15 @@ pub struct AtomicFile {
 
 impl AtomicFile {
     /// Begins a file; refuses at once what could not be put in place later.
-    pub fn create(path: &Path, replace: Replace) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Error::FileExists`] where nothing may be replaced, [`Error::NotAFile`] for a directory or
+    /// the like.
+    pub fn create(path: &Path, replace: Replace) -> Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(_) if replace == Replace::Never => return Err(taken(path)),
             Ok(metadata) if !metadata.is_file() => {
-                let message = format!("{} is no ordinary file", path.display());
-                return Err(Failure::refused(message, None));
+                return Err(Error::NotAFile { path: path.into() });
             }
             _ => {}
         }
@@ -58,7 +61,7 @@ impl AtomicFile {
                     .create_new(true)
                     .mode(0o600)
                     .open(&temporary)
-                    .map_err(Failure::file("write", path))?;
+                    .map_err(Error::io("write", path))?;
                 (file, Some(temporary))
             }
         };
@@ -71,15 +74,18 @@ impl AtomicFile {
     }
 
     /// Puts the file in its place, on disk when this returns.
-    pub fn commit(mut self) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// [`Error::FileExists`] when somebody else was faster and nothing may be replaced.
+    pub fn commit(mut self) -> Result<()> {
         self.file
             .sync_all()
-            .map_err(Failure::file("write", &self.path))?;
+            .map_err(Error::io("write", &self.path))?;
         if self.temporary.is_none() && self.replace == Replace::Files {
             // Only a file with a name can take another's place.
             let temporary = temporary_name(&self.path)?;
             self.link(&temporary)
-                .map_err(Failure::file("write", &self.path))?;
+                .map_err(Error::io("write", &self.path))?;
             self.temporary = Some(temporary);
         }
         match self.put() {
@@ -87,12 +93,12 @@ impl AtomicFile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(taken(&self.path));
             }
-            Err(error) => return Err(Failure::file("write", &self.path)(error)),
+            Err(error) => return Err(Error::io("write", &self.path)(error)),
         }
         let parent = parent(&self.path);
         File::open(parent)
             .and_then(|dir| dir.sync_all())
-            .map_err(Failure::file("write", parent))
+            .map_err(Error::io("write", parent))
     }
 
     fn put(&self) -> io::Result<()> {
@@ -126,7 +132,7 @@ fn without_name(dir: &Path) -> Option<File> {
     Path::new(OPEN_FILES).exists().then(|| file.into())
 }
 
-fn temporary_name(path: &Path) -> Result<PathBuf, Failure> {
+fn temporary_name(path: &Path) -> Result<PathBuf> {
     let random: [u8; 8] = random_bytes()?;
     Ok(path.with_file_name(format!(".keepwatch-{}.tmp", hex::encode(random))))
 }
@@ -138,11 +144,8 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-fn taken(path: &Path) -> Failure {
-    Failure::refused(
-        format!("{} exists already", path.display()),
-        Some("choose another name, or use --force"),
-    )
+fn taken(path: &Path) -> Error {
+    Error::FileExists { path: path.into() }
 }
 
 impl Write for AtomicFile {
