@@ -1,6 +1,5 @@
 //! Where passphrases and keys come from. None ever comes from the command line itself.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,8 +7,9 @@ use std::process::{Command, Stdio};
 use clap::Args;
 use keepwatch_core::crypto::zeroize::Zeroizing;
 use keepwatch_core::crypto::{
-    Credential, Error as CryptoError, Kdf, Key, Lock, Passphrase, PublicKey, SecretKey,
+    Credential, Error as CryptoError, Key, NewLock, Passphrase, PublicKey, SecretKey,
 };
+use keepwatch_core::fs::read_secret;
 
 use crate::args::Global;
 use crate::exit::Failure;
@@ -40,28 +40,6 @@ pub fn existing(global: &Global, what: &str) -> Result<Credential, Failure> {
     match passphrase {
         Some(passphrase) => Ok(passphrase.into()),
         None => Ok(prompt(&format!("Passphrase for {what}: "), HINT)?.into()),
-    }
-}
-
-/// What a new repository or file is locked with.
-#[derive(Debug)]
-pub enum NewLock {
-    /// A passphrase.
-    Passphrase(Passphrase),
-    /// A key file.
-    KeyFile(Key),
-    /// A public key.
-    Recipient(PublicKey),
-}
-
-impl NewLock {
-    /// As the library wants it.
-    pub fn lock(&self, kdf: Kdf) -> Lock<'_> {
-        match self {
-            NewLock::Passphrase(passphrase) => Lock::Passphrase(passphrase, kdf),
-            NewLock::KeyFile(key) => Lock::KeyFile(key),
-            NewLock::Recipient(recipient) => Lock::Recipient(recipient),
-        }
     }
 }
 
@@ -276,15 +254,6 @@ pub fn identities(path: &Path) -> Result<Vec<SecretKey>, Failure> {
         CryptoError::Malformed { problem, .. } => refuse(problem),
         error => error.into(),
     })
-}
-
-fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    // Large enough from the start: growing would leave copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
-    File::open(path)
-        .and_then(|file| file.take(MAX_SECRET).read_to_end(&mut bytes))
-        .map_err(Failure::file("read", path))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@
 mod atomic;
 mod excludes;
 mod owners;
+mod secret;
 mod source;
 mod stat;
 mod target;
 
 pub use atomic::{AtomicFile, Replace};
 pub use excludes::*;
+pub use secret::read_secret;
 
 pub(crate) use owners::OwnerNames;
 pub(crate) use source::{SourceDir, SourceFile};

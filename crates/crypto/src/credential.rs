@@ -15,6 +15,28 @@ pub enum Lock<'a> {
     Recipient(&'a PublicKey),
 }
 
+/// What a new slot will open with, with the secret itself.
+#[derive(Clone, Debug)]
+pub enum NewLock {
+    /// A passphrase.
+    Passphrase(Passphrase),
+    /// A key file.
+    KeyFile(Key),
+    /// A public key.
+    Recipient(PublicKey),
+}
+
+impl NewLock {
+    /// The lock; `kdf` makes a key of a passphrase.
+    pub fn lock(&self, kdf: Kdf) -> Lock<'_> {
+        match self {
+            NewLock::Passphrase(passphrase) => Lock::Passphrase(passphrase, kdf),
+            NewLock::KeyFile(key) => Lock::KeyFile(key),
+            NewLock::Recipient(recipient) => Lock::Recipient(recipient),
+        }
+    }
+}
+
 /// What opens slots.
 ///
 /// Nothing is remembered: a passphrase is derived anew for every slot that it is tried on.

@@ -55,7 +55,7 @@ mod xaes;
 mod tests;
 
 // Keys, and what locks and opens with them.
-pub use credential::{Credential, Lock};
+pub use credential::{Credential, Lock, NewLock};
 pub use identity::{PublicKey, SecretKey};
 pub use key::Key;
 pub use passphrase::{Kdf, Passphrase};

@@ -3,9 +3,8 @@
 //! The classes are in `python/keepwatch/errors.py`: only Python can derive one from
 //! `KeepwatchError` and from `OSError` at once.
 
-use std::error::Error as StdError;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use keepwatch_core::crypto::Error as CryptoError;
 use keepwatch_core::storage::StorageError;
@@ -34,7 +33,7 @@ pub enum Raise {
     /// An argument, by its name.
     Value(&'static str, String),
     /// A file that could not be read or written.
-    File(&'static str, std::path::PathBuf, io::Error),
+    File(&'static str, PathBuf, io::Error),
     /// A Python exception.
     Python(PyErr),
 }
@@ -76,6 +75,20 @@ raise_from! {
 impl From<PatternError> for Raise {
     fn from(error: PatternError) -> Self {
         Raise::value("exclude", error.to_string())
+    }
+}
+
+/// What a reader or writer says: perhaps an error of ours that passed through it.
+impl From<io::Error> for Raise {
+    fn from(error: io::Error) -> Self {
+        let error = match error.downcast::<CoreError>() {
+            Ok(error) => return Raise::Core(error),
+            Err(error) => error,
+        };
+        match error.downcast::<CryptoError>() {
+            Ok(error) => Raise::Crypto(error),
+            Err(error) => Raise::File("read or write", PathBuf::new(), error),
+        }
     }
 }
 
@@ -222,10 +235,4 @@ pub fn make(py: Python<'_>, class: &str, text: &str, hint: Option<&str>) -> PyRe
     let value = class.call1((text,))?;
     value.setattr("hint", hint)?;
     Ok(PyErr::from_value(value))
-}
-
-/// Text of an error with its causes.
-#[allow(dead_code, reason = "for modules that report and go on")]
-pub fn text(error: &dyn StdError) -> String {
-    with_causes(error)
 }

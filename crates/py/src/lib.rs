@@ -9,7 +9,12 @@
 //! - Classes are frozen, and what changes in them is behind a lock: they are safe without the
 //!   interpreter's lock.
 
+mod credential;
+mod crypto;
 mod errors;
+mod events;
+mod record;
+mod stream;
 mod work;
 
 use pyo3::prelude::*;
@@ -18,6 +23,23 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _keepwatch {
     use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::credential::Identity;
+    #[pymodule_export]
+    use crate::crypto::{
+        FileReport, SealedInfo, SealedReader, SealedWriter, decrypt_file, encrypt_file, keygen,
+        seal, sealed_info, unseal,
+    };
+    #[pymodule_export]
+    use crate::events::{
+        Event, EventStore, EvidenceReport, ExportReport, Finding, Media, Observation, Region,
+        VerifyReport, verify_evidence,
+    };
+    #[pymodule_export]
+    use crate::stream::BinaryReader;
+    #[pymodule_export]
+    use crate::work::ProgressReport;
 
     /// Says what this build is.
     #[pymodule_init]

@@ -79,6 +79,18 @@ pub struct Counter {
     wants_total: bool,
 }
 
+impl Counter {
+    /// How much there is to do.
+    pub fn set_total(&self, files: u64, bytes: u64) {
+        self.total(files, bytes);
+    }
+
+    /// More has been done.
+    pub fn add(&self, files: u64, bytes: u64) {
+        self.advance(files, bytes);
+    }
+}
+
 impl Progress for Counter {
     fn wants_total(&self) -> bool {
         self.wants_total

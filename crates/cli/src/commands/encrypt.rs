@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use keepwatch_core::crypto::backuphandler::{self, LegacyKey};
 use keepwatch_core::crypto::sealed::{SealOptions, seal_stream};
-use keepwatch_core::crypto::{Lock, PublicKey};
+use keepwatch_core::crypto::{Lock, NewLock, PublicKey};
 use keepwatch_core::fs::{AtomicFile, Replace};
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use crate::args::Global;
 use crate::commands::dump::refuse_terminal;
 use crate::commands::init::KdfName;
 use crate::commands::{Context, Outcome};
-use crate::credentials::{NewLock, named_locks, new_passphrase, recipient};
+use crate::credentials::{named_locks, new_passphrase, recipient};
 use crate::exit::{Code, Failure};
 use crate::interrupt::{Stoppable, stop_flag};
 use crate::values::human_size;

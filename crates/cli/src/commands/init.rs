@@ -2,12 +2,12 @@
 
 use clap::{Args, ValueEnum};
 use keepwatch_core::chunker::{ChunkerId, ChunkerParams};
-use keepwatch_core::crypto::{Kdf, PublicKey, Suite};
+use keepwatch_core::crypto::{Kdf, NewLock, PublicKey, Suite};
 use keepwatch_core::{InitOptions, Padding, Repository, Role};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};
-use crate::credentials::{NewLock, new_locks, recipient};
+use crate::credentials::{new_locks, recipient};
 use crate::exit::Code;
 use crate::open::{cache_place, create, location};
 use crate::values::size_u32;
