@@ -7,6 +7,7 @@
 mod atomic;
 mod excludes;
 mod owners;
+mod paths;
 mod secret;
 mod source;
 mod stat;
@@ -14,6 +15,7 @@ mod target;
 
 pub use atomic::{AtomicFile, Replace};
 pub use excludes::*;
+pub use paths::{overlap, plain_path};
 pub use secret::read_secret;
 
 pub(crate) use owners::OwnerNames;

@@ -5,7 +5,7 @@ mod event_store;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
@@ -44,11 +44,11 @@ pub struct BackupArgs {
     #[arg(long, short = 'n')]
     dry_run: bool,
     /// Back up standard input as a file of this name
-    #[arg(long, value_name = "NAME", value_parser = stream_path, help_heading = "Streams")]
+    #[arg(long, value_name = "NAME", value_parser = Stream::parse_path, help_heading = "Streams")]
     stdin_name: Option<PathBuf>,
     /// Back up what the command after `--` prints as a file of this name; without a snapshot if it
     /// fails
-    #[arg(long, value_name = "NAME", value_parser = stream_path, requires = "argv", help_heading = "Streams")]
+    #[arg(long, value_name = "NAME", value_parser = Stream::parse_path, requires = "argv", help_heading = "Streams")]
     command: Option<PathBuf>,
     /// The command, which is run without a shell
     #[arg(
@@ -114,19 +114,6 @@ enum CompressionName {
     Better,
     /// zstd level 19
     Max,
-}
-
-/// A path in the snapshot: it must not lead anywhere else.
-fn stream_path(text: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    let mut names = path.components().filter(|part| *part != Component::RootDir);
-    if text.ends_with('/') || !names.all(|part| matches!(part, Component::Normal(_))) {
-        return Err("it is no name of a file".to_owned());
-    }
-    match path.file_name() {
-        Some(_) => Ok(path),
-        None => Err("it is no name of a file".to_owned()),
-    }
 }
 
 /// Makes a snapshot.
@@ -261,8 +248,7 @@ fn never_enter(global: &Global) -> Result<Vec<PathBuf>, Failure> {
 fn sources(args: BackupArgs, global: &Global) -> Result<Vec<Source>, Failure> {
     let mut sources = args.event_store.sources(global)?;
     for path in &args.paths {
-        let path = plain(path).map_err(Failure::file("find", path))?;
-        sources.push(Source::Path(path));
+        sources.push(Source::at(path)?);
     }
     if let Some(path) = args.stdin_name {
         sources.push(Source::stream(Stream {
@@ -297,21 +283,6 @@ fn command_source(path: PathBuf, argv: &[OsString]) -> Result<Source, Failure> {
             Err(error) => Err(error.to_string()),
         }),
     }))
-}
-
-/// An absolute path without `..`. A symbolic link at its end stays one.
-fn plain(path: &Path) -> io::Result<PathBuf> {
-    let mut plain = PathBuf::new();
-    for component in std::path::absolute(path)?.components() {
-        if component == Component::ParentDir {
-            // What is above a symbolic link is above its target.
-            plain = plain.canonicalize()?;
-            plain.pop();
-        } else {
-            plain.push(component);
-        }
-    }
-    Ok(plain)
 }
 
 fn host_name() -> String {

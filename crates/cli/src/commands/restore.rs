@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use keepwatch_core::fs::{Excludes, ExcludesBuilder};
+use keepwatch_core::fs::{Excludes, ExcludesBuilder, overlap};
 use keepwatch_core::{Overwrite, RestoreOptions, RestoreReport};
 
 use crate::commands::{Context, Outcome};
@@ -114,11 +114,7 @@ pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
 
 /// No snapshot has the repository in it: to `delete`, it would be one thing too much.
 fn keep_repository(repository: &Path, target: &Path) -> Result<(), Failure> {
-    // What does not exist yet has nothing in it.
-    let (Ok(repository), Ok(target)) = (repository.canonicalize(), target.canonicalize()) else {
-        return Ok(());
-    };
-    match repository.starts_with(&target) || target.starts_with(&repository) {
+    match overlap(repository, target) {
         true => Err(Failure::refused(
             format!(
                 "--delete would remove the repository {} as well",

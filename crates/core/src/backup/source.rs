@@ -1,10 +1,12 @@
 //! What can be backed up: paths, and streams that appear as files.
 
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::Error;
+use crate::fs::plain_path;
 use crate::snapshot::Name;
-use std::os::unix::ffi::OsStrExt;
 
 /// Tells after its last byte whether a stream was whole, or what went wrong.
 pub type Finish = Box<dyn FnOnce() -> Result<(), String> + Send>;
@@ -17,6 +19,22 @@ pub struct Stream {
     pub reader: Box<dyn Read + Send>,
     /// Asked when the content has ended; an error means that there will be no snapshot.
     pub finish: Finish,
+}
+
+impl Stream {
+    /// A path for a stream: it must be that of a file, and lead nowhere else.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse_path(text: &str) -> Result<PathBuf, String> {
+        let path = PathBuf::from(text);
+        let mut names = path.components().filter(|part| *part != Component::RootDir);
+        let normal = names.all(|part| matches!(part, Component::Normal(_)));
+        if text.ends_with('/') || !normal || path.file_name().is_none() {
+            return Err("it is no name of a file".to_owned());
+        }
+        Ok(path)
+    }
 }
 
 impl std::fmt::Debug for Stream {
@@ -37,6 +55,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// What is at a path, made absolute as [`plain_path`] does it.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when it cannot be made so.
+    pub fn at(path: &Path) -> crate::error::Result<Self> {
+        let plain = plain_path(path).map_err(Error::io("find", path))?;
+        Ok(Source::Path(plain))
+    }
+
     /// A source that reads a stream.
     pub fn stream(stream: Stream) -> Self {
         let path = stream.path.clone();

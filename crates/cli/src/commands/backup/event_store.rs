@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use keepwatch_core::events::Store;
 use keepwatch_core::fs::ExcludesBuilder;
+use keepwatch_core::fs::plain_path;
 use keepwatch_core::{Source, Stream};
 
 use crate::args::Global;
@@ -47,7 +48,7 @@ impl EventStoreArgs {
         let Some(dir) = &self.event_store else {
             return Ok(builder);
         };
-        let media = super::plain(dir)
+        let media = plain_path(dir)
             .map_err(Failure::file("find", dir))?
             .join("media");
         let media = media.to_string_lossy();
@@ -67,7 +68,7 @@ impl EventStoreArgs {
         let Some(dir) = &self.event_store else {
             return Ok(Vec::new());
         };
-        let dir = super::plain(dir).map_err(Failure::file("find", dir))?;
+        let dir = plain_path(dir).map_err(Failure::file("find", dir))?;
         let mut global = global.clone();
         if self.store_password_file.is_some() || self.store_key_file.is_some() {
             global.password_command = None;
