@@ -1,7 +1,114 @@
-"""Keepwatch: encrypted backups that are proven to restore, and cameras that keep evidence."""
+"""Keepwatch: encrypted backups that are proven to restore, and cameras that keep evidence.
+
+Start with :class:`Repository` for backups, with :func:`encrypt_file` and :class:`SealedWriter` for
+sealed files, with :class:`EventStore` for what cameras recorded, and with :class:`Camera` and
+:class:`Pipeline` for cameras themselves. ``docs/PYTHON.md`` shows them at work.
+"""
+
+from __future__ import annotations
+
+import io
 
 from keepwatch import errors
-from keepwatch._keepwatch import HAS_VISION, __version__
+from keepwatch._keepwatch import (
+    HAS_VISION,
+    BackupReport,
+    BinaryReader,
+    ByteCounts,
+    Change,
+    ChangeIterator,
+    CheckError,
+    CheckReport,
+    Checked,
+    Chunk,
+    Entry,
+    EntryIterator,
+    Event,
+    EventStore,
+    EvidenceReport,
+    ExportReport,
+    FileCounts,
+    FileReport,
+    Finding,
+    ForgetEntry,
+    ForgetReport,
+    Identity,
+    KeyInfo,
+    Media,
+    Observation,
+    Problem,
+    Progress,
+    PruneReport,
+    Region,
+    Repository,
+    RestoreReport,
+    SealedInfo,
+    SealedReader,
+    SealedWriter,
+    Snapshot,
+    Stats,
+    VerifyReport,
+    __version__,
+    decrypt_file,
+    encrypt_file,
+    keygen,
+    seal,
+    sealed_info,
+    unseal,
+    verify_evidence,
+)
 from keepwatch.errors import *  # noqa: F403
 
-__all__ = ["HAS_VISION", "__version__", *errors.__all__]
+__all__ = [
+    "HAS_VISION",
+    "BackupReport",
+    "BinaryReader",
+    "ByteCounts",
+    "Change",
+    "ChangeIterator",
+    "CheckError",
+    "CheckReport",
+    "Checked",
+    "Chunk",
+    "Entry",
+    "EntryIterator",
+    "Event",
+    "EventStore",
+    "EvidenceReport",
+    "ExportReport",
+    "FileCounts",
+    "FileReport",
+    "Finding",
+    "ForgetEntry",
+    "ForgetReport",
+    "Identity",
+    "KeyInfo",
+    "Media",
+    "Observation",
+    "Problem",
+    "Progress",
+    "PruneReport",
+    "Region",
+    "Repository",
+    "RestoreReport",
+    "SealedInfo",
+    "SealedReader",
+    "SealedWriter",
+    "Snapshot",
+    "Stats",
+    "VerifyReport",
+    "__version__",
+    "decrypt_file",
+    "encrypt_file",
+    "errors",
+    "keygen",
+    "seal",
+    "sealed_info",
+    "unseal",
+    "verify_evidence",
+]
+__all__ += errors.__all__
+
+# Libraries ask whether something is a binary file in this way.
+io.BufferedIOBase.register(BinaryReader)
+io.BufferedIOBase.register(SealedWriter)

@@ -2,8 +2,8 @@
 
 Everything that Keepwatch raises by itself is a :class:`KeepwatchError`, and where Python has an
 exception for it, that one too: a missing file is a :class:`FileNotFoundError`, an argument out of
-its range a :class:`ValueError`. Arguments of a wrong type raise :class:`TypeError`, and what a
-callback or a file object of yours raises comes out as it is.
+its range a :class:`ValueError`, one of a wrong type a :class:`TypeError`. What a callback or a file
+object of yours raises comes out as it is.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ __all__ = [
     "FileForbiddenError",
     "FileMissingError",
     "FileTakenError",
+    "InvalidTypeError",
     "InvalidValueError",
     "KeepwatchError",
     "NeedsFullKeyError",
@@ -50,6 +51,15 @@ class KeepwatchError(Exception):
 
 class InvalidValueError(KeepwatchError, ValueError):
     """An argument has a value that cannot be used; the message names it."""
+
+
+class InvalidTypeError(KeepwatchError, TypeError):
+    """An argument has a type that cannot be used; the message names it."""
+
+    def add_note(self, note: str, /) -> None:
+        """Takes the name of the argument into the message, where every Python shows it."""
+        name = note.removeprefix("while processing ").strip("'")
+        self.args = (f"{name}: {self}",)
 
 
 class ClosedError(KeepwatchError, ValueError):

@@ -4,13 +4,12 @@ use std::path::PathBuf;
 
 use keepwatch_core::fs::read_secret;
 use keepwatch_crypto::{Credential, Kdf, Key, Lock, NewLock, Passphrase, PublicKey, SecretKey};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use zeroize::Zeroizing;
 
-use crate::errors::{Raise, Result};
-use crate::record::Strings;
+use crate::errors::{Raise, Result, wrong_type};
+use crate::record::{FilePath, Strings};
 
 /// The iterations of PBKDF2 for those who must use it.
 const PBKDF2_ITERATIONS: u32 = 600_000;
@@ -25,7 +24,7 @@ impl<'py> FromPyObject<'_, 'py> for Secret {
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match object.extract::<String>() {
             Ok(text) => Ok(Self(text.into())),
-            Err(_) => Err(PyTypeError::new_err("a string is needed")),
+            Err(_) => Err(wrong_type("a string is needed")),
         }
     }
 }
@@ -48,7 +47,7 @@ impl<'py> FromPyObject<'_, 'py> for KeySource {
         }
         match object.extract::<PathBuf>() {
             Ok(path) => Ok(Self::Path(path)),
-            Err(_) => Err(PyTypeError::new_err("a path, or 32 bytes, are needed")),
+            Err(_) => Err(wrong_type("a path, or 32 bytes, are needed")),
         }
     }
 }
@@ -86,11 +85,11 @@ impl<'py> FromPyObject<'_, 'py> for IdentitySource {
         }
         match object.extract::<PathBuf>() {
             // As a path it would be told in an error.
-            Ok(path) if is_secret(&path) => Err(PyTypeError::new_err(
+            Ok(path) if is_secret(&path) => Err(wrong_type(
                 "an Identity or a path is needed; Identity.parse() takes the text of one",
             )),
             Ok(path) => Ok(Self::Path(path)),
-            Err(_) => Err(PyTypeError::new_err("an Identity or a path is needed")),
+            Err(_) => Err(wrong_type("an Identity or a path is needed")),
         }
     }
 }
@@ -219,9 +218,8 @@ impl Identity {
 
     /// Reads the first identity of a file as `keygen` or `age-keygen` writes it.
     #[staticmethod]
-    #[allow(clippy::needless_pass_by_value, reason = "PyO3 makes it")]
-    fn load(path: PathBuf) -> Result<Self> {
-        let mut all = IdentitySource::Path(path).read()?;
+    fn load(path: FilePath) -> Result<Self> {
+        let mut all = IdentitySource::Path(path.0).read()?;
         Ok(Self(all.swap_remove(0)))
     }
 

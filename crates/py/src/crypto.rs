@@ -20,7 +20,7 @@ use crate::credential::{
     Identity, IdentitySource, KeySource, Secret, borrowed, credential, kdf, new_locks, one_of,
 };
 use crate::errors::{self, Raise, Result};
-use crate::record::{Strings, Tuple, record};
+use crate::record::{FilePath, Strings, Tuple, record};
 use crate::stream::{BinaryReader, Bytes, PyFile};
 use crate::work::{self, Stop, Teller};
 
@@ -159,8 +159,8 @@ record! {
 ))]
 pub fn encrypt_file(
     py: Python<'_>,
-    source: PathBuf,
-    target: Option<PathBuf>,
+    source: FilePath,
+    target: Option<FilePath>,
     passphrase: Option<Secret>,
     key_file: Option<KeySource>,
     recipients: Option<Strings>,
@@ -175,7 +175,10 @@ pub fn encrypt_file(
     if matches!(format, Format::BackupHandler) {
         legacy_lock(&locks)?;
     }
-    let target = target.unwrap_or_else(|| with_extension(&source, format.extension()));
+    let target = match target {
+        Some(target) => target.0,
+        None => with_extension(&source, format.extension()),
+    };
     let bytes = transform(
         py,
         &source,
@@ -204,7 +207,7 @@ pub fn encrypt_file(
         },
     )?;
     Ok(FileReport {
-        input: source,
+        input: source.0,
         output: target,
         bytes,
     })
@@ -218,8 +221,8 @@ pub fn encrypt_file(
 ))]
 pub fn decrypt_file(
     py: Python<'_>,
-    source: PathBuf,
-    target: Option<PathBuf>,
+    source: FilePath,
+    target: Option<FilePath>,
     passphrase: Option<Secret>,
     key_file: Option<KeySource>,
     identity: Option<IdentitySource>,
@@ -233,7 +236,7 @@ pub fn decrypt_file(
         None => py.detach(|| format_of(&source))?,
     };
     let target = match target {
-        Some(target) => target,
+        Some(target) => target.0,
         None => without_extension(&source)?,
     };
     let bytes = transform(
@@ -252,7 +255,7 @@ pub fn decrypt_file(
         },
     )?;
     Ok(FileReport {
-        input: source,
+        input: source.0,
         output: target,
         bytes,
     })
@@ -361,7 +364,6 @@ fn without_extension(path: &Path) -> Result<PathBuf> {
 /// Seals bytes.
 #[pyfunction]
 #[pyo3(signature = (data, *, passphrase=None, key_file=None, recipients=None, kdf="argon2id"))]
-#[allow(clippy::needless_pass_by_value, reason = "PyO3 makes them")]
 pub fn seal<'py>(
     py: Python<'py>,
     data: Bytes<'py>,
@@ -391,7 +393,6 @@ pub fn seal<'py>(
 /// Opens what [`seal`] or `encrypt_file` made.
 #[pyfunction]
 #[pyo3(signature = (data, *, passphrase=None, key_file=None, identity=None))]
-#[allow(clippy::needless_pass_by_value, reason = "PyO3 makes them")]
 pub fn unseal<'py>(
     py: Python<'py>,
     data: Bytes<'py>,
@@ -412,8 +413,7 @@ pub fn unseal<'py>(
 /// Reads the header of a sealed file.
 #[pyfunction]
 #[pyo3(signature = (path, /))]
-#[allow(clippy::needless_pass_by_value, reason = "PyO3 makes it")]
-pub fn sealed_info(py: Python<'_>, path: PathBuf) -> Result<SealedInfo> {
+pub fn sealed_info(py: Python<'_>, path: FilePath) -> Result<SealedInfo> {
     let (info, len) = py.detach(|| {
         let file = File::open(&path).map_err(Raise::file("read", &path))?;
         let len = file.metadata().map_err(Raise::file("read", &path))?.len();
@@ -432,7 +432,7 @@ pub fn sealed_info(py: Python<'_>, path: PathBuf) -> Result<SealedInfo> {
 /// With `path` it is also written to a new file, as `keepwatch keygen` does.
 #[pyfunction]
 #[pyo3(signature = (path=None))]
-pub fn keygen(py: Python<'_>, path: Option<PathBuf>) -> Result<Identity> {
+pub fn keygen(py: Python<'_>, path: Option<FilePath>) -> Result<Identity> {
     let identity = Identity::generate()?;
     if let Some(path) = path {
         let text = identity.key().to_age_string();
@@ -544,7 +544,6 @@ impl SealedWriter {
     }
 
     /// Seals bytes; gives how many.
-    #[allow(clippy::needless_pass_by_value, reason = "PyO3 makes it")]
     #[pyo3(signature = (data, /))]
     fn write(&self, py: Python<'_>, data: Bytes<'_>) -> Result<usize> {
         let data = data.as_slice();

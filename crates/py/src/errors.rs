@@ -225,6 +225,13 @@ fn of_io(py: Python<'_>, operation: &str, path: &Path, error: io::Error) -> PyRe
     Ok(exception)
 }
 
+/// An argument has a type that cannot be used. PyO3 adds the argument's name.
+pub fn wrong_type(needed: &str) -> PyErr {
+    Python::attach(|py| match make(py, "InvalidTypeError", needed, None) {
+        Ok(error) | Err(error) => error,
+    })
+}
+
 /// An exception of `keepwatch.errors`.
 pub fn make(py: Python<'_>, class: &str, text: &str, hint: Option<&str>) -> PyResult<PyErr> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();

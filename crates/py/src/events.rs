@@ -19,7 +19,7 @@ use crate::credential::{
 };
 use crate::crypto::{StopRead, replace};
 use crate::errors::{self, Raise, Result};
-use crate::record::{Strings, Time, Tuple, record, timestamp};
+use crate::record::{FilePath, Strings, Time, Tuple, record, timestamp};
 use crate::stream::BinaryReader;
 use crate::work::{self, Stop};
 
@@ -317,7 +317,7 @@ impl EventStore {
     #[pyo3(signature = (path, *, passphrase=None, key_file=None, recipients=None, own_key=true, kdf="argon2id"))]
     fn create(
         py: Python<'_>,
-        path: PathBuf,
+        path: FilePath,
         passphrase: Option<Secret>,
         key_file: Option<KeySource>,
         recipients: Option<Strings>,
@@ -342,7 +342,7 @@ impl EventStore {
         let store = work::run(py, &Stop::default(), || {
             Store::create(&path, &locks, &options)
         })??;
-        Ok(Self::new(store, path))
+        Ok(Self::new(store, path.0))
     }
 
     /// Opens a store; for reading only unless `writable`.
@@ -350,7 +350,7 @@ impl EventStore {
     #[pyo3(signature = (path, *, passphrase=None, key_file=None, identity=None, writable=false))]
     fn open(
         py: Python<'_>,
-        path: PathBuf,
+        path: FilePath,
         passphrase: Option<Secret>,
         key_file: Option<KeySource>,
         identity: Option<IdentitySource>,
@@ -361,7 +361,7 @@ impl EventStore {
             true => Store::open(&path, &credential),
             false => Store::open_read_only(&path, &credential),
         })??;
-        Ok(Self::new(store, path))
+        Ok(Self::new(store, path.0))
     }
 
     /// The events that answer to all of what is given, newest first.
@@ -444,7 +444,7 @@ impl EventStore {
         &self,
         py: Python<'_>,
         id: &str,
-        target: PathBuf,
+        target: FilePath,
         part: &str,
         identity: Option<IdentitySource>,
         overwrite: bool,
@@ -480,7 +480,7 @@ impl EventStore {
         })??;
         Ok(ExportReport {
             event: Py::new(py, Event::new(py, &event)?)?,
-            file: target,
+            file: target.0,
             bytes,
             complete,
         })
@@ -565,7 +565,7 @@ impl EventStore {
 #[pyo3(signature = (path, *, signer=None))]
 pub fn verify_evidence(
     py: Python<'_>,
-    path: PathBuf,
+    path: FilePath,
     signer: Option<&str>,
 ) -> Result<EvidenceReport> {
     let signer = signer.map(|text| parse_hex("signer", text)).transpose()?;

@@ -15,6 +15,7 @@ mod errors;
 mod events;
 mod record;
 mod stream;
+mod vault;
 mod work;
 
 use pyo3::prelude::*;
@@ -38,6 +39,16 @@ mod _keepwatch {
     };
     #[pymodule_export]
     use crate::stream::BinaryReader;
+    #[pymodule_export]
+    use crate::vault::Repository;
+    #[pymodule_export]
+    use crate::vault::iterate::{ChangeIterator, EntryIterator};
+    #[pymodule_export]
+    use crate::vault::reports::{
+        BackupReport, ByteCounts, Change, CheckError, CheckReport, Checked, Chunk, Entry,
+        FileCounts, ForgetEntry, ForgetReport, KeyInfo, Problem, PruneReport, RestoreReport,
+        Snapshot, Stats,
+    };
     #[pymodule_export]
     use crate::work::ProgressReport;
 

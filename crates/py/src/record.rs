@@ -1,16 +1,17 @@
 //! What Python gets to see: frozen records, and the types of their fields.
 
 use std::ffi::OsStr;
+use std::ops::Deref;
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use keepwatch_core::{Id, Name};
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateAccess, PyDateTime, PyString, PyTimeAccess, PyTuple, PyTzInfo};
 
-use crate::errors::Raise;
+use crate::errors::{Raise, wrong_type};
 
 /// Makes a frozen class of a struct; its attributes are the fields.
 macro_rules! record {
@@ -36,7 +37,8 @@ pub(crate) use record;
 pub fn repr(of: &Bound<'_, PyAny>, name: &str, fields: &[&str]) -> PyResult<String> {
     let mut parts = Vec::with_capacity(fields.len());
     for field in fields {
-        parts.push(format!("{field}={}", of.getattr(*field)?.repr()?));
+        let field = field.trim_start_matches("r#");
+        parts.push(format!("{field}={}", of.getattr(field)?.repr()?));
     }
     Ok(format!("{name}({})", parts.join(", ")))
 }
@@ -180,6 +182,35 @@ impl<'py> IntoPyObject<'py> for &Tuple {
     }
 }
 
+/// A path: `str`, or anything that `os.fspath` takes.
+#[derive(Clone, Debug, Default)]
+pub struct FilePath(pub PathBuf);
+
+impl<'py> FromPyObject<'_, 'py> for FilePath {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.extract::<PathBuf>() {
+            Ok(path) => Ok(Self(path)),
+            Err(_) => Err(wrong_type("a path is needed")),
+        }
+    }
+}
+
+impl Deref for FilePath {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl AsRef<Path> for FilePath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
 /// One string, or several: `"a"` is not `["a"]` spelled letter by letter.
 #[derive(Clone, Debug, Default)]
 pub struct Strings(pub Vec<String>);
@@ -191,7 +222,7 @@ impl<'py> FromPyObject<'_, 'py> for Strings {
         if let Ok(one) = object.extract::<String>() {
             return Ok(Self(vec![one]));
         }
-        let problem = || PyTypeError::new_err("a string, or several of them, is needed");
+        let problem = || wrong_type("a string, or several of them, is needed");
         let mut all = Vec::new();
         for item in object.try_iter().map_err(|_| problem())? {
             all.push(item?.extract::<String>().map_err(|_| problem())?);

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyMemoryView, PyString};
 
-use crate::errors::{self, Raise, Result};
+use crate::errors::{self, Raise, Result, wrong_type};
 use crate::work::{self, Stop};
 
 /// Reads of up to this many bytes do not get a thread that could be interrupted.
@@ -304,7 +304,7 @@ impl<'py> FromPyObject<'_, 'py> for Bytes<'py> {
             let found = found
                 .name()
                 .map_or_else(|_| "?".to_owned(), |name| name.to_string());
-            PyTypeError::new_err(format!("a bytes-like object is required, not {found}"))
+            wrong_type(&format!("a bytes-like object is required, not {found}"))
         })?;
         let bytes = view.call_method0("tobytes")?;
         Ok(Self(bytes.cast_into::<PyBytes>().map_err(PyErr::from)?))
@@ -319,7 +319,7 @@ impl PyFile {
     pub fn with_method(object: &Bound<'_, PyAny>, method: &str) -> PyResult<Self> {
         match object.hasattr(method)? && !object.is_instance_of::<PyString>() {
             true => Ok(Self(object.clone().unbind())),
-            false => Err(PyTypeError::new_err(format!(
+            false => Err(wrong_type(&format!(
                 "a path, or a binary file with {method}(), is needed"
             ))),
         }
