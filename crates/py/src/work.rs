@@ -21,7 +21,7 @@ pub type Stop = Arc<AtomicBool>;
 /// When Python raises, `stop` is set, the end of the work is waited for, and the exception comes
 /// out; what the work gave is lost.
 pub fn run<T: Send>(py: Python<'_>, stop: &Stop, work: impl FnOnce() -> T + Send) -> PyResult<T> {
-    run_with(py, stop, work, |py| py.check_signals())
+    run_with(py, stop, work, |_| Ok(()))
 }
 
 /// As [`run`], and calls `beat` at every look for Ctrl-C, and once more at the end.
@@ -36,25 +36,22 @@ pub fn run_with<T: Send>(
             let (done, result) = channel();
             let worker = scope.spawn(move || {
                 let value = work();
-                // The receiver is gone if Python raised: then nobody wants it.
+                // The receiver waits as long as this thread runs.
                 let _ = done.send(());
                 value
             });
             let mut raised = None;
-            loop {
-                match result.recv_timeout(BEAT) {
-                    Err(RecvTimeoutError::Timeout) => {
-                        if raised.is_none()
-                            && let Err(error) = Python::attach(|py| {
-                                py.check_signals()?;
-                                beat(py)
-                            })
-                        {
-                            stop.store(true, Ordering::Relaxed);
-                            raised = Some(error);
-                        }
-                    }
-                    Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
+            while let Err(RecvTimeoutError::Timeout) = result.recv_timeout(BEAT) {
+                if raised.is_some() {
+                    continue;
+                }
+                let served = Python::attach(|py| {
+                    py.check_signals()?;
+                    beat(py)
+                });
+                if let Err(error) = served {
+                    stop.store(true, Ordering::Relaxed);
+                    raised = Some(error);
                 }
             }
             let value = worker
