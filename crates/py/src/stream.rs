@@ -122,13 +122,13 @@ fn limit(size: Option<i64>) -> Option<usize> {
 #[pymethods]
 impl BinaryReader {
     /// Reads up to `size` bytes, or to the end.
-    #[pyo3(signature = (size=-1, /))]
+    #[pyo3(signature = (size=None, /))]
     fn read<'py>(&self, py: Python<'py>, size: Option<i64>) -> Result<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.take(py, limit(size))?))
     }
 
     /// Reads up to `size` bytes, fewer if more would cost another look into the source.
-    #[pyo3(signature = (size=-1, /))]
+    #[pyo3(signature = (size=None, /))]
     fn read1<'py>(&self, py: Python<'py>, size: Option<i64>) -> Result<Bound<'py, PyBytes>> {
         let size = limit(size).unwrap_or(READ_AHEAD).min(READ_AHEAD);
         let part = self.with(py, |reader| {
@@ -157,13 +157,13 @@ impl BinaryReader {
     }
 
     /// Reads a line, with its end.
-    #[pyo3(signature = (size=-1, /))]
+    #[pyo3(signature = (size=None, /))]
     fn readline<'py>(&self, py: Python<'py>, size: Option<i64>) -> Result<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.line(py, limit(size))?))
     }
 
     /// Reads all lines, or as many as make up `hint` bytes.
-    #[pyo3(signature = (hint=-1, /))]
+    #[pyo3(signature = (hint=None, /))]
     fn readlines<'py>(
         &self,
         py: Python<'py>,

@@ -31,8 +31,6 @@ use crate::work::{self, Stop, Teller};
 
 /// The program, as snapshots record it.
 const PROGRAM: &str = concat!("keepwatch-python ", env!("CARGO_PKG_VERSION"));
-/// The size at which a pack is closed.
-const PACK_SIZE: u32 = 16 << 20;
 
 /// What an open repository is.
 struct Opened {
@@ -115,7 +113,7 @@ impl Repository {
     #[staticmethod]
     #[pyo3(signature = (
         path, *, passphrase=None, key_file=None, recipients=None, kdf="argon2id", suite=None,
-        chunker="gear-keyed", pack_size=PACK_SIZE, padding="none", label="first", cache_dir=None,
+        chunker="gear-keyed", pack_size=16_777_216, padding="none", label="first", cache_dir=None,
         use_cache=true
     ))]
     fn init(
