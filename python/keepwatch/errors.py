@@ -22,6 +22,7 @@ __all__ = [
     "EventNotFoundError",
     "FileError",
     "FileForbiddenError",
+    "FileIsDirectoryError",
     "FileMissingError",
     "FileTakenError",
     "InvalidTypeError",
@@ -76,6 +77,10 @@ class FileMissingError(FileError, FileNotFoundError):
 
 class FileTakenError(FileError, FileExistsError):
     """A file is there already."""
+
+
+class FileIsDirectoryError(FileError, IsADirectoryError):
+    """A directory is where a file was expected."""
 
 
 class FileForbiddenError(FileError, PermissionError):

@@ -56,7 +56,7 @@ pub struct RestoreOptions {
     pub numeric_owner: bool,
     /// Change nothing; only count.
     pub dry_run: bool,
-    /// Set to stop.
+    /// Set to stop, with [`Error::Interrupted`]; the same restore again takes it up where it was.
     pub stop: Option<Arc<AtomicBool>>,
 }
 
@@ -96,9 +96,23 @@ struct Shared<'r> {
     damaged: AtomicBool,
     errors: Mutex<Vec<PathError>>,
     progress: &'r dyn Progress,
+    stop: Option<&'r AtomicBool>,
+    /// Whether something was left undone because of `stop`.
+    interrupted: AtomicBool,
 }
 
 impl Shared<'_> {
+    /// [`Error::Interrupted`] once the restore was asked to stop.
+    fn go_on(&self) -> Result<()> {
+        match self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            true => {
+                self.interrupted.store(true, Ordering::Relaxed);
+                Err(Error::Interrupted)
+            }
+            false => Ok(()),
+        }
+    }
+
     fn failed(&self, path: &[u8], error: &Error) {
         if error.is_damage() {
             self.damaged.store(true, Ordering::Relaxed);
@@ -196,6 +210,8 @@ impl Repository {
             damaged: AtomicBool::new(false),
             errors: Mutex::default(),
             progress,
+            stop: options.stop.as_deref(),
+            interrupted: AtomicBool::new(false),
         };
         if path.is_empty() {
             progress.total(snapshot.files, snapshot.bytes);
@@ -270,7 +286,10 @@ fn run<'s, 'r>(
         for worker in workers {
             worker.join().expect("a restoring thread does not panic");
         }
-        planned.map(|()| counts)
+        match shared.interrupted.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => planned.map(|()| counts),
+        }
     })
 }
 

@@ -277,7 +277,7 @@ fn transform(
         let file = File::open(source).map_err(Raise::file("read", source))?;
         let metadata = file.metadata().map_err(Raise::file("read", source))?;
         if metadata.is_dir() {
-            let error = io::Error::from(io::ErrorKind::IsADirectory);
+            let error = io::Error::from(rustix::io::Errno::ISDIR);
             return Err(Raise::file("read", source)(error));
         }
         counter.set_total(1, metadata.len());
@@ -525,7 +525,7 @@ impl SealedWriter {
         let (target, name) = match target.extract::<PathBuf>() {
             Ok(path) => (Ok(path.clone()), path.display().to_string()),
             Err(_) => (
-                Err(PyFile::with_method(target, "write")?),
+                Err(PyFile::with_method("target", target, "write")?),
                 "a file".to_owned(),
             ),
         };
@@ -672,7 +672,7 @@ impl SealedReader {
                 BinaryReader::new(reader, path.display().to_string())
             }
             Err(_) => {
-                let file = PyFile::with_method(source, "seek")?;
+                let file = PyFile::with_method("source", source, "seek")?;
                 let reader = py.detach(|| Reader::open(file, &credential))?;
                 BinaryReader::new(reader, "a file".to_owned())
             }

@@ -151,6 +151,8 @@ fn of_core(py: Python<'_>, error: CoreError) -> PyResult<PyErr> {
         CoreError::RepositoryExists { .. }
         | CoreError::StoreExists { .. }
         | CoreError::Storage(StorageError::NotEmpty { .. }) => "RepositoryExistsError",
+        CoreError::FileExists { .. } => "FileTakenError",
+        CoreError::NotAFile { .. } => "FileError",
         CoreError::WrongKey { .. } => "WrongKeyError",
         CoreError::NeedsFullKey { .. } => "NeedsFullKeyError",
         CoreError::NoSuchSnapshot { .. } | CoreError::AmbiguousSnapshot { .. } => {
@@ -207,6 +209,7 @@ fn of_io(py: Python<'_>, operation: &str, path: &Path, error: io::Error) -> PyRe
         io::ErrorKind::NotFound => "FileMissingError",
         io::ErrorKind::AlreadyExists => "FileTakenError",
         io::ErrorKind::PermissionDenied => "FileForbiddenError",
+        io::ErrorKind::IsADirectory => "FileIsDirectoryError",
         _ => "FileError",
     };
     let name = path.display();

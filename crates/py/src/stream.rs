@@ -316,11 +316,11 @@ pub struct PyFile(Py<PyAny>);
 
 impl PyFile {
     /// Wraps an object that has the method, or raises `TypeError`.
-    pub fn with_method(object: &Bound<'_, PyAny>, method: &str) -> PyResult<Self> {
+    pub fn with_method(argument: &str, object: &Bound<'_, PyAny>, method: &str) -> PyResult<Self> {
         match object.hasattr(method)? && !object.is_instance_of::<PyString>() {
             true => Ok(Self(object.clone().unbind())),
             false => Err(wrong_type(&format!(
-                "a path, or a binary file with {method}(), is needed"
+                "{argument}: a path, or a binary file with {method}(), is needed"
             ))),
         }
     }

@@ -281,7 +281,7 @@ impl Repository {
         }
         let raised = Arc::new(Mutex::new(None));
         let reader = Raising {
-            file: PyFile::with_method(source, "read")?,
+            file: PyFile::with_method("source", source, "read")?,
             raised: raised.clone(),
         };
         let options = BackupOptions {

@@ -91,6 +91,7 @@ pub(super) fn restore(
     let mut ids = ContentIds::new(wanted.content)?;
     let mut at = 0;
     while let Some(id) = ids.next(shared.repository, scratch)? {
+        shared.go_on()?;
         let old = match &mut reuse {
             Some(reuse) => reuse.find(shared, &id, at)?,
             None => None,
@@ -160,6 +161,7 @@ impl<'f> Reuse<'f> {
         let mut ids = ContentIds::new(content)?;
         let mut at = 0;
         while let Some(id) = ids.next(shared.repository, scratch)? {
+            shared.go_on()?;
             match self.find(shared, &id, at)? {
                 Some(data) => at += data.len() as u64,
                 None => return Ok(false),

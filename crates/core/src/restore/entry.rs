@@ -23,15 +23,15 @@ pub(super) struct Job<'s, 'r> {
 
 /// Restores it; what goes wrong is in the report.
 pub(super) fn restore_entry(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) {
-    let done = match &job.link {
+    let done = shared.go_on().and_then(|()| match &job.link {
         Some(Link::Other(first)) if first.wait() => restore_link(shared, job, first).map(|()| true),
         _ => restore_node(shared, job, scratch),
-    };
+    });
     if let Some(Link::First(first)) = &job.link {
         first.settle(matches!(done, Ok(true)));
     }
     match done {
-        Ok(_) => {}
+        Ok(_) | Err(Error::Interrupted) => {}
         Err(Error::Io { source, .. }) => shared.failed_io(&job.path, &source),
         Err(error) => shared.failed(&job.path, &error),
     }

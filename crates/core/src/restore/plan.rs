@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
 
@@ -73,14 +72,7 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
     pub fn walk(&mut self, content: &Content) -> Result<()> {
         let mut walk = Walk::new(self.shared.repository, content)?;
         loop {
-            if self
-                .options
-                .stop
-                .as_ref()
-                .is_some_and(|stop| stop.load(Ordering::Relaxed))
-            {
-                return Err(Error::Interrupted);
-            }
+            self.shared.go_on()?;
             match walk.next() {
                 Ok(None) => break,
                 Ok(Some((path, node))) => {

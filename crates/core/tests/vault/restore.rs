@@ -1,11 +1,14 @@
 //! What restores do with what is there, and what they never do.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use keepwatch_core::fs::ExcludesBuilder;
-use keepwatch_core::{BackupOptions, Overwrite, RestoreOptions, Silent, Source};
-use keepwatch_testkit::tree::{assert_same_tree, write};
+use keepwatch_core::{BackupOptions, Error, Overwrite, Progress, RestoreOptions, Silent, Source};
+use keepwatch_testkit::tree::{assert_same_tree, noise, write};
 use keepwatch_testkit::vault;
 
 use crate::fixture::{Fixture, set_mtime};
@@ -199,4 +202,44 @@ fn a_new_target_is_as_private_as_what_it_holds() {
     let whole = fixture.dir.path().join("whole");
     vault::restore(&fixture.repository, "latest", "".as_ref(), &whole).unwrap();
     assert_eq!(mode(&whole), 0o700);
+}
+
+/// Asks to stop as soon as something of a file has been written.
+struct StopSoon(Arc<AtomicBool>);
+
+impl Progress for StopSoon {
+    fn advance(&self, _files: u64, bytes: u64) {
+        self.0.fetch_or(bytes > 0, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_restore_stops_in_the_middle_of_a_file_and_is_taken_up_again() {
+    let fixture = Fixture::new();
+    write(&fixture.source(), "large", noise(1_000_000, 3));
+    fixture.backup();
+    let (id, snapshot) = fixture.repository.find_snapshot("latest").unwrap();
+    let source = fixture.source();
+    let restore = |progress: &dyn Progress, stop: Option<Arc<AtomicBool>>| {
+        let options = RestoreOptions {
+            stop,
+            ..RestoreOptions::default()
+        };
+        let path = source.as_os_str().as_bytes();
+        let target = fixture.target();
+        fixture
+            .repository
+            .restore(&id, &snapshot, path, &target, &options, progress)
+    };
+    let stop = Arc::new(AtomicBool::new(false));
+    let error = restore(&StopSoon(stop.clone()), Some(stop)).unwrap_err();
+    assert!(matches!(error, Error::Interrupted), "{error:?}");
+    let left: Vec<_> = fs::read_dir(fixture.target())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [".keepwatch-restore"]);
+    let report = restore(&Silent, None).unwrap();
+    assert_eq!(report.files, 1);
+    assert_same_tree(&fixture.source(), &fixture.target());
 }
