@@ -75,8 +75,10 @@ def test_what_a_callback_raises_stops_the_work(repository: keepwatch.Repository,
     assert not (tmp_path / "out").exists()
     assert not (source / "0.kw").exists()
     with pytest.raises(Stop):
-        repository.restore("latest", tmp_path / "out", progress=progress)
-    repository.restore("latest", tmp_path / "out")
+        repository.restore("latest", tmp_path / "out", path=source, progress=progress)
+    # It is taken up again.
+    repository.restore("latest", tmp_path / "out", overwrite="if-changed", path=source)
+    assert contents(tmp_path / "out") == contents(source)
     assert repository.snapshot().id == report.snapshot
 
 
@@ -97,61 +99,77 @@ def test_other_threads_run_meanwhile(tmp_path: Path):
 
 
 INTERRUPTED = """
-    import os, signal, sys, threading, time
+    import itertools, os, signal, sys, threading
     import keepwatch
     repository = keepwatch.Repository.open({repository!r}, passphrase={passphrase!r}, use_cache=False)
-    sent = []
     def send():
-        sent.append(time.monotonic())
         os.kill(os.getpid(), signal.SIGINT)
     def begun(now):
-        if now.bytes and not sent:
+        if now.bytes:
             send()
+    class Endless:
+        def read(self, size):
+            return bytes(size)
     try:
         {call}
     except KeyboardInterrupt:
-        print(time.monotonic() - sent[0])
-    else:
-        print("it went on")
+        print("interrupted")
 """
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> keepwatch.Repository:
+    """A repository with a file of 256 MB that takes little room."""
+    place = tmp_path_factory.mktemp("large") / "repository"
+    repository = keepwatch.Repository.init(place, passphrase=PASSPHRASE, use_cache=False)
+
+    class Zeros:
+        left = 256_000_000
+
+        def read(self, size: int) -> bytes:
+            size = min(size, self.left)
+            self.left -= size
+            return bytes(size)
+
+    repository.backup_stream("large", Zeros())
+    return repository
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        "repository.backup({source!r}, progress=begun)",
+        # These end in no other way.
+        "repository.backup_stream('endless', Endless(), progress=begun)",
+        "keepwatch.encrypt_file({pipe!r}, {out!r}, passphrase='x', progress=begun)",
+        # These would leave a file.
         "repository.restore('latest', {out!r}, progress=begun)",
-        "repository.check(read_data=True, progress=begun)",
-        "keepwatch.encrypt_file({large!r}, {out!r}, passphrase='x', progress=begun)",
-        "send(); repository.prune()",
-        "threading.Timer(0.2, send).start(); repository.open_file('latest', {large!r}).read(1 << 40)",
-        # It would wait for somebody to write.
-        "threading.Timer(0.2, send).start(); keepwatch.encrypt_file({large!r}, {out!r}, "
-        "passphrase='x', progress=lambda now: time.sleep(0.01))",
+        "threading.Timer(0.01, send).start(); "
+        "open({out!r}, 'wb').write(repository.open_file('latest', '/large').read())",
+        # This would say what it found.
+        "print(repository.check(read_data=True, progress=lambda now: send()))",
     ],
 )
-def test_ctrl_c_ends_it(repository: keepwatch.Repository, tmp_path: Path, call: str):
-    source = tmp_path / "source"
-    source.mkdir()
-    large = source / "large"
-    with large.open("wb") as file:
-        for _ in range(40):
-            file.write(os.urandom(10_000_000))
-    report = repository.backup(source)
-    large.write_bytes(large.read_bytes()[::-1]) if call.startswith("repository.backup") else None
-    call = call.format(source=str(source), out=str(tmp_path / "out"), large=str(large))
+def test_ctrl_c_ends_it(large: keepwatch.Repository, tmp_path: Path, call: str):
+    before = large.snapshot().id
+    pipe, out = tmp_path / "pipe", tmp_path / "out"
+    os.mkfifo(pipe)
+    call = call.format(pipe=str(pipe), out=str(out))
     script = textwrap.dedent(INTERRUPTED).format(
-        repository=str(repository.path), passphrase=PASSPHRASE, call=call
+        repository=str(large.path), passphrase=PASSPHRASE, call=call
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1.0, call
-    assert repository.snapshot().id == report.snapshot
-    assert repository.check()
-    leftovers = [path.name for path in tmp_path.iterdir() if "keepwatch" in path.name]
-    assert leftovers == []
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as process:
+        if "pipe" in call:
+            with pytest.raises(BrokenPipeError), pipe.open("wb") as writer:
+                while True:
+                    writer.write(bytes(1_000_000))
+        output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert output == b"interrupted\n"
+    assert large.snapshot().id == before
+    assert large.check()
+    assert not (out / "large").exists()
+    assert not out.is_file() or out.stat().st_size == 0
+    assert {path.name for path in tmp_path.iterdir()} <= {"pipe", "out"}
 
 
 def test_threads_share_a_repository(repository: keepwatch.Repository, tmp_path: Path):
