@@ -269,7 +269,7 @@ def test_no_descriptor_stays_open(repository: keepwatch.Repository, tree: Path):
     repository.backup(tree)
     list(repository.ls("latest"))
     before = len(os.listdir("/proc/self/fd"))
-    for _ in range(50):
+    for _ in range(10):
         repository.open_file("latest", tree / "large.bin").read(10)
         repository.check()
         keepwatch.Repository.open(repository.path, passphrase=PASSPHRASE, use_cache=False).close()
