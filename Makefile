@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-rust test-doc test-reader check fmt lint doc deny secrets bench bench-cameras fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,10 +19,18 @@ build: ## The release binary
 	cargo build $(CARGO_FLAGS) --release --package keepwatch
 	@echo "built $(CARGO_TARGET_DIR)/release/keepwatch"
 
+# Of the wheel; the tests take the one that is faster to build.
+PROFILE ?= release
+WHEELS ?= $(CURDIR)/dist
+wheel: ## The Python wheel, with cameras, into dist/ (KEEPWATCH_VISION=0: without them)
+	@scripts/setup --python
+	"$(VENV)/bin/maturin" build --locked --profile "$(PROFILE)" --out "$(WHEELS)" \
+		--interpreter "$(VENV)/bin/python" $(if $(filter 0,$(KEEPWATCH_VISION)),,--features vision --auditwheel skip)
+
 demo: ## Backs up a real directory, watches a live camera, restores both, and compares
 	@scripts/demo
 
-test: setup test-rust test-doc test-reader ## All tests
+test: setup test-rust test-doc test-reader test-python ## All tests
 
 # Published vectors and genuine files of the predecessor are not part of the project. Where they
 # are missing the tests that need them are left out, and that is said.
@@ -39,6 +47,23 @@ test-doc:
 # Uses the binary that the Rust tests have just built.
 test-reader:
 	KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" "$(VENV)/bin/python" examples/test_read_repository.py
+
+# What people install, in an environment that has nothing else of ours.
+test-python: test-wheel test-portable
+
+PYTEST = KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" bin/python -m pytest --quiet "$(CURDIR)/python/tests"
+test-wheel:
+	rm -rf "$(CARGO_TARGET_DIR)/wheels"
+	$(MAKE) wheel PROFILE=dev WHEELS="$(CARGO_TARGET_DIR)/wheels" KEEPWATCH_VISION=1
+	cargo build $(CARGO_FLAGS) --package keepwatch-vision --example rtsp_camera
+	scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-wheel" "$(CARGO_TARGET_DIR)"/wheels/*.whl
+	cd "$(CARGO_TARGET_DIR)/venv-wheel" && $(PYTEST)
+
+# As pip builds it from the sources, where GStreamer is not to be had.
+test-portable:
+	KEEPWATCH_VISION=0 MATURIN_PEP517_ARGS="--profile dev" \
+		scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-portable" "$(CURDIR)"
+	cd "$(CARGO_TARGET_DIR)/venv-portable" && KEEPWATCH_PORTABLE=1 $(PYTEST)/test_portable.py
 
 check: test lint doc deny secrets ## What a change must pass
 

@@ -43,7 +43,9 @@ def _settings(settings: dict[str, object] | None) -> dict[str, object]:
     if wanted not in {"0", "1", "auto"}:
         raise ValueError(f"KEEPWATCH_VISION is {wanted!r}, and neither 0 nor 1")
     if wanted == "1" or (wanted == "auto" and _has_gstreamer()):
-        settings["build-args"] = f"{settings.get('build-args', '')} --features vision".strip()
+        # GStreamer is the machine's own, with its plugins: such a wheel is for this machine.
+        vision = "--features vision --auditwheel skip"
+        settings["build-args"] = f"{settings.get('build-args', '')} {vision}".strip()
     return settings
 
 
