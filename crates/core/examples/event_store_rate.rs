@@ -38,6 +38,7 @@ fn event(index: usize) -> Result<Event, keepwatch_core::Error> {
         snapshot: None,
         clip: None,
         reason: None,
+        details: None,
     })
 }
 

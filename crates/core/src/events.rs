@@ -14,6 +14,7 @@ pub(crate) mod fuzzing;
 mod header;
 mod media;
 mod model;
+mod numbered;
 mod purge;
 mod query;
 mod recover;

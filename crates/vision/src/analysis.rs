@@ -437,6 +437,7 @@ impl Analyst {
             snapshot: None,
             clip: None,
             reason: None,
+            details: None,
         });
         self.status.update(|status| {
             status.moving = true;

@@ -148,6 +148,7 @@ pub(crate) fn point(
         snapshot: None,
         clip: None,
         reason: Some(reason),
+        details: None,
     })
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn bundle() -> Vec<u8> {
         snapshot: None,
         clip: None,
         reason: None,
+        details: None,
     };
     let event = serde_json::to_string(&event).expect("an event is plain JSON");
     let salt = [3; 32];

@@ -247,6 +247,9 @@ pub struct Event {
     /// In words: why a camera is offline, what a gap lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the program that reported it says beyond this; few do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<serde_json::Value>>,
 }
 
 /// A stretch of continuous recording.

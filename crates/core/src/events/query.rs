@@ -62,6 +62,16 @@ pub(super) fn list(
     filter: &EventFilter,
     database: &Database,
 ) -> Result<Vec<Event>> {
+    let numbered = list_numbered(db, filter, database)?;
+    Ok(numbered.into_iter().map(|(_, event)| event).collect())
+}
+
+/// With the numbers of the records.
+pub(super) fn list_numbered(
+    db: &Connection,
+    filter: &EventFilter,
+    database: &Database,
+) -> Result<Vec<(u64, Event)>> {
     let mut conditions = Conditions::of(filter);
     let (order, beyond) = match filter.oldest_first {
         true => ("", ">"),
@@ -89,18 +99,23 @@ pub(super) fn list(
         .map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX));
     conditions.values.push(limit.into());
     let text = format!(
-        "SELECT r.body FROM (SELECT seq, started, id FROM events{clause}
+        "SELECT r.seq, r.body FROM (SELECT seq, started, id FROM events{clause}
          ORDER BY started{order}, id{order} LIMIT ?) e
          JOIN records r ON r.seq = e.seq ORDER BY e.started{order}, e.id{order}"
     );
-    let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
+    let records = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
         let mut statement = db.prepare_cached(&text)?;
         statement
-            .query_map(params_from_iter(&conditions.values), |row| row.get(0))?
+            .query_map(params_from_iter(&conditions.values), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
             .collect()
     };
-    let bodies = bodies().map_err(database.failed())?;
-    bodies.iter().map(|body| parse_body(body)).collect()
+    let records = records().map_err(database.failed())?;
+    records
+        .iter()
+        .map(|(seq, body)| Ok((seq.cast_unsigned(), parse_body(body)?)))
+        .collect()
 }
 
 impl Store {

@@ -347,11 +347,12 @@ impl Store {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store_event(
+    /// Gives the number of the record.
+    pub(super) fn store_event(
         chain: &mut Appender<'_>,
         tx: &Connection,
         event: &Event,
-    ) -> Result<(), AppendError> {
+    ) -> Result<u64, AppendError> {
         let body = serde_json::to_vec(event).expect("an event is plain JSON");
         let seq = chain.append(RecordKind::Event, Some(event.id), &body)?;
         tx.prepare_cached(
@@ -367,7 +368,7 @@ impl Store {
             event.ended_at.map(nanoseconds),
             seq.cast_signed()
         ])?;
-        Ok(())
+        Ok(seq)
     }
 }
 
@@ -384,7 +385,7 @@ impl EventStore for Store {
         self.append(|chain, tx| {
             events
                 .iter()
-                .try_for_each(|event| Self::store_event(chain, tx, event))
+                .try_for_each(|event| Self::store_event(chain, tx, event).map(drop))
         })
     }
 
@@ -456,7 +457,7 @@ fn no_key(problem: &str) -> Error {
 }
 
 /// JSON has no infinite numbers, and what is written as none could not be read again.
-fn check_numbers(event: &Event) -> Result<()> {
+pub(super) fn check_numbers(event: &Event) -> Result<()> {
     let finite = event.observations.iter().all(|seen| {
         let region = seen.region.unwrap_or_default();
         [seen.score, region.x, region.y, region.w, region.h]

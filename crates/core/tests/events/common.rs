@@ -53,6 +53,7 @@ pub fn event(camera: &str, kind: EventKind, seconds: i64) -> Event {
         snapshot: None,
         clip: None,
         reason: None,
+        details: None,
     }
 }
 

@@ -6,6 +6,7 @@ mod bundle;
 mod common;
 mod kill;
 mod media;
+mod numbered;
 mod purge;
 mod store;
 mod verify;

@@ -32,6 +32,7 @@ fn store(dir: &Path) -> Store {
             snapshot: None,
             clip: None,
             reason: None,
+            details: None,
         };
         if seconds % 10 == 0 {
             let media = store.media();
