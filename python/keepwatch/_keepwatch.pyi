@@ -1,6 +1,6 @@
 """The native half of the package: its classes and functions, and their reference."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
@@ -59,6 +59,7 @@ __all__ = [
     "SealedInfo",
     "SealedReader",
     "SealedWriter",
+    "SecureVisionTracker",
     "Snapshot",
     "Stats",
     "VerifyReport",
@@ -68,6 +69,11 @@ __all__ = [
     "keygen",
     "seal",
     "sealed_info",
+    "securevision_cleanup",
+    "securevision_get",
+    "securevision_iou",
+    "securevision_list",
+    "securevision_put",
     "unseal",
     "verify_evidence",
 ]
@@ -1201,6 +1207,19 @@ class SealedWriter:
         """Whether it is closed."""
 
 @final
+class SecureVisionTracker:
+    """The tracker, with frames for time. Needs cameras."""
+
+    def __new__(cls, iou_threshold: float, max_age: int) -> SecureVisionTracker: ...
+    def update(
+        self, detections: Sequence[tuple[tuple[float, float, float, float], float]]
+    ) -> list[tuple[int, bool, int | None]]:
+        """Takes the detections of the next frame.
+
+        Gives each track's id, whether it is lost, and which of the detections was it.
+        """
+
+@final
 class Snapshot:
     """A snapshot."""
 
@@ -1394,6 +1413,43 @@ def seal(
 
 def sealed_info(path: _StrPath, /) -> SealedInfo:
     """Reads the header of a sealed file."""
+
+class _Report(Protocol):
+    @property
+    def kind(self) -> str: ...
+    @property
+    def camera(self) -> str: ...
+    @property
+    def ts_ms(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def track(self) -> int | None: ...
+    @property
+    def details(self) -> str: ...
+    @property
+    def seed(self) -> bytes | None: ...
+
+def securevision_cleanup(store: EventStore, before_us: int, why: str) -> int:
+    """Removes SecureVision's events that happened and were stored before a time."""
+
+def securevision_get(store: EventStore, number: int) -> tuple[int, str, str, int, str | None] | None:
+    """The event that has a number: number, kind, camera, time in milliseconds, details as JSON."""
+
+def securevision_iou(
+    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
+) -> float:
+    """The overlap of two rectangles (left, top, width, height). Needs cameras."""
+
+def securevision_list(
+    store: EventStore, kind: str | None, since_ms: int | None, limit: int | None
+) -> list[tuple[int, str, str, int, str | None]]:
+    """Face matches and plates, or those of one of the kinds, newest first."""
+
+def securevision_put(store: EventStore, reports: Sequence[_Report]) -> list[int | None]:
+    """Adds those that are not there, all or none, and gives their numbers."""
 
 def unseal(
     data: Buffer,

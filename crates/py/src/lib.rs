@@ -14,6 +14,7 @@ mod crypto;
 mod errors;
 mod events;
 mod record;
+mod securevision;
 mod stream;
 mod vault;
 mod work;
@@ -36,6 +37,13 @@ mod _keepwatch {
     use crate::events::{
         Event, EventStore, EvidenceReport, ExportReport, Finding, Media, Observation, Region,
         VerifyReport, verify_evidence,
+    };
+    #[cfg(feature = "vision")]
+    #[pymodule_export]
+    use crate::securevision::{SecureVisionTracker, securevision_iou};
+    #[pymodule_export]
+    use crate::securevision::{
+        securevision_cleanup, securevision_get, securevision_list, securevision_put,
     };
     #[pymodule_export]
     use crate::stream::BinaryReader;
