@@ -1,0 +1,1 @@
+"""What events pass through on their way to the store."""
