@@ -1,0 +1,5 @@
+"""The gallery of faces."""
+
+from .gallery import FaceGallery
+
+__all__ = ["FaceGallery"]
