@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, final
+from typing import Any, Literal, Protocol, TypeAlias, final
 
 from typing_extensions import Buffer, Self, disjoint_base
 
@@ -382,6 +382,10 @@ class Event:
     @property
     def reason(self) -> str | None:
         """In words: why a camera is offline, what a gap lacks."""
+
+    @property
+    def details(self) -> Any:
+        """What the program that reported it says beyond this, as `json.loads` gives it."""
 
 @final
 class EventStore:

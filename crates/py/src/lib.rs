@@ -12,8 +12,10 @@
 mod credential;
 mod crypto;
 mod errors;
+mod event;
 mod events;
 mod record;
+mod sealed;
 mod securevision;
 mod stream;
 mod vault;
@@ -29,15 +31,15 @@ mod _keepwatch {
     #[pymodule_export]
     use crate::credential::Identity;
     #[pymodule_export]
-    use crate::crypto::{
-        FileReport, SealedInfo, SealedReader, SealedWriter, decrypt_file, encrypt_file, keygen,
-        seal, sealed_info, unseal,
-    };
+    use crate::crypto::{FileReport, SealedInfo, decrypt_file, encrypt_file, keygen, sealed_info};
+    #[pymodule_export]
+    use crate::event::{Event, Media, Observation, Region};
     #[pymodule_export]
     use crate::events::{
-        Event, EventStore, EvidenceReport, ExportReport, Finding, Media, Observation, Region,
-        VerifyReport, verify_evidence,
+        EventStore, EvidenceReport, ExportReport, Finding, VerifyReport, verify_evidence,
     };
+    #[pymodule_export]
+    use crate::sealed::{SealedReader, SealedWriter, seal, unseal};
     #[cfg(feature = "vision")]
     #[pymodule_export]
     use crate::securevision::{SecureVisionTracker, securevision_iou};
