@@ -4,6 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keepwatch_core::Progress;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -24,6 +25,16 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(|error| Failure::refused(format!("cannot wait for Ctrl-C: {error}"), None))?;
     }
     Ok(stop)
+}
+
+/// Ends an operation that asks, when the flag is set.
+#[derive(Debug)]
+pub struct Until(pub Arc<AtomicBool>);
+
+impl Progress for Until {
+    fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Passes on what it reads or writes until the flag is set.

@@ -8,6 +8,7 @@ mod atomic;
 mod excludes;
 mod owners;
 mod paths;
+mod sealed;
 mod secret;
 mod source;
 mod stat;
@@ -16,6 +17,7 @@ mod target;
 pub use atomic::{AtomicFile, Replace};
 pub use excludes::*;
 pub use paths::{overlap, plain_path};
+pub use sealed::{seal_file, unseal_file};
 pub use secret::read_secret;
 
 pub(crate) use owners::OwnerNames;

@@ -7,6 +7,7 @@
 //! | to | use |
 //! |---|---|
 //! | seal or open a whole stream, on several cores | [`seal_stream`], [`open_stream`] |
+//! | seal or open a file, on several cores | [`seal_at`], [`open_at`] |
 //! | write piece by piece | [`SealedWriter`] |
 //! | read at any place of a file | [`SealedReader`] |
 //! | read from a pipe | [`StreamReader`] |
@@ -19,6 +20,7 @@
 mod batch;
 mod chunk;
 mod header;
+mod positioned;
 mod reader;
 mod stream;
 mod stream_reader;
@@ -31,6 +33,7 @@ use crate::suite::Suite;
 
 use header::{Header, MAGIC};
 
+pub use positioned::{open_at, seal_at};
 pub use reader::SealedReader;
 pub use stream::{open_stream, seal_stream};
 pub use stream_reader::StreamReader;

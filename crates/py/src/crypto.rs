@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 
-use keepwatch_core::fs::{AtomicFile, Replace};
+use keepwatch_core::Progress;
+use keepwatch_core::fs::{AtomicFile, Replace, seal_file, unseal_file};
 use keepwatch_crypto::NewLock;
 use keepwatch_crypto::backuphandler::{self, Decryptor, LegacyKey};
-use keepwatch_crypto::sealed::{Info, SealOptions, is_sealed, open_stream, seal_stream};
+use keepwatch_crypto::sealed::{Info, SealOptions, is_sealed};
 use pyo3::prelude::*;
 
 use crate::credential::{
@@ -16,74 +16,10 @@ use crate::credential::{
 };
 use crate::errors::{Raise, Result};
 use crate::record::{FilePath, Strings, Tuple, record};
-use crate::work::{self, Stop, Teller};
+use crate::work::{Stop, Stopping, Teller};
 
 /// Bytes of a file's beginning that tell its format.
 const MAGIC_LEN: u64 = 8;
-
-/// Reads or writes until the flag is set, and counts.
-pub struct StopRead<T> {
-    inner: T,
-    stop: Stop,
-    count: u64,
-}
-
-impl<T> StopRead<T> {
-    /// Watches `stop`.
-    pub fn new(inner: T, stop: Stop) -> Self {
-        Self {
-            inner,
-            stop,
-            count: 0,
-        }
-    }
-
-    /// What was wrapped.
-    pub fn into_inner(self) -> T {
-        self.inner
-    }
-
-    /// Bytes that went through.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
-    fn check(&self) -> io::Result<()> {
-        match self.stop.load(Ordering::Relaxed) {
-            // The exception that set the flag is what comes out.
-            true => Err(io::Error::other("interrupted")),
-            false => Ok(()),
-        }
-    }
-}
-
-impl<R: Read> Read for StopRead<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.check()?;
-        let count = self.inner.read(buffer)?;
-        self.count += count as u64;
-        Ok(count)
-    }
-}
-
-impl<S: Seek> Seek for StopRead<S> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
-    }
-}
-
-impl<W: Write> Write for StopRead<W> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.check()?;
-        let count = self.inner.write(data)?;
-        self.count += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
 
 /// `overwrite`, as files know it.
 pub fn replace(overwrite: bool) -> Replace {
@@ -173,33 +109,25 @@ pub fn encrypt_file(
         Some(target) => target.0,
         None => with_extension(&source, format.extension()),
     };
-    let bytes = transform(
-        py,
-        &source,
-        &target,
-        overwrite,
-        progress,
-        |input, output| match format {
-            Format::Kw => {
-                let locks = borrowed(&locks, kdf);
-                Ok(seal_stream(
-                    input,
-                    output,
-                    &locks,
-                    SealOptions::default(),
-                    0,
-                )?)
-            }
-            Format::BackupHandler => {
-                let key = match legacy_lock(&locks)? {
-                    NewLock::Passphrase(passphrase) => LegacyKey::from_passphrase(passphrase)?,
-                    NewLock::KeyFile(key) => LegacyKey::from_key_file(key),
-                    NewLock::Recipient(_) => return Err(not_legacy()),
-                };
-                Ok(backuphandler::encrypt(input, output, &key)?)
-            }
-        },
-    )?;
+    let work = |source: &File, target: &mut AtomicFile, progress: &Stopping<'_>| match format {
+        Format::Kw => {
+            let (locks, options) = (borrowed(&locks, kdf), SealOptions::default());
+            Ok(seal_file(source, target, &locks, options, progress)?)
+        }
+        Format::BackupHandler => {
+            let key = match legacy_lock(&locks)? {
+                NewLock::Passphrase(passphrase) => LegacyKey::from_passphrase(passphrase)?,
+                NewLock::KeyFile(key) => LegacyKey::from_key_file(key),
+                NewLock::Recipient(_) => return Err(not_legacy()),
+            };
+            Ok(backuphandler::encrypt(
+                Counted(source, progress),
+                target,
+                &key,
+            )?)
+        }
+    };
+    let bytes = transform(py, &source, &target, overwrite, progress, work)?;
     Ok(FileReport {
         input: source.0,
         output: target,
@@ -233,21 +161,14 @@ pub fn decrypt_file(
         Some(target) => target.0,
         None => without_extension(&source)?,
     };
-    let bytes = transform(
-        py,
-        &source,
-        &target,
-        overwrite,
-        progress,
-        |input, output| {
-            Ok(match format {
-                Format::Kw => open_stream(input, output, &credential, 0)?,
-                Format::BackupHandler => {
-                    Decryptor::new(credential.clone()).decrypt(input, output)?
-                }
-            })
-        },
-    )?;
+    let work = |source: &File, target: &mut AtomicFile, progress: &Stopping<'_>| match format {
+        Format::Kw => Ok(unseal_file(source, target, &credential, progress)?),
+        Format::BackupHandler => {
+            let mut decryptor = Decryptor::new(credential.clone());
+            Ok(decryptor.decrypt(Counted(source, progress), target)?)
+        }
+    };
+    let bytes = transform(py, &source, &target, overwrite, progress, work)?;
     Ok(FileReport {
         input: source.0,
         output: target,
@@ -262,7 +183,7 @@ fn transform(
     target: &Path,
     overwrite: bool,
     progress: Option<Py<PyAny>>,
-    work: impl FnOnce(Counted<'_>, &mut AtomicFile) -> Result<u64> + Send,
+    work: impl FnOnce(&File, &mut AtomicFile, &Stopping<'_>) -> Result<u64> + Send,
 ) -> Result<u64> {
     let teller = Teller::begin(py, progress)?;
     let counter = teller.counter();
@@ -274,36 +195,37 @@ fn transform(
             let error = io::Error::from(rustix::io::Errno::ISDIR);
             return Err(Raise::file("read", source)(error));
         }
-        counter.set_total(1, metadata.len());
+        counter.total(1, metadata.len());
         let mut output = AtomicFile::create(target, replace(overwrite))?;
-        let input = Counted {
-            file: StopRead::new(file, stop.clone()),
+        let progress = Stopping {
             counter: &counter,
+            stop: &stop,
         };
-        let bytes = work(input, &mut output)?;
+        let bytes = work(&file, &mut output, &progress)?;
         output.commit()?;
-        counter.add(1, 0);
+        counter.advance(1, 0);
         Ok(bytes)
     })?
 }
 
-/// Tells what is read of it.
-struct Counted<'a> {
-    file: StopRead<File>,
-    counter: &'a work::Counter,
-}
+/// Tells what is read of a file, until it is stopped.
+struct Counted<'a>(&'a File, &'a Stopping<'a>);
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.counter.add(0, count as u64);
+        if self.1.is_stopped() {
+            // The exception that stopped it is what comes out.
+            return Err(io::Error::other("interrupted"));
+        }
+        let count = self.0.read(buffer)?;
+        self.1.advance(0, count as u64);
         Ok(count)
     }
 }
 
 impl Seek for Counted<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+        self.0.seek(to)
     }
 }
 

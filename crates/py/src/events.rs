@@ -17,12 +17,12 @@ use crate::credential::{
     IdentitySource, KeySource, Secret, borrowed, credential, kdf, new_locks, one_of,
     parse_recipient,
 };
-use crate::crypto::{StopRead, replace};
+use crate::crypto::replace;
 use crate::errors::{self, Raise, Result};
 use crate::event::Event;
 use crate::record::{FilePath, Strings, Time, Tuple, record, timestamp};
 use crate::stream::BinaryReader;
-use crate::work::{self, Stop};
+use crate::work::{self, Stop, Stoppable};
 
 record! {
     /// Something that is wrong with an event store.
@@ -326,7 +326,7 @@ impl EventStore {
         let stop = Stop::default();
         let stopping = stop.clone();
         let (event, bytes, complete) = work::run(py, &stop, || {
-            let mut out = StopRead::new(
+            let mut out = Stoppable::new(
                 AtomicFile::create(&target, replace(overwrite))?,
                 stopping.clone(),
             );
@@ -443,7 +443,7 @@ pub fn verify_evidence(
     let stopping = stop.clone();
     let report = work::run(py, &stop, || {
         let file = std::fs::File::open(&path).map_err(Raise::file("read", &path))?;
-        let reader = io::BufReader::new(StopRead::new(file, stopping.clone()));
+        let reader = io::BufReader::new(Stoppable::new(file, stopping.clone()));
         Ok::<_, Raise>(events::verify_bundle(reader, signer)?)
     })??;
     Ok(EvidenceReport {

@@ -1,5 +1,6 @@
 //! Long work: off the interpreter's lock, and stopped by Ctrl-C or by a callback that raises.
 
+use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,18 +77,6 @@ pub struct Counter {
     wants_total: bool,
 }
 
-impl Counter {
-    /// How much there is to do.
-    pub fn set_total(&self, files: u64, bytes: u64) {
-        self.total(files, bytes);
-    }
-
-    /// More has been done.
-    pub fn add(&self, files: u64, bytes: u64) {
-        self.advance(files, bytes);
-    }
-}
-
 impl Progress for Counter {
     fn wants_total(&self) -> bool {
         self.wants_total
@@ -108,6 +97,94 @@ impl Progress for Counter {
             let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
             messages.push(text.to_owned());
         }
+    }
+}
+
+/// Counts, and ends the operation when told to.
+pub struct Stopping<'a> {
+    /// What counts.
+    pub counter: &'a Counter,
+    /// What stops it.
+    pub stop: &'a Stop,
+}
+
+impl Progress for Stopping<'_> {
+    fn wants_total(&self) -> bool {
+        self.counter.wants_total()
+    }
+
+    fn total(&self, files: u64, bytes: u64) {
+        self.counter.total(files, bytes);
+    }
+
+    fn advance(&self, files: u64, bytes: u64) {
+        self.counter.advance(files, bytes);
+    }
+
+    fn message(&self, text: &str) {
+        self.counter.message(text);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads or writes until the flag is set, and counts.
+pub struct Stoppable<T> {
+    inner: T,
+    stop: Stop,
+    count: u64,
+}
+
+impl<T> Stoppable<T> {
+    /// Watches `stop`.
+    pub fn new(inner: T, stop: Stop) -> Self {
+        Self {
+            inner,
+            stop,
+            count: 0,
+        }
+    }
+
+    /// What was wrapped.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
+    /// Bytes that went through.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            // The exception that set the flag is what comes out.
+            true => Err(io::Error::other("interrupted")),
+            false => Ok(()),
+        }
+    }
+}
+
+impl<R: Read> Read for Stoppable<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.check()?;
+        let count = self.inner.read(buffer)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Stoppable<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.check()?;
+        let count = self.inner.write(data)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

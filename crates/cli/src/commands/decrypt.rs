@@ -8,12 +8,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use keepwatch_core::crypto::backuphandler::Decryptor;
 use keepwatch_core::crypto::sealed::{is_sealed, open_stream};
+use keepwatch_core::fs::{AtomicFile, unseal_file};
 
-use crate::commands::encrypt::{Format, is_dash, open_input, tell, write_output};
+use crate::commands::encrypt::{
+    Format, is_dash, open_file, open_input, replace, tell, write_output,
+};
 use crate::commands::{Context, Outcome};
 use crate::credentials::existing;
 use crate::exit::Failure;
-use crate::interrupt::{Stoppable, stop_flag};
+use crate::interrupt::{Stoppable, Until, stop_flag};
 
 /// What to decrypt.
 #[derive(Debug, Args)]
@@ -43,6 +46,13 @@ pub fn run(args: &DecryptArgs, context: &mut Context) -> Outcome {
     let credential = existing(&context.global, &args.input.display().to_string())?;
     let stop = stop_flag()?;
     let bytes = match format {
+        Format::Kw if args.input.is_file() && !is_dash(&output) => {
+            let source = open_file(&args.input)?;
+            let mut target = AtomicFile::create(&output, replace(args.force))?;
+            let bytes = unseal_file(&source, &mut target, &credential, &Until(stop))?;
+            target.commit()?;
+            Ok(bytes)
+        }
         Format::Kw => write_output(&output, args.force, context, |writer| {
             Ok(open_stream(
                 Stoppable::new(input, stop),

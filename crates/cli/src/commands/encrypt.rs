@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use keepwatch_core::crypto::backuphandler::{self, LegacyKey};
 use keepwatch_core::crypto::sealed::{SealOptions, seal_stream};
 use keepwatch_core::crypto::{Lock, NewLock, PublicKey};
-use keepwatch_core::fs::{AtomicFile, Replace};
+use keepwatch_core::fs::{AtomicFile, Replace, seal_file};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -17,7 +17,7 @@ use crate::commands::init::KdfName;
 use crate::commands::{Context, Outcome};
 use crate::credentials::{named_locks, new_passphrase, recipient};
 use crate::exit::{Code, Failure};
-use crate::interrupt::{Stoppable, stop_flag};
+use crate::interrupt::{Stoppable, Until, stop_flag};
 use crate::values::human_size;
 
 /// What to encrypt, and for whom.
@@ -86,17 +86,29 @@ pub fn run(args: &EncryptArgs, context: &mut Context) -> Outcome {
     }
     let locks = locks(args, &context.global)?;
     let stop = stop_flag()?;
-    let input = Stoppable::new(open_input(&args.input)?, stop);
-    let bytes = write_output(&output, args.force, context, |writer| {
-        Ok(match args.format {
-            Format::Kw => {
-                let locks: Vec<Lock<'_>> =
-                    locks.iter().map(|lock| lock.lock(args.kdf.kdf())).collect();
-                seal_stream(input, writer, &locks, SealOptions::default(), 0)?
-            }
-            Format::BackupHandler => backuphandler::encrypt(input, writer, &legacy_key(&locks)?)?,
-        })
-    })?;
+    let kdf = args.kdf.kdf();
+    let options = SealOptions::default();
+    let borrowed: Vec<Lock<'_>> = locks.iter().map(|lock| lock.lock(kdf)).collect();
+    let bytes = match args.format {
+        Format::Kw if !is_dash(&args.input) && !is_dash(&output) => {
+            let source = open_file(&args.input)?;
+            let mut target = AtomicFile::create(&output, replace(args.force))?;
+            let bytes = seal_file(&source, &mut target, &borrowed, options, &Until(stop))?;
+            target.commit()?;
+            bytes
+        }
+        format => {
+            let input = Stoppable::new(open_input(&args.input)?, stop);
+            write_output(&output, args.force, context, |writer| {
+                Ok(match format {
+                    Format::Kw => seal_stream(input, writer, &borrowed, options, 0)?,
+                    Format::BackupHandler => {
+                        backuphandler::encrypt(input, writer, &legacy_key(&locks)?)?
+                    }
+                })
+            })?
+        }
+    };
     tell("encrypted", &args.input, &output, bytes, context)
 }
 
@@ -142,13 +154,28 @@ pub fn open_input(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
     if is_dash(path) {
         return Ok(Box::new(io::stdin()));
     }
+    Ok(Box::new(open_file(path)?))
+}
+
+/// Opens a file, a pipe or a device.
+pub fn open_file(path: &Path) -> Result<File, Failure> {
     let file = File::open(path).map_err(Failure::file("read", path))?;
     let metadata = file.metadata().map_err(Failure::file("read", path))?;
-    if metadata.is_dir() {
-        let message = format!("{} is a directory", path.display());
-        return Err(Failure::refused(message, None));
+    match metadata.is_dir() {
+        true => Err(Failure::refused(
+            format!("{} is a directory", path.display()),
+            None,
+        )),
+        false => Ok(file),
     }
-    Ok(Box::new(file))
+}
+
+/// `--force`, as files know it.
+pub fn replace(force: bool) -> Replace {
+    match force {
+        true => Replace::Files,
+        false => Replace::Never,
+    }
 }
 
 /// Lets `write` make a file that appears only if it succeeds, or fill standard output.
@@ -161,11 +188,7 @@ pub fn write_output(
     if is_dash(path) {
         return write(context.out.writer());
     }
-    let replace = match force {
-        true => Replace::Files,
-        false => Replace::Never,
-    };
-    let mut file = AtomicFile::create(path, replace)?;
+    let mut file = AtomicFile::create(path, replace(force))?;
     let bytes = write(&mut file)?;
     file.commit()?;
     Ok(bytes)

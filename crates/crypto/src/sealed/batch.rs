@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use zeroize::Zeroizing;
 
-use super::chunk::{ChunkCipher, Place};
+use super::chunk::{ChunkCipher, Layout, Place};
 use crate::cipher::TAG_LEN;
 use crate::error::{Error, Result};
 use crate::read_full::read_full;
@@ -40,6 +40,37 @@ impl Batch {
             tail: 0,
             last: false,
         }
+    }
+
+    /// Makes it the chunks from `first` on, as many as it has room for or the file has.
+    pub fn place(&mut self, first: u64, layout: Layout) {
+        let room = (self.buf.len() / self.stride) as u64;
+        let chunks = room.min(layout.chunks - first);
+        self.first = first;
+        self.chunks = usize::try_from(chunks).expect("no more than there is room for");
+        self.last = first + chunks == layout.chunks;
+        self.tail = match self.last {
+            true => layout.tail(self.stride),
+            false => self.stride,
+        };
+    }
+
+    /// The sealed bytes of all chunks.
+    pub fn sealed_mut(&mut self) -> &mut [u8] {
+        let len = self.sealed_len();
+        &mut self.buf[..len]
+    }
+
+    /// Calls `each` with the number and the plaintext of every chunk.
+    pub fn for_each_plaintext_mut(
+        &mut self,
+        mut each: impl FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        (0..self.chunks).try_for_each(|index| {
+            let range = self.range(index);
+            let plaintext = &mut self.buf[range.start..range.end - TAG_LEN];
+            each(self.first + index as u64, plaintext)
+        })
     }
 
     /// Seals or opens every chunk in place.

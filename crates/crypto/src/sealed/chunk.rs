@@ -130,6 +130,25 @@ impl Layout {
             plaintext: body - chunks * tag,
         })
     }
+
+    /// The layout of a file with this much plaintext.
+    pub fn for_plaintext(plaintext: u64, chunk_size: usize) -> Self {
+        Self {
+            chunks: plaintext.div_ceil(chunk_size as u64).max(1),
+            plaintext,
+        }
+    }
+
+    /// How many bytes follow the header.
+    pub fn body(&self) -> u64 {
+        self.plaintext + self.chunks * TAG_LEN as u64
+    }
+
+    /// The sealed length of the last chunk; `stride` is that of the others.
+    pub fn tail(&self, stride: usize) -> usize {
+        let others = (self.chunks - 1) * stride as u64;
+        usize::try_from(self.body() - others).expect("a chunk is no longer than the others")
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// A batch on one thread: with its neighbours in the second-level cache.
 const SERIAL_BATCH: usize = 128 << 10;
 /// A batch that is handed between threads: large enough for the handing over not to be felt.
-const PARALLEL_BATCH: usize = 512 << 10;
+pub(super) const PARALLEL_BATCH: usize = 512 << 10;
 
 /// Seals everything that `reader` gives into `writer`; gives the length of the plaintext.
 ///
@@ -68,10 +68,7 @@ fn run<R: Read + Send, W: Write>(
     direction: Direction,
     threads: usize,
 ) -> Result<u64> {
-    let threads = match threads {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        threads => threads,
-    };
+    let threads = workers(threads);
     let batches = Batches::new(reader, direction);
     let plaintext = if threads == 1 {
         serial(batches, &mut writer, cipher, direction)?
@@ -203,6 +200,14 @@ fn write_batches<W: Write>(
     Ok(plaintext)
 }
 
-fn new_batch(size: usize, cipher: &ChunkCipher) -> Batch {
+/// How many workers are meant.
+pub(super) fn workers(threads: usize) -> usize {
+    match threads {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
+pub(super) fn new_batch(size: usize, cipher: &ChunkCipher) -> Batch {
     Batch::with_room_for((size / cipher.chunk_size).max(1), cipher)
 }

@@ -8,6 +8,7 @@
 
 mod backuphandler;
 mod cipher;
+mod disk;
 mod errors;
 mod fixtures;
 mod format;

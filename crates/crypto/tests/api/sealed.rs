@@ -1,13 +1,13 @@
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 
 use keepwatch_crypto::sealed::{
-    Info, SealOptions, SealedReader, SealedWriter, StreamReader, is_sealed, open_stream,
-    seal_stream,
+    Info, SealOptions, SealedReader, SealedWriter, StreamReader, is_sealed, open_at, open_stream,
+    seal_at, seal_stream,
 };
 use keepwatch_crypto::{Credential, Error, Kdf, Lock, Passphrase, SecretKey, Suite};
 use proptest::prelude::*;
 
-use crate::{CHEAP, key, key_file, pattern, seal, small_chunks};
+use crate::{CHEAP, disk, key, key_file, pattern, seal, small_chunks};
 
 fn read_all(mut reader: impl Read) -> Vec<u8> {
     let mut out = Vec::new();
@@ -24,6 +24,7 @@ fn open(sealed: &[u8], credential: &Credential) -> Vec<u8> {
         let len = open_stream(sealed, &mut out, credential, threads).unwrap();
         assert_eq!(len, plain.len() as u64);
         assert!(out == plain);
+        assert!(disk::open(sealed, credential, threads).unwrap() == plain);
     }
     plain
 }
@@ -47,6 +48,11 @@ fn sizes_around_chunks_and_batches() {
                 assert!(
                     open(&sealed, &key_file(1)) == plain,
                     "{suite}, {size} bytes, {threads} threads"
+                );
+                let sealed = disk::seal(&plain, &locks, options, threads).unwrap();
+                assert!(
+                    open(&sealed, &key_file(1)) == plain,
+                    "{suite}, {size} bytes at their places, {threads} threads"
                 );
             }
         }
@@ -305,6 +311,69 @@ fn failures_of_reader_and_writer_come_out() {
                 ),
                 "{error:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn failures_at_any_place_come_out() {
+    let locks = [Lock::KeyFile(&key(1))];
+    let options = SealOptions::default();
+    let plain = pattern(5 << 20);
+    let sealed = seal(&plain, &key(1), options);
+    let (read, written) = (disk::Disk::with(&plain), disk::Disk::default());
+    for threads in [1, 2, 5] {
+        for broken in [0, 3 << 20, (5 << 20) - 1] {
+            let reads =
+                |out: &mut [u8], at: u64| match at <= broken && broken < at + out.len() as u64 {
+                    true => Err(io::Error::other("the disk is gone")),
+                    false => read.read_at(out, at),
+                };
+            let writes =
+                |data: &[u8], at: u64| match at <= broken && broken < at + data.len() as u64 {
+                    true => Err(io::Error::other("the disk is full")),
+                    false => written.write_at(data, at),
+                };
+            let len = plain.len() as u64;
+            for (result, expected) in [
+                (
+                    seal_at(
+                        len,
+                        reads,
+                        |data, at| written.write_at(data, at),
+                        &locks,
+                        options,
+                        threads,
+                    ),
+                    "reading",
+                ),
+                (
+                    seal_at(
+                        len,
+                        |out, at| read.read_at(out, at),
+                        writes,
+                        &locks,
+                        options,
+                        threads,
+                    ),
+                    "writing",
+                ),
+                (
+                    open_at(
+                        sealed.len() as u64,
+                        |out, at| disk::Disk::with(&sealed).read_at(out, at),
+                        writes,
+                        &key_file(1),
+                        threads,
+                    ),
+                    "writing",
+                ),
+            ] {
+                match result {
+                    Err(Error::Io { action, .. }) => assert_eq!(action, expected),
+                    other => panic!("{other:?}"),
+                }
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use keepwatch_crypto::sealed::{Info, SealedReader, StreamReader, open_stream};
 use keepwatch_crypto::{Error, Lock, Passphrase, SecretKey, Suite, sealed};
 use proptest::prelude::*;
 
-use crate::{CHEAP, key, key_file, pattern, seal, small_chunks};
+use crate::{CHEAP, disk, key, key_file, pattern, seal, small_chunks};
 
 const CHUNK: usize = 4096;
 const STRIDE: usize = CHUNK + 16;
@@ -32,6 +32,9 @@ fn assert_refused(damaged: &[u8], plain: &[u8], what: &str) {
             );
         }
     }
+
+    let opened = disk::open(damaged, &credential, 1);
+    assert_clean(&opened.unwrap_err(), what);
 
     out.clear();
     match SealedReader::open(Cursor::new(damaged), &credential) {
@@ -211,6 +214,8 @@ fn threads_find_damage_anywhere() {
             let opened = open_stream(file.as_slice(), &mut out, &key_file(1), threads);
             assert!(matches!(opened, Err(Error::Open)), "byte {at}");
             assert!(plain.starts_with(&out) && out.len() < plain.len());
+            let opened = disk::open(&file, &key_file(1), threads);
+            assert!(matches!(opened, Err(Error::Open)), "byte {at}");
             let cut = open_stream(&file[..at], &mut Vec::new(), &key_file(1), threads);
             assert!(matches!(cut, Err(Error::Open)), "cut to {at}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use keepwatch_core::fs::overlap;
-use keepwatch_core::{self as core, Progress, ReadData, RestoreOptions};
+use keepwatch_core::{self as core, ReadData, RestoreOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -16,7 +16,7 @@ use super::reports::{CheckReport, Chunk, RestoreReport, Snapshot, Stats};
 use crate::errors::{self, Raise, Result, wrong_type};
 use crate::record::{FilePath, Strings};
 use crate::stream::BinaryReader;
-use crate::work::{self, Counter, Stop, Teller};
+use crate::work::{self, Counter, Stop, Stopping, Teller};
 
 /// A snapshot by its name: `latest`, its id, or the first digits of it; or itself.
 pub struct SnapshotName(pub String);
@@ -40,34 +40,6 @@ impl<'py> FromPyObject<'_, 'py> for SnapshotName {
 /// A path in a snapshot.
 fn bytes_of(path: FilePath) -> Vec<u8> {
     path.0.into_os_string().into_vec()
-}
-
-/// Counts, and ends the operation when told to.
-struct Stopping<'a> {
-    counter: &'a Counter,
-    stop: &'a Stop,
-}
-
-impl Progress for Stopping<'_> {
-    fn wants_total(&self) -> bool {
-        self.counter.wants_total()
-    }
-
-    fn total(&self, files: u64, bytes: u64) {
-        self.counter.total(files, bytes);
-    }
-
-    fn advance(&self, files: u64, bytes: u64) {
-        self.counter.advance(files, bytes);
-    }
-
-    fn message(&self, text: &str) {
-        self.counter.message(text);
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
 }
 
 #[pymethods]
