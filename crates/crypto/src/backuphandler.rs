@@ -63,6 +63,41 @@ impl LegacyKey {
         Ok(Self { salt, key })
     }
 
+    /// The key that opens the file which `reader` holds, and every file with the same salt.
+    ///
+    /// It is not known yet whether it is the right one.
+    ///
+    /// # Errors
+    /// - [`Error::OtherCredential`] for a passphrase on a file of a key file, or the reverse.
+    /// - [`Error::Malformed`] for what is too short to be such a file.
+    pub fn of_file(reader: impl Read + Seek, credential: &Credential) -> Result<Self> {
+        Self::for_salt(credential, salt_of(reader)?)
+    }
+
+    /// Whether it has the salt of the file that `reader` holds.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for what is too short to be such a file.
+    pub fn fits(&self, reader: impl Read + Seek) -> Result<bool> {
+        Ok(salt_of(reader)? == self.salt)
+    }
+
+    fn for_salt(credential: &Credential, salt: [u8; SALT_LEN]) -> Result<Self> {
+        let of_key_file = salt == NO_SALT;
+        match credential {
+            Credential::Passphrase(passphrase) if !of_key_file => Self::with_salt(passphrase, salt),
+            Credential::KeyFile(key) if of_key_file => Ok(Self::from_key_file(key)),
+            other => Err(Error::OtherCredential {
+                needs: if of_key_file {
+                    "a key file".to_owned()
+                } else {
+                    "a passphrase".to_owned()
+                },
+                given: other.kind(),
+            }),
+        }
+    }
+
     fn is_of_key_file(&self) -> bool {
         self.salt == NO_SALT
     }
@@ -131,62 +166,55 @@ impl Decryptor {
     ///   changed between the two readings does it come after something was written.
     /// - [`Error::OtherCredential`] for a passphrase on a file of a key file, or the reverse.
     pub fn decrypt(&mut self, mut reader: impl Read + Seek, mut writer: impl Write) -> Result<u64> {
-        let len = reader.seek(SeekFrom::End(0)).map_err(Error::reading)?;
-        let len = len
-            .checked_sub((HEAD_LEN + TAG_LEN) as u64)
-            .ok_or_else(|| Error::malformed(WHAT, "it is too short"))?;
-        check_length(len)?;
-        reader.rewind().map_err(Error::reading)?;
-        let mut salt = [0; SALT_LEN];
-        reader.read_exact(&mut salt).map_err(Error::reading)?;
-        let mut nonce = [0; NONCE_LEN];
-        reader.read_exact(&mut nonce).map_err(Error::reading)?;
-        let key = self.key_for(salt)?;
-
-        let mut check = Gcm::new(key, &nonce);
-        for_each_part(&mut reader, len, |part| {
-            check.authenticate(part);
-            Ok(())
-        })?;
-        check_tag(&mut reader, &check)?;
-
-        reader
-            .seek(SeekFrom::Start(HEAD_LEN as u64))
-            .map_err(Error::reading)?;
-        let mut gcm = Gcm::new(key, &nonce);
-        for_each_part(&mut reader, len, |part| {
-            gcm.decrypt(part);
-            writer.write_all(part).map_err(Error::writing)
-        })?;
-        check_tag(&mut reader, &gcm)?;
-        writer.flush().map_err(Error::writing)?;
-        Ok(len)
-    }
-
-    fn key_for(&mut self, salt: [u8; SALT_LEN]) -> Result<&Key> {
+        let salt = salt_of(&mut reader)?;
         if self.last.as_ref().is_none_or(|key| key.salt != salt) {
             self.last = None;
-            let of_key_file = salt == NO_SALT;
-            let needs = if of_key_file {
-                "a key file"
-            } else {
-                "a passphrase"
-            };
-            self.last = Some(match &self.credential {
-                Credential::Passphrase(passphrase) if !of_key_file => {
-                    LegacyKey::with_salt(passphrase, salt)?
-                }
-                Credential::KeyFile(key) if of_key_file => LegacyKey::from_key_file(key),
-                other => {
-                    return Err(Error::OtherCredential {
-                        needs: needs.to_owned(),
-                        given: other.kind(),
-                    });
-                }
-            });
+            self.last = Some(LegacyKey::for_salt(&self.credential, salt)?);
         }
-        Ok(&self.last.as_ref().expect("just made sure of").key)
+        let key = self.last.as_ref().expect("just made sure of");
+        decrypt(reader, &mut writer, key)
     }
+}
+
+/// Decrypts the file that `reader` holds from its beginning to its end, with the key that
+/// [`LegacyKey::of_file`] gave for it or for another file with the same salt; gives the length of
+/// the plaintext. The reader is read twice.
+///
+/// # Errors
+/// [`Error::Open`] for a key of another salt, a wrong one or changed bytes: nothing was written. Only
+/// if the file is changed between the two readings does it come after something was written.
+pub fn decrypt(
+    mut reader: impl Read + Seek,
+    mut writer: impl Write,
+    key: &LegacyKey,
+) -> Result<u64> {
+    let len = plain_len(&mut reader)?;
+    let mut salt = [0; SALT_LEN];
+    reader.read_exact(&mut salt).map_err(Error::reading)?;
+    if salt != key.salt {
+        return Err(Error::Open);
+    }
+    let mut nonce = [0; NONCE_LEN];
+    reader.read_exact(&mut nonce).map_err(Error::reading)?;
+
+    let mut check = Gcm::new(&key.key, &nonce);
+    for_each_part(&mut reader, len, |part| {
+        check.authenticate(part);
+        Ok(())
+    })?;
+    check_tag(&mut reader, &check)?;
+
+    reader
+        .seek(SeekFrom::Start(HEAD_LEN as u64))
+        .map_err(Error::reading)?;
+    let mut gcm = Gcm::new(&key.key, &nonce);
+    for_each_part(&mut reader, len, |part| {
+        gcm.decrypt(part);
+        writer.write_all(part).map_err(Error::writing)
+    })?;
+    check_tag(&mut reader, &gcm)?;
+    writer.flush().map_err(Error::writing)?;
+    Ok(len)
 }
 
 impl fmt::Debug for Decryptor {
@@ -195,6 +223,25 @@ impl fmt::Debug for Decryptor {
             .field("credential", &self.credential)
             .finish_non_exhaustive()
     }
+}
+
+/// The length of the plaintext; leaves the reader at its beginning.
+fn plain_len(reader: &mut (impl Read + Seek)) -> Result<u64> {
+    let len = reader.seek(SeekFrom::End(0)).map_err(Error::reading)?;
+    let len = len
+        .checked_sub((HEAD_LEN + TAG_LEN) as u64)
+        .ok_or_else(|| Error::malformed(WHAT, "it is too short"))?;
+    check_length(len)?;
+    reader.rewind().map_err(Error::reading)?;
+    Ok(len)
+}
+
+fn salt_of(mut reader: impl Read + Seek) -> Result<[u8; SALT_LEN]> {
+    plain_len(&mut reader)?;
+    let mut salt = [0; SALT_LEN];
+    reader.read_exact(&mut salt).map_err(Error::reading)?;
+    reader.rewind().map_err(Error::reading)?;
+    Ok(salt)
 }
 
 fn check_length(len: u64) -> Result<()> {

@@ -9,6 +9,7 @@
 //! - Classes are frozen, and what changes in them is behind a lock: they are safe without the
 //!   interpreter's lock.
 
+mod backuphandler;
 mod credential;
 mod crypto;
 mod errors;
@@ -65,6 +66,7 @@ mod _keepwatch {
     /// Says what this build is.
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::backuphandler::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_VISION", cfg!(feature = "vision"))
     }

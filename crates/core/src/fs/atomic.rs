@@ -73,6 +73,11 @@ impl AtomicFile {
         })
     }
 
+    /// The file itself, for its metadata.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Puts the file in its place, on disk when this returns.
     ///
     /// # Errors
