@@ -1466,3 +1466,46 @@ def unseal(
 
 def verify_evidence(path: _StrPath, *, signer: str | None = None) -> EvidenceReport:
     """Verifies an evidence bundle without the store; `signer` is the key that must have signed it."""
+
+# Of keepwatch.compat.backuphandler, and nobody else's. Functions for many files call
+# done(index, result) for each, with an exception as the result of what failed.
+
+class _bh_Session:
+    """The keys of a passphrase, of a key file's 32 bytes, or of both."""
+
+    def __new__(cls, passphrase: str | None, key: bytes | None) -> _bh_Session: ...
+
+def _bh_derive_key(passphrase: str, salt: bytes) -> bytes: ...
+def _bh_encrypt_files(
+    session: _bh_Session,
+    files: Sequence[tuple[_StrPath, _StrPath]],
+    workers: int,
+    done: Callable[[int, int | Exception], object],
+) -> None: ...
+def _bh_decrypt_files(
+    session: _bh_Session,
+    files: Sequence[tuple[_StrPath, _StrPath]],
+    workers: int,
+    done: Callable[[int, int | Exception], object],
+) -> None: ...
+def _bh_digest_files(
+    session: _bh_Session | None,
+    files: Sequence[tuple[_StrPath, bool]],
+    workers: int,
+    done: Callable[[int, tuple[int, str, bool] | Exception], object],
+) -> None: ...
+def _bh_transfer_files(
+    session: _bh_Session | None,
+    files: Sequence[tuple[_StrPath, _StrPath, _StrPath, bool, Sequence[str] | None]],
+    workers: int,
+    replace_links: bool,
+    done: Callable[[int, tuple[int, str, bool] | Exception], object],
+) -> None: ...
+def _bh_make_link(target: _StrPath, root: _StrPath, relative: _StrPath, replace_links: bool) -> None: ...
+def _bh_make_directory(root: _StrPath, relative: _StrPath, replace_links: bool) -> None: ...
+def _bh_place_beneath(root: _StrPath, relative: _StrPath) -> Path: ...
+def _bh_write_file(path: _StrPath, data: bytes) -> None: ...
+def _bh_sync_directory(path: _StrPath) -> None: ...
+def _bh_scan(
+    root: _StrPath, skip: Sequence[_StrPath]
+) -> tuple[list[tuple[str, str, int, int, int]], list[tuple[Path, Exception]]]: ...
