@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 use crate::errors::{Raise, Result};
 use crate::work::{Stop, run};
 use each::{Stoppable, each};
-use files::{Links, clear_link, is_unchanged, like, make_dir, open, place, put_link, sync_dir};
+use files::{Links, Placed, is_unchanged, like, make_dir, open, place, put_link, sync_dir};
 use keys::{Keys, at};
 
 const BUFFER: usize = 256 << 10;
@@ -218,9 +218,8 @@ fn transfer_one(
     loop {
         tries += 1;
         let (file, is) = open(from)?;
-        clear_link(&to)?;
-        let mut out = AtomicFile::create(&to, Replace::Files)?;
-        let mut hashing = Hashing::new(&mut out);
+        let mut out = Placed::create(&to)?;
+        let mut hashing = Hashing::new(out.file());
         match (sealed, keys) {
             (false, _) => pump(from, &file, stop, &mut hashing, &to)?,
             (true, Some(keys)) => unseal(keys, from, &file, stop, &mut hashing)?,
@@ -241,7 +240,7 @@ fn transfer_one(
                 detail: "its content is not the one that the manifest says".to_owned(),
             }));
         }
-        like(&out, &to, &file, &is)?;
+        like(out.file(), &to, &file, &is)?;
         out.commit()?;
         return Ok(content);
     }

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use keepwatch_core::crypto::random_bytes;
-use keepwatch_core::fs::AtomicFile;
+use keepwatch_core::fs::{AtomicFile, Replace};
 use rustix::fs::{Mode, OFlags, Timespec, Timestamps, XattrFlags};
 use rustix::io::Errno;
 
@@ -204,14 +204,17 @@ pub fn make_dir(path: &Path, links: Links) -> Result<()> {
     let problem = match fs::symlink_metadata(path) {
         Ok(is) if is.is_dir() => return Ok(()),
         Ok(is) if is.is_symlink() && links == Links::Replace => {
-            fs::remove_file(path).map_err(Raise::file("replace", path))?;
+            match fs::remove_file(path) {
+                // Two threads make the parents of two files.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(Raise::file("replace", path))?,
+            }
             return make_dir(path, links);
         }
         Ok(is) if is.is_symlink() => "a symbolic link is in its place",
         Ok(_) => "a file is in its place",
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return match fs::create_dir(path) {
-                // Two threads make the parents of two files.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
                 made => made.map_err(Raise::file("make", path)),
             };
@@ -222,23 +225,61 @@ pub fn make_dir(path: &Path, links: Links) -> Result<()> {
     Err(Raise::file("make", path)(error))
 }
 
-/// Removes a link that is where a file is to be put: it is never written through.
-pub fn clear_link(path: &Path) -> Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(is) if is.is_symlink() => fs::remove_file(path).map_err(Raise::file("replace", path)),
-        _ => Ok(()),
+/// A name beside a file, for what is to take its place.
+fn beside(path: &Path) -> Result<PathBuf> {
+    let random: [u8; 8] = random_bytes()?;
+    Ok(path.with_file_name(format!(".keepwatch-{}.tmp", hex::encode(random))))
+}
+
+/// A new file for a place where a file or a link may be, which stays until it is committed.
+pub struct Placed {
+    file: AtomicFile,
+    /// Where the file appears first, if a link is to be replaced: it must not be written through.
+    staged: Option<PathBuf>,
+    path: PathBuf,
+}
+
+impl Placed {
+    pub fn create(path: &Path) -> Result<Self> {
+        let is_link = fs::symlink_metadata(path).is_ok_and(|is| is.is_symlink());
+        let staged = is_link.then(|| beside(path)).transpose()?;
+        let file = match &staged {
+            Some(staged) => AtomicFile::create(staged, Replace::Never)?,
+            None => AtomicFile::create(path, Replace::Files)?,
+        };
+        Ok(Self {
+            file,
+            staged,
+            path: path.to_owned(),
+        })
+    }
+
+    pub fn file(&mut self) -> &mut AtomicFile {
+        &mut self.file
+    }
+
+    pub fn commit(self) -> Result<()> {
+        self.file.commit()?;
+        match self.staged {
+            Some(staged) => rename(&staged, &self.path),
+            None => Ok(()),
+        }
     }
 }
 
 /// Makes a symbolic link, in place of a file or link if there is one.
 pub fn put_link(path: &Path, target: &Path) -> Result<()> {
-    let random: [u8; 8] = random_bytes()?;
-    let temporary = path.with_file_name(format!(".keepwatch-{}.tmp", hex::encode(random)));
+    let temporary = beside(path)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(Raise::file("write", path))?;
-    fs::rename(&temporary, path).map_err(|error| {
-        let _ = fs::remove_file(&temporary);
+    rename(&temporary, path)
+}
+
+fn rename(temporary: &Path, path: &Path) -> Result<()> {
+    fs::rename(temporary, path).map_err(|error| {
+        let _ = fs::remove_file(temporary);
         Raise::file("write", path)(error)
-    })
+    })?;
+    sync_dir(path.parent().unwrap_or(path))
 }
 
 /// Makes names in a directory last.
