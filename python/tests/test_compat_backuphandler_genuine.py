@@ -36,7 +36,7 @@ def expected() -> dict[str, Any]:
     return content
 
 
-def keys_of(directory: str) -> dict[str, str]:
+def keys_of(directory: str) -> dict[str, Any]:
     if directory == "enc_keyfile":
         return {"key_file": str(_GENUINE / "backup.key")}
     return {"passphrase": expected()["passphrase"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,7 @@ def written(parameter: inspect.Parameter) -> str:
     ("module", "name"), [(module, name) for module in SIGNATURES for name in SIGNATURES[module]]
 )
 def test_signatures_are_those_of_the_original(module: str, name: str) -> None:
-    found = importlib.import_module(f"keepwatch.compat.backuphandler.{module}")
+    found: Any = importlib.import_module(f"keepwatch.compat.backuphandler.{module}")
     for part in name.split("."):
         found = getattr(found, part)
     parameters = inspect.signature(found).parameters.values()

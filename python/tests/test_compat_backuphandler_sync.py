@@ -268,13 +268,13 @@ def test_files_that_fail_are_told_and_the_others_are_copied(
 
 
 def test_a_missing_source_fails(tmp_path: Path, backup: Path) -> None:
-    for perform in [
-        lambda: perform_full_backup(LOG, str(tmp_path / "none"), [str(backup)]),
-        lambda: incremental(tmp_path / "none", backup),
-        lambda: perform_differential_backup(LOG, str(tmp_path / "none"), [str(backup)], 0),
-    ]:
-        with pytest.raises(FileNotFoundError):
-            perform()
+    none = str(tmp_path / "none")
+    with pytest.raises(FileNotFoundError):
+        perform_full_backup(LOG, none, [str(backup)])
+    with pytest.raises(FileNotFoundError):
+        perform_incremental_backup(LOG, none, [str(backup)], 0)
+    with pytest.raises(FileNotFoundError):
+        perform_differential_backup(LOG, none, [str(backup)], 0)
     assert not backup.exists()
 
 
