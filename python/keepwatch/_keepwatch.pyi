@@ -1470,6 +1470,7 @@ def verify_evidence(path: _StrPath, *, signer: str | None = None) -> EvidenceRep
 # Of keepwatch.compat.backuphandler, and nobody else's. Functions for many files call
 # done(index, result) for each, with an exception as the result of what failed.
 
+@final
 class _bh_Session:
     """The keys of a passphrase, of a key file's 32 bytes, or of both."""
 

@@ -18,7 +18,7 @@ use keepwatch_core::crypto::{Error as CryptoError, Key, Passphrase};
 use keepwatch_core::fs::{AtomicFile, Replace};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Raise, Result};
@@ -253,21 +253,25 @@ fn links(replace_links: bool) -> Links {
     }
 }
 
-/// Puts all of it into the module.
+/// Puts all of it into the module. None is public, so `__all__` does not name it.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add_class::<Session>()?;
-    module.add_function(wrap_pyfunction!(derive_key, module)?)?;
-    module.add_function(wrap_pyfunction!(encrypt_files, module)?)?;
-    module.add_function(wrap_pyfunction!(decrypt_files, module)?)?;
-    module.add_function(wrap_pyfunction!(digest_files, module)?)?;
-    module.add_function(wrap_pyfunction!(transfer_files, module)?)?;
-    module.add_function(wrap_pyfunction!(make_link, module)?)?;
-    module.add_function(wrap_pyfunction!(make_directory, module)?)?;
-    module.add_function(wrap_pyfunction!(place_beneath, module)?)?;
-    module.add_function(wrap_pyfunction!(write_file, module)?)?;
-    module.add_function(wrap_pyfunction!(sync_directory, module)?)?;
-    module.add_function(wrap_pyfunction!(scan_tree, module)?)?;
-    Ok(())
+    let functions = [
+        wrap_pyfunction!(derive_key, module)?,
+        wrap_pyfunction!(encrypt_files, module)?,
+        wrap_pyfunction!(decrypt_files, module)?,
+        wrap_pyfunction!(digest_files, module)?,
+        wrap_pyfunction!(transfer_files, module)?,
+        wrap_pyfunction!(make_link, module)?,
+        wrap_pyfunction!(make_directory, module)?,
+        wrap_pyfunction!(place_beneath, module)?,
+        wrap_pyfunction!(write_file, module)?,
+        wrap_pyfunction!(sync_directory, module)?,
+        wrap_pyfunction!(scan_tree, module)?,
+    ];
+    for function in functions {
+        module.setattr(function.getattr("__name__")?.cast::<PyString>()?, &function)?;
+    }
+    module.setattr("_bh_Session", module.py().get_type::<Session>())
 }
 
 /// The key that BackupHandler derives from a passphrase and a file's salt.

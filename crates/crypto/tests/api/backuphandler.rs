@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use keepwatch_crypto::backuphandler::{Decryptor, LegacyKey, encrypt};
+use keepwatch_crypto::backuphandler::{self, Decryptor, LegacyKey, encrypt};
 use keepwatch_crypto::{Credential, Error, Key, SecretKey};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -172,6 +172,39 @@ fn one_derivation_serves_many_files() {
         let mut plain = Vec::new();
         decryptor.decrypt(Cursor::new(file), &mut plain).unwrap();
         assert_eq!(plain, pattern(size));
+    }
+}
+
+#[test]
+fn a_key_of_one_file_opens_the_others_of_its_salt() {
+    let passphrase = || Credential::Passphrase("passphrase".into());
+    let seal = |key: &LegacyKey| {
+        let mut file = Vec::new();
+        encrypt(&b"content"[..], &mut file, key).unwrap();
+        file
+    };
+    let written = LegacyKey::from_passphrase(&"passphrase".into()).unwrap();
+    let (one, other) = (seal(&written), seal(&written));
+    let read = LegacyKey::of_file(Cursor::new(&one), &passphrase()).unwrap();
+    for key in [&read, &written] {
+        assert!(key.fits(Cursor::new(&other)).unwrap());
+        let mut plain = Vec::new();
+        backuphandler::decrypt(Cursor::new(&other), &mut plain, key).unwrap();
+        assert_eq!(plain, b"content");
+    }
+
+    let elsewhere = encrypted(b"content");
+    assert!(!read.fits(Cursor::new(&elsewhere)).unwrap());
+    let mut plain = Vec::new();
+    let error = backuphandler::decrypt(Cursor::new(&elsewhere), &mut plain, &read).unwrap_err();
+    assert!(matches!(error, Error::Open));
+    assert!(plain.is_empty());
+    let error = LegacyKey::of_file(Cursor::new(&elsewhere), &passphrase()).unwrap_err();
+    assert!(matches!(error, Error::OtherCredential { .. }));
+    for short in [&one[..0], &one[..43]] {
+        let error = LegacyKey::of_file(Cursor::new(short), &passphrase()).unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }));
+        assert!(read.fits(Cursor::new(short)).is_err());
     }
 }
 
