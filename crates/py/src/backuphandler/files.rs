@@ -21,12 +21,11 @@ use crate::work::Stop;
 /// What is found in a directory: path beneath it, kind, size, mtime and ctime in nanoseconds.
 pub type Found = (OsString, &'static str, u64, i128, i128);
 
+/// A path beneath a directory that could not be looked at, and why.
+pub type Failed = (PathBuf, Raise);
+
 /// Everything beneath a directory, sorted, links as links; and what could not be looked at.
-pub fn scan(
-    root: &Path,
-    skip: &[PathBuf],
-    stop: &Stop,
-) -> Result<(Vec<Found>, Vec<(PathBuf, Raise)>)> {
+pub fn scan(root: &Path, skip: &[PathBuf], stop: &Stop) -> Result<(Vec<Found>, Vec<Failed>)> {
     let places = |path: &PathBuf| fs::metadata(path).map(|is| (is.dev(), is.ino()));
     // Those that are not there are in nobody's way.
     let skip: Vec<_> = skip.iter().flat_map(places).collect();
