@@ -3,7 +3,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -158,6 +160,30 @@ def test_files_of_more_than_2_gib_are_encrypted(tmp_path: Path) -> None:
     with pytest.raises(InvalidTag):
         decrypt_file(sealed, key_file=key)
     assert not path.exists()
+
+
+def test_a_signal_ends_it_in_the_middle_of_a_file(tmp_path: Path) -> None:
+    class Alarm(Exception):
+        pass
+
+    def ring(*_: object) -> None:
+        raise Alarm
+
+    path, key = tmp_path / "huge", key_file(tmp_path)
+    with open(path, "wb") as file:
+        file.truncate(1 << 33)
+    before = signal.signal(signal.SIGALRM, ring)
+    began = time.monotonic()
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(Alarm):
+            encrypt_file(path, key_file=key)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 5
+    assert sorted(tmp_path.iterdir()) == [key, path]
+    assert path.stat().st_size == 1 << 33
 
 
 def test_a_key_is_derived_once_and_not_for_every_file(tmp_path: Path) -> None:

@@ -287,6 +287,13 @@ def test_a_manifest_cannot_lead_out_of_the_backup(tmp_path: Path) -> None:
             shutil.rmtree(target)
 
 
+def test_a_link_in_place_of_a_file_is_no_success(backup: Path, tmp_path: Path) -> None:
+    (backup / "readme.txt").unlink()
+    (backup / "readme.txt").symlink_to(tmp_path / "source/readme.txt")
+    for timestamp in [None, "20260101_000000"]:
+        assert restore(backup, tmp_path / f"target {timestamp}", timestamp=timestamp) is False
+
+
 def test_files_of_the_source_named_like_manifests_come_back(tmp_path: Path) -> None:
     name = "docs/backup_manifest_20260101_120000.json"
     source = write_tree(tmp_path / "source", {name: b"{}"})

@@ -240,6 +240,19 @@ def test_what_the_source_has_no_more_may_be_gone(backup: Path, tmp_path: Path) -
     assert is_well(verify(backup))
 
 
+def test_a_file_whose_first_manifest_is_gone_has_to_be_there(backup: Path, tmp_path: Path) -> None:
+    manifest = BackupManifest("incremental")
+    sync.perform_incremental_backup(
+        LOG, str(tmp_path / "source"), [str(backup)], 2e9, manifest=manifest
+    )
+    for path in backup.glob("backup_manifest_*"):
+        path.unlink()
+    manifest.save(backup)
+    assert verify(backup)["verified"] == len(TREE)
+    (backup / "readme.txt").unlink()
+    assert verify(backup)["missing"] == 1
+
+
 def test_a_run_of_a_database_alone_hides_nothing(backup: Path) -> None:
     dump = backup / "shop_backup_20260102_000000.sql"
     dump.write_bytes(b"CREATE TABLE t;")

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::errors::{Raise, Result};
 use crate::work::{Stop, run};
-use each::{Stoppable, each};
+use each::{Stoppable, each, is_small};
 use files::{Links, Placed, is_unchanged, like, make_dir, open, place, put_link, sync_dir};
 use keys::{Keys, at};
 
@@ -292,7 +292,8 @@ fn encrypt_files(
     done: Py<PyAny>,
 ) -> PyResult<()> {
     let keys = &session.keys;
-    each(py, &files, workers, &done, |(path, sealed), stop| {
+    let small = |(path, _): &(PathBuf, PathBuf)| is_small(path);
+    each(py, &files, workers, small, &done, |(path, sealed), stop| {
         encrypt_one(keys, path, sealed, stop)
     })
 }
@@ -307,7 +308,8 @@ fn decrypt_files(
     done: Py<PyAny>,
 ) -> PyResult<()> {
     let keys = &session.keys;
-    each(py, &files, workers, &done, |(sealed, path), stop| {
+    let small = |(sealed, _): &(PathBuf, PathBuf)| is_small(sealed);
+    each(py, &files, workers, small, &done, |(sealed, path), stop| {
         decrypt_one(keys, sealed, path, stop)
     })
 }
@@ -322,13 +324,19 @@ fn digest_files(
     done: Py<PyAny>,
 ) -> PyResult<()> {
     let keys = session.map(|session| &*session.keys);
-    each(py, &files, workers, &done, |(path, sealed), stop| {
-        match (sealed, keys) {
+    let none = |_: &(PathBuf, bool)| false;
+    each(
+        py,
+        &files,
+        workers,
+        none,
+        &done,
+        |(path, sealed), stop| match (sealed, keys) {
             (false, _) => digest_one(None, path, stop),
             (true, Some(_)) => digest_one(keys, path, stop),
             (true, None) => Err(Raise::value("passphrase", "give it or a key file")),
-        }
-    })
+        },
+    )
 }
 
 /// Copies files, or the content of sealed ones, with mode and times; gives their content.
@@ -342,7 +350,8 @@ fn transfer_files(
     done: Py<PyAny>,
 ) -> PyResult<()> {
     let keys = session.map(|session| &*session.keys);
-    each(py, &files, workers, &done, |transfer, stop| {
+    let small = |transfer: &Transfer| is_small(&transfer.0);
+    each(py, &files, workers, small, &done, |transfer, stop| {
         transfer_one(keys, transfer, links(replace_links), stop)
     })
 }

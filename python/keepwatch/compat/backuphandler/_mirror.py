@@ -22,13 +22,14 @@ _DUMP = re.compile(r".+_backup_\d{8}_\d{6}\.sql")
 
 @dataclass
 class Entry:
-    """A file that a manifest says was copied."""
+    """A file that a manifest says is in the backup."""
 
     #: As the manifest has it.
     path: str
     #: Beneath the backup directory, without ``.enc``.
     relative: str
-    #: Size and checksum, of the newest run that copied it; several where it changed meanwhile.
+    #: Size and checksum, of the newest run that copied it; several where it changed meanwhile, and
+    #: none where that run's manifest is gone.
     versions: list[tuple[int, str | None]]
     #: Whether it was in the source at the last run, and so has to be here.
     required: bool
@@ -41,8 +42,8 @@ class Entry:
         return self.file is not None and self.file != self.relative
 
     def fits(self, size: int, checksum: str) -> bool:
-        """Whether a content is the one that was copied."""
-        return any(
+        """Whether a content is the one that was copied, as far as that is known."""
+        return not self.versions or any(
             size == expected and recorded in (None, checksum) for expected, recorded in self.versions
         )
 
@@ -73,6 +74,9 @@ class Mirror:
                 version = (int(record.get("size", 0)), record.get("checksum"))
                 copied.setdefault(record["path"], []).append(version)
             versions.update(copied)
+            for record in _records(manifest, "skipped"):
+                # It is here, though the manifest that knows its content is not.
+                versions.setdefault(record["path"], [])
             for key in ("copied", "skipped", "failed"):
                 last.update((record["path"], number) for record in _records(manifest, key))
         sources = self._sources(last)

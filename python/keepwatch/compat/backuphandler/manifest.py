@@ -9,6 +9,7 @@ written for its owner only.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,14 +36,17 @@ class BackupManifest:
         self._skipped: list[dict[str, Any]] = []
         self._failed: list[dict[str, Any]] = []
         self._total_bytes = 0
+        # Several servers may be sent to at once.
+        self._lock = threading.Lock()
 
     def record_copy(self, file_path: StrPath, size_bytes: int, checksum: str | None = None) -> None:
         """A file was copied; the checksum is the SHA-256 of its content, in hexadecimal."""
         entry: dict[str, Any] = {"path": str(file_path), "size": size_bytes}
         if checksum:
             entry["checksum"] = checksum
-        self._copied.append(entry)
-        self._total_bytes += size_bytes
+        with self._lock:
+            self._copied.append(entry)
+            self._total_bytes += size_bytes
 
     def record_skip(self, file_path: StrPath) -> None:
         """A file has not changed and was not copied."""

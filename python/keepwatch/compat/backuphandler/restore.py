@@ -274,7 +274,10 @@ def _plan_of_now(
         if entry.file is None:
             if entry.required:
                 plan.failures.append(f"{entry.path}: it is missing in the backup")
-        elif entry.file not in mirror.links:
+        elif entry.file in mirror.links:
+            if entry.checksums:
+                plan.failures.append(f"{entry.path}: a link has taken its place in the backup")
+        else:
             left.pop(entry.file, None)
             targets.add(entry.relative)
             plan.files.append(_file_of(entry, session))
@@ -324,6 +327,8 @@ def _plan_of_then(
         problem = None
         if entry.file is None:
             problem = "it is missing in the backup"
+        elif entry.file in mirror.links and entry.checksums:
+            problem = "a link has taken its place in the backup"
         elif entry.file in mirror.links:
             plan.links.append(entry.file)
             if entry.path in copied_later:
