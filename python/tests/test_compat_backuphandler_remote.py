@@ -73,6 +73,8 @@ class Sftp:
         self._count()
         self.server.sent.append(remote)
         self._at(remote).write_bytes(Path(local).read_bytes())
+        if len(self.server.sent) == self.server.cut_at:
+            raise ConnectionResetError("in the middle of a file")
 
     def stat(self, path: str) -> os.stat_result:
         return self._at(path).stat()
@@ -132,6 +134,7 @@ class Server:
         self.root = root
         self.operations = 0
         self.lost_at: int | None = None
+        self.cut_at: int | None = None
         self.closed = 0
         self.sent: list[str] = []
         self.forged: dict[str, list[Attributes]] = {}
@@ -439,6 +442,14 @@ def test_a_lost_connection_is_made_again_and_goes_on(server: Server, tmp_path: P
     assert len(manifest._copied) == len(TREE)
     assert manifest._failed == []
     assert len(server.sent) == len(TREE)
+
+
+def test_no_part_of_a_file_stays_on_the_server(server: Server, tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "source")
+    server.cut_at = 3
+    manifest = upload(server, source)
+    assert (len(server.connections), len(manifest._copied)) == (2, len(TREE))
+    assert read_tree(server.root / str(source).lstrip("/")) == TREE
 
 
 def test_a_wrong_password_is_not_tried_again(server: Server, tmp_path: Path) -> None:

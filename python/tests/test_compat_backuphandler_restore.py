@@ -27,6 +27,8 @@ from keepwatch.compat.backuphandler.restore import (
     _parse_ssh_path,
     restore_backup,
 )
+from keepwatch.compat.backuphandler.retention import cleanup_old_backups
+from keepwatch.compat.backuphandler.verify import print_verify_report, verify_backup_integrity
 
 
 @pytest.fixture
@@ -292,6 +294,35 @@ def test_a_link_in_place_of_a_file_is_no_success(backup: Path, tmp_path: Path) -
     (backup / "readme.txt").symlink_to(tmp_path / "source/readme.txt")
     for timestamp in [None, "20260101_000000"]:
         assert restore(backup, tmp_path / f"target {timestamp}", timestamp=timestamp) is False
+
+
+def test_names_that_are_no_text_come_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"docs/\xff\xfe [*]?")
+    source = write_tree(tmp_path / "source", {name: b"content"})
+    backup = run(source, tmp_path / "backup", "20260101_000000")
+    encrypt_directory(backup, PASSPHRASE)
+    results = verify_backup_integrity(LOG, [str(backup)])
+    assert print_verify_report(results) is False
+    assert "\\udcff" in capsys.readouterr().out
+    for timestamp in [None, "20260101_000000"]:
+        target = tmp_path / f"target {timestamp}"
+        assert restore(backup, target, timestamp=timestamp, encryption_passphrase=PASSPHRASE)
+        assert read_tree(target) == {name: b"content"}
+
+
+def test_a_manifest_that_is_nonsense_is_no_crash(tmp_path: Path) -> None:
+    backup = write_tree(tmp_path / "backup", {"a": b"a"})
+    path = backup / "backup_manifest_20260101_000000.json"
+    records = '[1, {}, {"path": 1}, {"path": "s/a", "size": "x", "checksum": 7}, {"path": "/"}]'
+    for content in ["[]", "{", '{"copied": 1, "skipped": {}}', f'{{"copied": {records}}}']:
+        path.write_text(content)
+        for timestamp in [None, "20260101_000000"]:
+            restore(backup, tmp_path / "target", timestamp=timestamp)
+        verify_backup_integrity(LOG, [str(backup)])
+        cleanup_old_backups(LOG, [str(backup)], max_count=1)
+    assert read_tree(backup) == {"a": b"a"}
 
 
 def test_files_of_the_source_named_like_manifests_come_back(tmp_path: Path) -> None:

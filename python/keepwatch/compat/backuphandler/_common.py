@@ -16,6 +16,8 @@ StrPath: TypeAlias = str | os.PathLike[str]
 SEALED_OVERHEAD = 16 + 12 + 16
 #: Of encrypted files.
 SUFFIX = ".enc"
+#: Threads that read files, where nobody says how many.
+WORKERS = min(4, os.cpu_count() or 1)
 
 
 class Logger(Protocol):
@@ -88,6 +90,11 @@ def is_leftover(relative: str) -> bool:
 def text_of(error: BaseException) -> str:
     """An exception as a reason in manifests, logs and reports."""
     return str(error) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: names of files need not be text."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def absolute(path: StrPath) -> Path:

@@ -70,15 +70,19 @@ class Mirror:
         last: dict[str, int] = {}
         for number, manifest in enumerate(manifests):
             copied: dict[str, list[tuple[int, str | None]]] = {}
-            for record in _records(manifest, "copied"):
-                version = (int(record.get("size", 0)), record.get("checksum"))
+            for record in records_of(manifest, "copied"):
+                size, checksum = record.get("size"), record.get("checksum")
+                version = (
+                    size if isinstance(size, int) else 0,
+                    checksum if isinstance(checksum, str) else None,
+                )
                 copied.setdefault(record["path"], []).append(version)
             versions.update(copied)
-            for record in _records(manifest, "skipped"):
+            for record in records_of(manifest, "skipped"):
                 # It is here, though the manifest that knows its content is not.
                 versions.setdefault(record["path"], [])
             for key in ("copied", "skipped", "failed"):
-                last.update((record["path"], number) for record in _records(manifest, key))
+                last.update((record["path"], number) for record in records_of(manifest, key))
         sources = self._sources(last)
         # A run need not be about all sources: databases have runs of their own.
         newest: dict[str, int] = {}
@@ -144,12 +148,12 @@ class Mirror:
         return sources
 
 
-def _records(manifest: dict[str, Any], key: str) -> list[dict[str, Any]]:
+def records_of(manifest: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """The records that are usable: somebody may have edited the file."""
-    records = manifest.get(key)
-    if not isinstance(records, list):
+    found = manifest.get(key)
+    if not isinstance(found, list):
         return []
-    return [r for r in records if isinstance(r, dict) and isinstance(r.get("path"), str)]
+    return [r for r in found if isinstance(r, dict) and isinstance(r.get("path"), str)]
 
 
 def _endings(path: str) -> Iterable[str]:

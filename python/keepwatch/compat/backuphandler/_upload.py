@@ -44,25 +44,31 @@ class Upload:
                 if path.is_file() and not is_excluded(relative, patterns):
                     self.pending.append(relative)
         self.pending.sort(reverse=True)
+        #: Parts of files, on the server.
+        self.parts: list[str] = []
 
     def _unreadable(self, error: OSError) -> None:
         self.run.fail(str(error.filename), self.remote, error)
 
     def send(self, sftp: Any, lost: tuple[type[Exception], ...]) -> None:
         """Sends what is pending. What belongs to ``lost`` comes out; what it was about stays pending."""
+        while self.parts:
+            _remove(sftp, self.parts.pop())
         while self.pending:
             relative = self.pending[-1]
             path = self.local / relative
             target = posixpath.join(self.remote, relative)
             try:
-                self._send_one(sftp, path, target)
+                self._send_one(sftp, path, target, lost)
             except lost:
                 raise
             except Exception as error:
                 self.run.fail(str(path), target, error)
             self.pending.pop()
 
-    def _send_one(self, sftp: Any, path: Path, target: str) -> None:
+    def _send_one(
+        self, sftp: Any, path: Path, target: str, lost: tuple[type[Exception], ...]
+    ) -> None:
         before = path.stat()
         if self.mode in ("incremental", "differential") and _is_there(sftp, target, before):
             self.run.skip(str(path))
@@ -71,14 +77,18 @@ class Upload:
         temporary = posixpath.join(
             posixpath.dirname(target), f".keepwatch-{secrets.token_hex(8)}.tmp"
         )
+        self.parts.append(temporary)
         try:
             put(sftp, path, temporary, self.bandwidth_limit)
             # The time of what was sent: the next run compares it.
             sftp.utime(temporary, (before.st_atime, before.st_mtime))
             replace(sftp, temporary, target)
-        except BaseException:
-            _remove(sftp, temporary)
+        except lost:
             raise
+        except BaseException:
+            _remove(sftp, self.parts.pop())
+            raise
+        self.parts.pop()
         size, checksum = digest(Path(os.path.realpath(path)))
         after = path.stat()
         if (after.st_mtime_ns, after.st_size) != (before.st_mtime_ns, before.st_size):
@@ -152,5 +162,5 @@ def _remove(sftp: Any, path: str) -> None:
     try:
         sftp.remove(path)
     except Exception:
-        # It is not there, or the connection is lost: then what comes next says so.
+        # It is not there, or the connection is lost again: then what comes next says so.
         return

@@ -25,6 +25,7 @@ from keepwatch._keepwatch import (
 )
 from keepwatch.compat.backuphandler._common import (
     SUFFIX,
+    WORKERS,
     Bar,
     Logger,
     StrPath,
@@ -52,8 +53,6 @@ _is_ssh_path = is_ssh_path
 _is_s3_path = is_s3_path
 _parse_ssh_path = parse_ssh_path
 _parse_s3_path = parse_s3_path
-
-_WORKERS = min(4, os.cpu_count() or 1)
 
 
 def restore_backup(
@@ -394,7 +393,7 @@ def _carry_out(
                     log.info(f"Restored: {file.target}")
 
         jobs = [(source / f.source, target, f.target, f.sealed, f.checksums) for f in plan.files]
-        _bh_transfer_files(session, jobs, _WORKERS, False, done)
+        _bh_transfer_files(session, jobs, WORKERS, False, done)
     # Last, so that nothing is written through one.
     for link in plan.links:
         try:

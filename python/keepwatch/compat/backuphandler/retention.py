@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from keepwatch.compat.backuphandler._common import Logger, StrPath, absolute, log_to, text_of
+from keepwatch.compat.backuphandler._mirror import records_of
 from keepwatch.compat.backuphandler.manifest import read_manifests
 
 __all__ = ["cleanup_old_backups"]
@@ -93,7 +94,7 @@ def _mirrored(manifests: Sequence[dict[str, Any]], backup_dirs: Sequence[Path]) 
         Path(record["path"]).name
         for manifest in manifests
         for key in ("copied", "skipped", "failed")
-        for record in manifest.get(key, [])
+        for record in records_of(manifest, key)
         if absolute(Path(record["path"]).parent) not in dumped
     }
 

@@ -14,10 +14,12 @@ from typing import Any
 from keepwatch._keepwatch import _bh_digest_files, _bh_Session
 from keepwatch.compat.backuphandler._common import (
     SUFFIX,
+    WORKERS,
     Bar,
     Logger,
     StrPath,
     log_to,
+    printable,
     text_of,
 )
 from keepwatch.compat.backuphandler._mirror import Entry, Mirror
@@ -163,7 +165,7 @@ class _Directory:
                 bar.advance()
 
             jobs = [(self.path / name, sealed) for name, sealed in files]
-            _bh_digest_files(session, jobs, 1, done)
+            _bh_digest_files(session, jobs, WORKERS, done)
         return results
 
     def _lacks_key(self, name: str) -> None:
@@ -189,7 +191,7 @@ def print_verify_report(results: dict[str, Any]) -> bool:
     print(f"  Errors:    {results['errors']}")
     for directory, found in results["directories"].items():
         manifest = "Found" if found["manifest_found"] else "Not found (files are read only)"
-        print(f"\n  Directory: {directory}")
+        print(f"\n  Directory: {printable(str(directory))}")
         print(f"    Manifest: {manifest}")
         print(
             f"    Verified: {found['verified']}, Missing: {found['missing']}, "
@@ -197,7 +199,7 @@ def print_verify_report(results: dict[str, Any]) -> bool:
         )
         details = found["details"]
         for line in details[:_DETAILS_SHOWN]:
-            print(f"      {line}")
+            print(f"      {printable(line)}")
         if len(details) > _DETAILS_SHOWN:
             print(f"      ... and {len(details) - _DETAILS_SHOWN} more")
     failed = results["missing"] or results["corrupted"] or results["errors"]
