@@ -76,6 +76,16 @@ def write_manifest(directory: Path, timestamp: str, mode: str = "full", **lists:
     return path
 
 
+def wait_for_tick(directory: Path) -> None:
+    """Waits until the clock of the file system has gone on."""
+    probe = directory / "probe"
+    probe.touch()
+    began = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == began:
+        probe.touch()
+    probe.unlink()
+
+
 def key_file(directory: Path, name: str = "backup.key") -> Path:
     path = directory / name
     path.write_bytes(os.urandom(32))

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from backuphandler_tree import LOG, PASSPHRASE, TREE, read_tree, sha256, write_tree
+from backuphandler_tree import LOG, PASSPHRASE, TREE, read_tree, sha256, wait_for_tick, write_tree
 from keepwatch.compat.backuphandler.encryption import encrypt_directory
 from keepwatch.compat.backuphandler.errors import FilesFailedError
 from keepwatch.compat.backuphandler.manifest import BackupManifest
@@ -173,6 +173,23 @@ def test_a_change_that_keeps_size_and_time_is_not_missed(source: Path, backup: P
     manifest = incremental(source, backup)
     assert paths(manifest._copied, source) == ["readme.txt"]
     assert (backup / "readme.txt").read_bytes() == b"READ ME"
+
+
+def test_a_mode_that_was_changed_is_taken_and_the_content_compared_once(
+    source: Path, backup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keepwatch.compat.backuphandler._copying._TICK_NS", 0)
+    perform_full_backup(LOG, source, [backup])
+    wait_for_tick(backup.parent)
+    (source / "readme.txt").chmod(0o600)
+    wait_for_tick(backup.parent)
+    manifest = incremental(source, backup)
+    assert manifest._copied == []
+    assert (backup / "readme.txt").stat().st_mode & 0o777 == 0o600
+    monkeypatch.setattr(
+        "keepwatch.compat.backuphandler._copying._different", lambda _, __, names: set(names)
+    )
+    assert incremental(source, backup)._copied == []
 
 
 def test_a_file_changed_during_the_run_is_not_missed(source: Path, backup: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from keepwatch._keepwatch import (
 from keepwatch.compat.backuphandler._common import (
     SEALED_OVERHEAD,
     SUFFIX,
+    WORKERS,
     Bar,
     Logger,
     StrPath,
@@ -189,7 +191,11 @@ def changed_entries(source: Source, backup_dir: Path, since: float) -> list[str]
         elif _may_have_changed(entry, mirror[name + SUFFIX]):
             # Without the key there is nothing to compare it with.
             changed.add(name)
-    changed.update(_different(source.path, backup_dir, doubtful))
+    different = _different(source.path, backup_dir, doubtful)
+    changed.update(different)
+    for name in doubtful:
+        if name not in different:
+            _take_mode(source.path / name, backup_dir / name)
     # A copy of a.enc would take the place of what a has been encrypted to.
     own = [name.removesuffix(SUFFIX) for name in changed if name.endswith(SUFFIX)]
     changed.update(name for name in own if name in source.entries)
@@ -225,13 +231,23 @@ def _different(source: Path, backup_dir: Path, names: list[str]) -> set[str]:
     return {name for name, original, copy in pairs if original is None or original != copy}
 
 
+def _take_mode(original: Path, copy: Path) -> None:
+    """What changed was not the content. The copy's own time of change tells the next run so."""
+    try:
+        if copy.stat().st_nlink == 1:
+            copy.chmod(stat.S_IMODE(original.stat().st_mode))
+    except OSError:
+        # Then the next run compares them again.
+        return
+
+
 def _digests(paths: list[Path]) -> list[tuple[int, str, bool] | None]:
     results: list[tuple[int, str, bool] | None] = [None] * len(paths)
 
     def done(index: int, result: tuple[int, str, bool] | Exception) -> None:
         results[index] = None if isinstance(result, Exception) else result
 
-    _bh_digest_files(None, [(path, False) for path in paths], 1, done)
+    _bh_digest_files(None, [(path, False) for path in paths], WORKERS, done)
     return results
 
 
