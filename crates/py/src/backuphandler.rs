@@ -12,11 +12,10 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use keepwatch_core::crypto::backuphandler::{LegacyKey, decrypt, encrypt};
+use keepwatch_core::crypto::backuphandler::{decrypt, encrypt};
 use keepwatch_core::crypto::zeroize::Zeroizing;
 use keepwatch_core::crypto::{Error as CryptoError, Key, Passphrase};
 use keepwatch_core::fs::{AtomicFile, Replace};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use sha2::{Digest, Sha256};
@@ -46,7 +45,7 @@ impl Session {
         let key = key.map(Zeroizing::new);
         let key = match key.as_deref().map(|key| <[u8; 32]>::try_from(&key[..])) {
             Some(Ok(bytes)) => Some(Key::from_bytes(bytes)),
-            Some(Err(_)) => return Err(PyValueError::new_err("key: it has 32 bytes")),
+            Some(Err(_)) => return Err(Raise::value("key", "it has 32 bytes").into()),
             None => None,
         };
         Ok(Self {
@@ -108,7 +107,7 @@ impl<W: Write> Write for Hashing<W> {
     }
 }
 
-/// Where an error of copying belongs, which reads and writes at once, nobody knows.
+/// Copies what is left of a file; an error names the one of the two that it is of.
 fn pump(from: &Path, file: &File, stop: &Stop, writer: &mut impl Write, to: &Path) -> Result<()> {
     let mut reader = Stoppable::new(file, stop);
     let mut buf = vec![0; BUFFER];
@@ -161,8 +160,8 @@ fn is_sealed_with(keys: &Keys, path: &Path, stop: &Stop) -> Result<bool> {
 
 fn encrypt_one(keys: &Keys, path: &Path, sealed: &Path, stop: &Stop) -> Result<u64> {
     let (file, is) = open(path)?;
-    // Before anything is derived or written: a key file that is no key must say so.
-    let key: LegacyKey = keys.writing()?;
+    // First: what is to be replaced may be of the same key, which is not derived again then.
+    let key = keys.writing()?;
     let replace = match fs::symlink_metadata(sealed) {
         // What an earlier run has made of the same file, or somebody's own.
         Ok(_) if is_sealed_with(keys, sealed, stop)? => Replace::Files,

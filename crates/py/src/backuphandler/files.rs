@@ -259,14 +259,16 @@ impl Placed {
 
     pub fn commit(self) -> Result<()> {
         self.file.commit()?;
-        match self.staged {
-            Some(staged) => rename(&staged, &self.path),
-            None => Ok(()),
+        if let Some(staged) = self.staged {
+            rename(&staged, &self.path)?;
+            sync_dir(self.path.parent().unwrap_or(&self.path))?;
         }
+        Ok(())
     }
 }
 
-/// Makes a symbolic link, in place of a file or link if there is one.
+/// Makes a symbolic link, in place of a file or link if there is one. It need not be on disk when this
+/// returns: a backup or restore that was cut off is made again.
 pub fn put_link(path: &Path, target: &Path) -> Result<()> {
     let temporary = beside(path)?;
     std::os::unix::fs::symlink(target, &temporary).map_err(Raise::file("write", path))?;
@@ -277,8 +279,7 @@ fn rename(temporary: &Path, path: &Path) -> Result<()> {
     fs::rename(temporary, path).map_err(|error| {
         let _ = fs::remove_file(temporary);
         Raise::file("write", path)(error)
-    })?;
-    sync_dir(path.parent().unwrap_or(path))
+    })
 }
 
 /// Makes names in a directory last.
