@@ -48,6 +48,10 @@ class Sftp:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.closed = False
+
+    def get_channel(self) -> Sftp:
+        return self
 
     def _at(self, path: str) -> Path:
         return self.server.root / path.lstrip("/")
@@ -74,7 +78,10 @@ class Sftp:
         self.server.sent.append(remote)
         self._at(remote).write_bytes(Path(local).read_bytes())
         if len(self.server.sent) == self.server.cut_at:
-            raise ConnectionResetError("in the middle of a file")
+            if self.server.says_so:
+                raise ConnectionResetError("in the middle of a file")
+            self.closed = True
+            raise OSError("Socket is closed")
 
     def stat(self, path: str) -> os.stat_result:
         return self._at(path).stat()
@@ -135,6 +142,7 @@ class Server:
         self.operations = 0
         self.lost_at: int | None = None
         self.cut_at: int | None = None
+        self.says_so = True
         self.closed = 0
         self.sent: list[str] = []
         self.forged: dict[str, list[Attributes]] = {}
@@ -444,9 +452,12 @@ def test_a_lost_connection_is_made_again_and_goes_on(server: Server, tmp_path: P
     assert len(server.sent) == len(TREE)
 
 
-def test_no_part_of_a_file_stays_on_the_server(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("says_so", [True, False])
+def test_no_part_of_a_file_stays_on_the_server(
+    server: Server, tmp_path: Path, says_so: bool
+) -> None:
     source = write_tree(tmp_path / "source")
-    server.cut_at = 3
+    server.cut_at, server.says_so = 3, says_so
     manifest = upload(server, source)
     assert (len(server.connections), len(manifest._copied)) == (2, len(TREE))
     assert read_tree(server.root / str(source).lstrip("/")) == TREE

@@ -51,8 +51,10 @@ class Upload:
         self.run.fail(str(error.filename), self.remote, error)
 
     def send(self, sftp: Any, lost: tuple[type[Exception], ...]) -> None:
-        """Sends what is pending. What belongs to ``lost`` comes out; what it was about stays pending."""
+        """Sends what is pending. What belongs to ``lost``, and that the connection is closed, comes out;
+        the file that it was about stays pending."""
         while self.parts:
+            # Of an earlier connection.
             _remove(sftp, self.parts.pop())
         while self.pending:
             relative = self.pending[-1]
@@ -63,6 +65,9 @@ class Upload:
             except lost:
                 raise
             except Exception as error:
+                if sftp.get_channel().closed:
+                    # Which paramiko says as an error of the file.
+                    raise ConnectionResetError(f"the connection was lost: {error}") from error
                 self.run.fail(str(path), target, error)
             self.pending.pop()
 
@@ -83,10 +88,9 @@ class Upload:
             # The time of what was sent: the next run compares it.
             sftp.utime(temporary, (before.st_atime, before.st_mtime))
             replace(sftp, temporary, target)
-        except lost:
-            raise
-        except BaseException:
-            _remove(sftp, self.parts.pop())
+        except BaseException as error:
+            if not isinstance(error, lost):
+                _remove(sftp, temporary)
             raise
         self.parts.pop()
         size, checksum = digest(Path(os.path.realpath(path)))
