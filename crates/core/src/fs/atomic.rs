@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use keepwatch_crypto::random_bytes;
@@ -104,14 +104,6 @@ impl AtomicFile {
         File::open(parent)
             .and_then(|dir| dir.sync_all())
             .map_err(Error::io("write", parent))
-    }
-
-    /// Writes at a place; several threads may do so at once.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write_all_at(&self, data: &[u8], at: u64) -> io::Result<()> {
-        self.file.write_all_at(data, at)
     }
 
     fn put(&self) -> io::Result<()> {

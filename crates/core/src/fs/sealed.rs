@@ -84,7 +84,9 @@ fn at_places<'a>(
         progress.advance(0, out.len() as u64);
         Ok(())
     };
-    (read, |data: &[u8], at: u64| target.write_all_at(data, at))
+    (read, |data: &[u8], at: u64| {
+        target.file().write_all_at(data, at)
+    })
 }
 
 fn go_on(progress: &dyn Progress) -> io::Result<()> {
