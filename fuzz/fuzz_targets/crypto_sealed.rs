@@ -3,7 +3,9 @@
 
 use std::io::{self, Cursor};
 
-use keepwatch_crypto::sealed::{Info, SealedReader, StreamReader, is_sealed, open_stream};
+use keepwatch_crypto::sealed::{
+    Info, SealedReader, StreamReader, is_sealed, open_at, open_stream,
+};
 use keepwatch_crypto::{Credential, Key};
 use libfuzzer_sys::fuzz_target;
 
@@ -16,4 +18,11 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(open_stream(bytes, io::sink(), &credential, 1).is_err());
     assert!(SealedReader::open(Cursor::new(bytes), &credential).is_err());
     assert!(StreamReader::open(bytes, &credential).is_err());
+    let read_at = |out: &mut [u8], at: u64| {
+        let part = bytes.get(at as usize..at as usize + out.len());
+        out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    };
+    let len = bytes.len() as u64;
+    assert!(open_at(len, read_at, |_, _| Ok(()), &credential, 1).is_err());
 });

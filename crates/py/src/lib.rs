@@ -3,9 +3,9 @@
 //! It converts arguments, calls the library crates and converts what they give; `python/keepwatch`
 //! says what of it is public, and `python/keepwatch/_keepwatch.pyi` is its reference. Rules:
 //!
-//! - Whatever may take longer than some microseconds goes through [`work::run`]: without the
+//! - Whatever may take longer than some microseconds goes through `work::run`: without the
 //!   interpreter's lock, and with Ctrl-C and callbacks served meanwhile.
-//! - Errors become exceptions in [`errors`], and nowhere else.
+//! - Errors become exceptions in `errors`, and nowhere else.
 //! - Classes are frozen, and what changes in them is behind a lock: they are safe without the
 //!   interpreter's lock.
 
