@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use crate::source::Ending;
+
+/// A camera that refuses the password is asked this many times more rarely, and at most so: cameras
+/// lock users out that come with a wrong one too often.
+const UNAUTHORIZED_FACTOR: u32 = 10;
+const UNAUTHORIZED_LONGEST: Duration = Duration::from_secs(300);
+
 /// Exponential backoff with full jitter: cameras that lost the same switch do not all come back
 /// at the same moment, and none is asked more often than it can bear.
 #[derive(Debug)]
@@ -18,6 +25,18 @@ impl Backoff {
             first,
             longest,
             failures: 0,
+        }
+    }
+
+    /// The wait after a session that ended so.
+    pub fn after(&mut self, ending: &Ending) -> Duration {
+        let mut random = [0; 4];
+        // Without randomness the wait is the same for all, and no harm is done.
+        let _ = getrandom::fill(&mut random);
+        let wait = self.next(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
+        match ending {
+            Ending::Unauthorized => (wait * UNAUTHORIZED_FACTOR).min(UNAUTHORIZED_LONGEST),
+            _ => wait,
         }
     }
 

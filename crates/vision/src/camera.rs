@@ -16,7 +16,7 @@ use crate::recordings::Recordings;
 use crate::settings::{CameraSettings, Decode};
 use crate::source::{Ending, FrameSource, Next, RawPacket, Session, monotonic};
 use crate::status::{LastEvent, Shared, State};
-use crate::timeline::{Arrival, Timeline};
+use crate::timeline::{Arrivals, Timeline};
 
 /// How long a session has to last for the camera to count as well.
 const HEALTHY: Duration = Duration::from_secs(30);
@@ -26,10 +26,6 @@ const KEY_FRAME_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often a session looks up from waiting for packets.
 const LOOK_UP: Duration = Duration::from_millis(100);
-
-/// A camera that refuses the password is asked this many times more rarely, and at most so.
-const UNAUTHORIZED_FACTOR: u32 = 10;
-const UNAUTHORIZED_LONGEST: Duration = Duration::from_secs(300);
 
 /// What a camera's thread works with.
 pub(crate) struct Camera {
@@ -50,8 +46,7 @@ pub(crate) struct Camera {
     fps: Rate,
     /// When the last packet was shown, by the wall clock.
     last_wall: Option<Timestamp>,
-    /// Where a file's own time begins on the timeline.
-    file_start: Option<(Duration, Duration, Timestamp)>,
+    arrivals: Arrivals,
 }
 
 impl Camera {
@@ -88,7 +83,7 @@ impl Camera {
             stream: None,
             fps: Rate::default(),
             last_wall: None,
-            file_start: None,
+            arrivals: Arrivals::of(source.ends()),
             name,
             settings,
             source,
@@ -209,7 +204,7 @@ impl Camera {
     }
 
     fn packet(&mut self, raw: RawPacket) {
-        let arrival = self.arrival(&raw);
+        let arrival = self.arrivals.of_packet(&raw);
         let placed = self.timeline.place(raw.pts, raw.dts, arrival);
         let packet = Packet {
             data: raw.data,
@@ -241,27 +236,6 @@ impl Camera {
                 status.fps_in = fps;
             }
         });
-    }
-
-    /// A file arrives as fast as it can be read, and counts as if it had been played.
-    fn arrival(&mut self, raw: &RawPacket) -> Arrival {
-        let now = Arrival {
-            monotonic: monotonic(),
-            wall: Timestamp::now(),
-        };
-        if !self.source.ends() {
-            return now;
-        }
-        let dts = raw.dts.unwrap_or(raw.pts);
-        let (first, monotonic, wall) =
-            *self
-                .file_start
-                .get_or_insert((dts, now.monotonic, now.wall));
-        let played = dts.saturating_sub(first);
-        Arrival {
-            monotonic: monotonic + played,
-            wall: wall.checked_add(played).unwrap_or(wall),
-        }
     }
 
     fn dropped(&mut self, count: u64) {
@@ -373,17 +347,7 @@ impl Camera {
 
     /// Waits for the next attempt; gives whether it was told to stop.
     fn wait(&mut self, ending: &Ending) -> bool {
-        let mut random = [0; 4];
-        // Without randomness the wait is the same for all, and no harm is done.
-        let _ = getrandom::fill(&mut random);
-        let wait = self
-            .backoff
-            .next(f64::from(u32::from_le_bytes(random)) / f64::from(u32::MAX));
-        let wait = match ending {
-            // Cameras lock users out that come with a wrong password too often.
-            Ending::Unauthorized => (wait * UNAUTHORIZED_FACTOR).min(UNAUTHORIZED_LONGEST),
-            _ => wait,
-        };
+        let wait = self.backoff.after(ending);
         self.stop.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected)
     }
 

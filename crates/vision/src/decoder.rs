@@ -1,4 +1,4 @@
-//! Decoding on the thread that asks for it.
+//! Decoding, on the thread that asks for it or on several.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -64,6 +64,11 @@ impl Frame {
         Ok(f(&picture?))
     }
 
+    /// Its buffer, and how that is to be read.
+    pub(crate) fn parts(&self) -> (&gst::Buffer, &gst_video::VideoInfo) {
+        (&self.buffer, &self.info)
+    }
+
     fn map(&self) -> Result<gst_video::VideoFrameRef<&gst::BufferRef>> {
         gst_video::VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info)
             .map_err(|_| Error::Picture)
@@ -77,10 +82,20 @@ struct Output {
     frames: Vec<Frame>,
 }
 
+/// On how many threads a decoder works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// On the caller's alone, without a queue before or behind it: what a packet shows is there when
+    /// [`Decoder::decode`] returns, unless frames are reordered. A camera costs one core at most.
+    #[default]
+    One,
+    /// On all cores, where the camera cuts its pictures into slices; nothing comes later for it.
+    Slices,
+    /// On all cores, several frames at once: the fastest, and each frame comes as many calls later.
+    Frames,
+}
+
 /// A decoder of one stream.
-///
-/// It runs on the caller's thread, without a queue before or behind it: what a packet shows is
-/// there when [`Decoder::decode`] returns, unless frames are reordered.
 pub struct Decoder {
     element: gst::Element,
     input: gst::Pad,
@@ -91,21 +106,36 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder for the stream.
+    /// A decoder for the stream, on the caller's thread.
     ///
     /// # Errors
     /// [`Error::MissingElement`] when no installed plugin decodes it.
     pub fn new(info: &StreamInfo) -> Result<Self> {
+        Self::with_threads(info, Threads::One)
+    }
+
+    /// A decoder for the stream.
+    ///
+    /// # Errors
+    /// [`Error::MissingElement`] when no installed plugin decodes it.
+    pub fn with_threads(info: &StreamInfo, threads: Threads) -> Result<Self> {
         init()?;
         let element = match info.codec {
             Codec::H264 => first_of(&["avdec_h264", "openh264dec"])?,
             Codec::H265 => element("avdec_h265")?,
             Codec::Mjpeg => element("jpegdec")?,
         };
+        // The strict mode holds frames back, in case later ones are shown before them: only where
+        // nobody waits for them is it worth being sure.
+        let (max_threads, kind, compliance) = match threads {
+            Threads::One => ("1", "auto", "normal"),
+            Threads::Slices => ("0", "slice", "normal"),
+            Threads::Frames => ("0", "frame+slice", "strict"),
+        };
         for (name, value) in [
-            ("max-threads", "1"),
-            // The strict mode holds frames back, in case later ones are shown before them.
-            ("std-compliance", "normal"),
+            ("max-threads", max_threads),
+            ("thread-type", kind),
+            ("std-compliance", compliance),
             ("output-corrupt", "false"),
             ("qos", "false"),
         ] {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 pub(crate) use keepwatch_core::with_causes;
 
+use crate::source::Ending;
+
 /// The result of operations on cameras.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -37,6 +39,14 @@ pub enum Error {
         name: &'static str,
         /// What is wrong.
         problem: String,
+    },
+    /// A camera or file gives no picture, or none any more.
+    #[error("{camera}: {ending}")]
+    Camera {
+        /// Where it is, without credentials.
+        camera: String,
+        /// Why not.
+        ending: Ending,
     },
     /// No certificates could be read.
     #[error("no certificates can be read from {}", path.display())]

@@ -2,9 +2,10 @@
 //!
 //! Start with [`Watch`]: it watches cameras as [`CameraSettings`] say, and leaves events in an
 //! [`EventStore`](keepwatch_core::events::EventStore) and clips in a
-//! [`MediaStore`](keepwatch_core::events::MediaStore). Its parts can be used alone: [`motion`] and
-//! [`tracking`] are functions of pictures and regions, [`mp4`] writes recordings, [`mjpeg`] takes
-//! streams of pictures apart, [`source`] delivers packets, [`Decoder`] makes pictures of them.
+//! [`MediaStore`](keepwatch_core::events::MediaStore). [`Frames`] gives a camera's pictures, and
+//! nothing else. Their parts can be used alone: [`motion`] and [`tracking`] are functions of
+//! pictures and regions, [`mp4`] writes recordings, [`mjpeg`] takes streams of pictures apart,
+//! [`source`] delivers packets, [`Decoder`] makes pictures of them.
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -25,10 +26,12 @@ mod backoff;
 mod camera;
 mod decoder;
 mod error;
+mod frames;
 mod gate;
 mod gst;
 mod ledger;
 mod packet;
+mod pixels;
 mod probe;
 mod recorder;
 mod recordings;
@@ -38,9 +41,11 @@ mod timeline;
 mod url;
 mod watch;
 
-pub use decoder::{Decoder, Frame};
+pub use decoder::{Decoder, Frame, Threads};
 pub use error::{Error, Result};
+pub use frames::{FrameOptions, Frames, Image, Read};
 pub use packet::{Codec, Packet, PacketData, StreamInfo};
+pub use pixels::{Color, Pixels};
 pub use probe::{Probe, probe};
 pub use settings::{CameraSettings, Decode, Record, Tls, Transport};
 pub use status::{CameraStatus, LastEvent, State};

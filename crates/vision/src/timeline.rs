@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
+use crate::source::{RawPacket, monotonic};
+
 /// How far a camera's timestamps may be away from the time its frames arrive. Beyond that its
 /// clock has jumped, and is set anew by the arrival.
 const TOLERANCE: Duration = Duration::from_secs(5);
@@ -21,6 +23,43 @@ pub struct Arrival {
     pub monotonic: Duration,
     /// By the wall clock.
     pub wall: Timestamp,
+}
+
+/// Says when packets arrived.
+#[derive(Debug)]
+pub struct Arrivals {
+    finite: bool,
+    /// Where a file's own time begins.
+    start: Option<(Duration, Arrival)>,
+}
+
+impl Arrivals {
+    /// Of a source that ends, as a file does, or of one that is live.
+    pub fn of(finite: bool) -> Self {
+        Self {
+            finite,
+            start: None,
+        }
+    }
+
+    /// When this one did, which was taken just now. A file arrives as fast as it can be read, and
+    /// counts as if it had been played.
+    pub fn of_packet(&mut self, packet: &RawPacket) -> Arrival {
+        let now = Arrival {
+            monotonic: monotonic(),
+            wall: Timestamp::now(),
+        };
+        if !self.finite {
+            return now;
+        }
+        let dts = packet.dts.unwrap_or(packet.pts);
+        let (first, start) = *self.start.get_or_insert((dts, now));
+        let played = dts.saturating_sub(first);
+        Arrival {
+            monotonic: start.monotonic + played,
+            wall: start.wall.checked_add(played).unwrap_or(start.wall),
+        }
+    }
 }
 
 /// Where a frame is on the timeline.

@@ -1,5 +1,6 @@
 //! Cameras that do what cameras do wrong, over real connections.
 
+mod frames;
 mod mjpeg;
 mod recovery;
 mod refusals;

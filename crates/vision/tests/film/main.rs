@@ -1,6 +1,7 @@
 //! Real video from end to end.
 
 mod footage;
+mod frames;
 mod motion;
 mod mp4;
 mod watch;

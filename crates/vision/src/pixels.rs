@@ -1,0 +1,212 @@
+//! Pictures to keep, in the forms that programs compute with.
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+use gstreamer_video::prelude::*;
+use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use crate::decoder::Frame;
+use crate::error::{Error, Result};
+
+/// What is kept of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// Its brightness, as it is encoded: of most cameras, black is 16 and white is 235.
+    #[default]
+    Luma,
+    /// Red, green and blue, of the full range.
+    Rgb,
+}
+
+/// The pixels of a picture, which nobody changes any more.
+///
+/// Rows of 8-bit values, from the top; of each pixel one value of brightness, or red, green and
+/// blue.
+#[derive(Debug)]
+pub struct Pixels {
+    data: Data,
+    width: usize,
+    height: usize,
+    stride: usize,
+    color: Color,
+}
+
+#[derive(Debug)]
+enum Data {
+    /// The memory of the decoder, or of a converter.
+    Mapped(gst_video::VideoFrame<gst_video::video_frame::Readable>),
+    Own(Vec<u8>),
+}
+
+impl Pixels {
+    /// Those of a decoded picture. Brightness is not copied.
+    ///
+    /// # Errors
+    /// [`Error::Picture`] when its form is not understood.
+    pub fn of(frame: &Frame, color: Color) -> Result<Self> {
+        let (buffer, info) = frame.parts();
+        let frame = gst_video::VideoFrame::from_buffer_readable(buffer.clone(), info)
+            .map_err(|_| Error::Picture)?;
+        match color {
+            Color::Luma if has_luma_plane(info) => Self::mapped(frame, color),
+            Color::Luma => converted(&frame, gst_video::VideoFormat::Gray8, color),
+            Color::Rgb => match rgb(&frame) {
+                Some(pixels) => pixels,
+                None => converted(&frame, gst_video::VideoFormat::Rgb, color),
+            },
+        }
+    }
+
+    fn mapped(
+        frame: gst_video::VideoFrame<gst_video::video_frame::Readable>,
+        color: Color,
+    ) -> Result<Self> {
+        let pixels = Self {
+            width: frame.width() as usize,
+            height: frame.height() as usize,
+            stride: usize::try_from(frame.plane_stride()[0]).map_err(|_| Error::Picture)?,
+            color,
+            data: Data::Mapped(frame),
+        };
+        let needed = (pixels.height.max(1) - 1) * pixels.stride + pixels.row_bytes();
+        match pixels.bytes().len() >= needed && pixels.stride >= pixels.row_bytes() {
+            true => Ok(pixels),
+            false => Err(Error::Picture),
+        }
+    }
+
+    /// The width in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The height in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// From the beginning of one row to that of the next, in bytes.
+    pub fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// What they are.
+    pub fn color(&self) -> Color {
+        self.color
+    }
+
+    /// How many values a pixel has.
+    pub fn channels(&self) -> usize {
+        match self.color {
+            Color::Luma => 1,
+            Color::Rgb => 3,
+        }
+    }
+
+    /// All rows, with what may be between them. They stay where they are in memory as long as this.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.data {
+            Data::Mapped(frame) => frame.plane_data(0).unwrap_or_default(),
+            Data::Own(bytes) => bytes,
+        }
+    }
+
+    /// A row, without what may follow it.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn row(&self, y: usize) -> &[u8] {
+        &self.bytes()[y * self.stride..][..self.row_bytes()]
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.width * self.channels()
+    }
+}
+
+/// Whether brightness has a plane of its own, of eight bits.
+fn has_luma_plane(info: &gst_video::VideoInfo) -> bool {
+    let form = info.format_info();
+    !form.is_rgb() && form.depth().first() == Some(&8) && form.pixel_stride().first() == Some(&1)
+}
+
+/// The forms that cameras have, several times as fast as GStreamer's converter; none for others.
+fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
+    let (width, height) = (frame.width(), frame.height());
+    let colorimetry = frame.info().colorimetry();
+    let matrix = match colorimetry.matrix() {
+        gst_video::VideoColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+        gst_video::VideoColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+        gst_video::VideoColorMatrix::Bt2020 => YuvStandardMatrix::Bt2020,
+        _ => return None,
+    };
+    let range = match colorimetry.range() {
+        gst_video::VideoColorRange::Range0_255 => YuvRange::Full,
+        _ => YuvRange::Limited,
+    };
+    let stride = |plane: usize| u32::try_from(frame.plane_stride()[plane]).ok();
+    let plane = |plane: u32| frame.plane_data(plane).ok();
+    let row = 3 * width;
+    let mut bytes = vec![0; row as usize * height as usize];
+    let done = match frame.format() {
+        gst_video::VideoFormat::I420 => yuv::yuv420_to_rgb(
+            &YuvPlanarImage {
+                y_plane: plane(0)?,
+                y_stride: stride(0)?,
+                u_plane: plane(1)?,
+                u_stride: stride(1)?,
+                v_plane: plane(2)?,
+                v_stride: stride(2)?,
+                width,
+                height,
+            },
+            &mut bytes,
+            row,
+            range,
+            matrix,
+        ),
+        gst_video::VideoFormat::Nv12 => yuv::yuv_nv12_to_rgb(
+            &YuvBiPlanarImage {
+                y_plane: plane(0)?,
+                y_stride: stride(0)?,
+                uv_plane: plane(1)?,
+                uv_stride: stride(1)?,
+                width,
+                height,
+            },
+            &mut bytes,
+            row,
+            range,
+            matrix,
+            YuvConversionMode::Balanced,
+        ),
+        _ => return None,
+    };
+    Some(done.map_err(|_| Error::Picture).map(|()| Pixels {
+        data: Data::Own(bytes),
+        width: width as usize,
+        height: height as usize,
+        stride: row as usize,
+        color: Color::Rgb,
+    }))
+}
+
+/// What GStreamer makes of any other form.
+fn converted<T>(
+    frame: &gst_video::VideoFrame<T>,
+    form: gst_video::VideoFormat,
+    color: Color,
+) -> Result<Pixels> {
+    let to = gst_video::VideoInfo::builder(form, frame.width(), frame.height())
+        .build()
+        .map_err(|_| Error::Picture)?;
+    let converter =
+        gst_video::VideoConverter::new(frame.info(), &to, None).map_err(|_| Error::Picture)?;
+    let buffer = gst::Buffer::with_size(to.size()).map_err(|_| Error::Picture)?;
+    let mut out =
+        gst_video::VideoFrame::from_buffer_writable(buffer, &to).map_err(|_| Error::Picture)?;
+    converter.frame(frame, &mut out);
+    let frame = gst_video::VideoFrame::from_buffer_readable(out.into_buffer(), &to)
+        .map_err(|_| Error::Picture)?;
+    Pixels::mapped(frame, color)
+}
