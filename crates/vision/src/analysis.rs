@@ -1,5 +1,6 @@
 //! From packets to motion events, on a thread of its own for each camera.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use keepwatch_core::events::{Event, EventId, EventKind, Observation};
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
+use crate::analyzer::{Analyzer, Seen};
 use crate::decoder::{Decoder, Frame};
 use crate::error::{Error, Result, with_causes};
 use crate::gate::{Gate, Verdict};
@@ -15,6 +17,7 @@ use crate::ledger::{Ledger, point};
 use crate::motion::{
     GateChange, Luma, MotionDetector, MotionFrame, MotionGate, Tamper, downscale_into, fit,
 };
+use crate::objects::Objects;
 use crate::packet::{Packet, StreamInfo};
 use crate::settings::CameraSettings;
 use crate::status::{LastEvent, Shared};
@@ -61,7 +64,7 @@ pub(crate) struct Best {
     pub id: EventId,
     pub frame: Frame,
     pub at: Timestamp,
-    score: f32,
+    pub score: f32,
 }
 
 /// What the analysis says.
@@ -89,10 +92,11 @@ impl Analysis {
         ledger: Ledger,
         status: Shared,
         patient: bool,
+        analyzers: &[Arc<dyn Analyzer>],
     ) -> Result<Self> {
         let (input, taken) = bounded(QUEUE);
         let (say, output) = crossbeam_channel::unbounded();
-        let mut analyst = Analyst::new(camera, settings, ledger, status, say);
+        let mut analyst = Analyst::new(camera, settings, ledger, status, say, analyzers);
         let thread = std::thread::Builder::new()
             .name("analysis".to_owned())
             .spawn(move || analyst.run(&taken))
@@ -168,6 +172,8 @@ struct Analyst {
     scaled: Vec<u8>,
     motion: MotionGate,
     tracker: Tracker,
+    /// What each analyser finds.
+    objects: Vec<Objects>,
     running: Option<Running>,
     best: Option<Best>,
     next_due: Duration,
@@ -185,11 +191,23 @@ impl Analyst {
         ledger: Ledger,
         status: Shared,
         say: Sender<Output>,
+        analyzers: &[Arc<dyn Analyzer>],
     ) -> Self {
+        let tracker = Tracker::new(TrackerSettings::default());
+        let objects = |analyzer: &Arc<dyn Analyzer>| {
+            Objects::new(
+                analyzer.clone(),
+                camera.clone(),
+                ledger.clone(),
+                status.clone(),
+                tracker.beside(TrackerSettings::default()),
+            )
+        };
         Self {
+            objects: analyzers.iter().map(objects).collect(),
             gate: Gate::new(settings.decode),
             motion: MotionGate::new(&settings.motion),
-            tracker: Tracker::new(TrackerSettings::default()),
+            tracker,
             camera,
             settings,
             ledger,
@@ -215,7 +233,7 @@ impl Analyst {
                 Input::Packet(packet) => self.packet(&packet),
                 Input::Lost => self.lost(),
                 Input::Over { reason } => {
-                    self.end(self.last_pts, Some(reason));
+                    self.end_all(Some(reason));
                     self.lost();
                     if let Some((detector, _)) = &mut self.detector {
                         detector.reset();
@@ -228,7 +246,7 @@ impl Analyst {
                 }
             }
         }
-        self.end(self.last_pts, None);
+        self.end_all(None);
     }
 
     fn stream(&mut self, info: StreamInfo) {
@@ -236,7 +254,7 @@ impl Analyst {
             return;
         }
         if self.info.is_some() {
-            self.end(self.last_pts, Some("the camera changed its stream"));
+            self.end_all(Some("the camera changed its stream"));
         }
         self.lost();
         self.decoder = match Decoder::new(&info) {
@@ -357,7 +375,37 @@ impl Analyst {
             self.tampered(tamper, frame.pts);
         }
         self.moved(frame, &seen);
+        self.look(frame, &seen);
         Ok(())
+    }
+
+    fn look(&mut self, frame: &Frame, motion: &MotionFrame) {
+        let seen = Seen {
+            camera: &self.camera,
+            frame,
+            at: self.wall(frame.pts),
+            motion,
+        };
+        let looks = self.objects.iter_mut().map(|objects| objects.look(&seen));
+        let ended: Vec<Best> = looks.flatten().collect();
+        self.picture(ended);
+    }
+
+    fn picture(&self, ended: Vec<Best>) {
+        for best in ended {
+            let _ = self.say.send(Output::Snapshot(best));
+        }
+    }
+
+    /// Nothing that was seen so far goes on.
+    fn end_all(&mut self, reason: Option<&str>) {
+        self.end(self.last_pts, reason);
+        let ends = self
+            .objects
+            .iter_mut()
+            .map(|objects| objects.end_all(reason));
+        let ended: Vec<Best> = ends.flatten().collect();
+        self.picture(ended);
     }
 
     fn moved(&mut self, frame: &Frame, seen: &MotionFrame) {

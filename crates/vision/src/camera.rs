@@ -1,5 +1,6 @@
 //! One camera: sessions with it, one after the other, and what becomes of its packets.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
@@ -7,6 +8,7 @@ use keepwatch_core::events::{Event, EventId, EventKind, MediaStore};
 use keepwatch_core::jiff::Timestamp;
 
 use crate::analysis::{Analysis, Best, Input, Output, Wish};
+use crate::analyzer::Analyzer;
 use crate::backoff::Backoff;
 use crate::error::{Result, with_causes};
 use crate::ledger::{Ledger, point};
@@ -58,6 +60,7 @@ impl Camera {
         ledger: Ledger,
         status: Shared,
         stop: Receiver<()>,
+        analyzers: &[Arc<dyn Analyzer>],
     ) -> Result<Self> {
         // Nothing of a file is lost however slow the analysis is, unless it plays in real time.
         let patient = source.ends() && !settings.realtime;
@@ -67,6 +70,7 @@ impl Camera {
             ledger.clone(),
             status.clone(),
             patient,
+            analyzers,
         )?;
         let recorder = Recorder::start(
             name.clone(),

@@ -22,6 +22,7 @@ pub mod source;
 pub mod tracking;
 
 mod analysis;
+mod analyzer;
 mod backoff;
 mod camera;
 mod decoder;
@@ -30,6 +31,7 @@ mod frames;
 mod gate;
 mod gst;
 mod ledger;
+mod objects;
 mod packet;
 mod pixels;
 mod probe;
@@ -41,6 +43,7 @@ mod timeline;
 mod url;
 mod watch;
 
+pub use analyzer::{Analyzer, Found, Seen};
 pub use decoder::{Decoder, Frame, Threads};
 pub use error::{Error, Result};
 pub use frames::{FrameOptions, Frames, Image, Read};

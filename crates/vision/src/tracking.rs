@@ -7,6 +7,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering as AtomicOrdering};
 use std::time::Duration;
 
 use keepwatch_core::events::Region;
@@ -93,7 +95,7 @@ struct Track {
 pub struct Tracker {
     settings: TrackerSettings,
     tracks: Vec<Track>,
-    next_id: u64,
+    next_id: Arc<AtomicU64>,
     updates: Vec<TrackUpdate>,
     scratch: Scratch,
 }
@@ -114,10 +116,19 @@ struct Scratch {
 impl Tracker {
     /// A tracker that follows nothing yet.
     pub fn new(settings: TrackerSettings) -> Self {
+        Self::numbered(settings, Arc::new(AtomicU64::new(1)))
+    }
+
+    /// One for other detections of the same camera: no two tracks of both have the same number.
+    pub fn beside(&self, settings: TrackerSettings) -> Self {
+        Self::numbered(settings, self.next_id.clone())
+    }
+
+    fn numbered(settings: TrackerSettings, next_id: Arc<AtomicU64>) -> Self {
         Self {
             settings,
             tracks: Vec::new(),
-            next_id: 1,
+            next_id,
             updates: Vec::new(),
             scratch: Scratch::default(),
         }
@@ -137,8 +148,8 @@ impl Tracker {
                 continue;
             }
             let detection = &detections[index];
-            self.tracks.push(Track::new(self.next_id, detection, pts));
-            self.next_id += 1;
+            let id = self.next_id.fetch_add(1, AtomicOrdering::Relaxed);
+            self.tracks.push(Track::new(id, detection, pts));
             self.scratch.of_track.push(Some(index));
         }
         self.report(pts);

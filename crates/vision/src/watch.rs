@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use keepwatch_core::events::{Event, EventStore, MediaStore};
 
+use crate::analyzer::Analyzer;
 use crate::camera::Camera;
 use crate::error::{Error, Result, with_causes};
 use crate::ledger::{Ledger, Lost};
@@ -23,6 +24,7 @@ pub struct Watch {
     ledger: Option<Ledger>,
     book: Option<JoinHandle<Lost>>,
     media: MediaStore,
+    analyzers: Vec<Arc<dyn Analyzer>>,
 }
 
 struct Running {
@@ -64,10 +66,16 @@ impl Watch {
             ledger: Some(ledger),
             book: Some(book),
             media,
+            analyzers: Vec::new(),
         })
     }
 
-    /// Watches one more, from a source of your own.
+    /// Lets an analyser look at the pictures of the cameras that are added from now on.
+    pub fn add_analyzer(&mut self, analyzer: Arc<dyn Analyzer>) {
+        self.analyzers.push(analyzer);
+    }
+
+    /// Watches one more, from a source of your own or from [`source::of`] its settings.
     ///
     /// # Errors
     /// [`Error::Setting`] for settings that cannot work.
@@ -89,6 +97,7 @@ impl Watch {
             ledger,
             status.clone(),
             stopped,
+            &self.analyzers,
         )?;
         let thread = std::thread::Builder::new()
             .name("camera".to_owned())

@@ -4,4 +4,5 @@ mod footage;
 mod frames;
 mod motion;
 mod mp4;
+mod objects;
 mod watch;

@@ -14,13 +14,13 @@ use keepwatch_vision::{CameraSettings, CameraStatus, Decode, Record, State, Watc
 use crate::footage;
 
 /// A store in a directory that goes away with it.
-struct Place {
+pub struct Place {
     dir: tempfile::TempDir,
-    store: Arc<Store>,
+    pub store: Arc<Store>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let (dir, store) = event_store();
         Self { dir, store }
     }
@@ -41,7 +41,7 @@ impl Place {
         (self.events(), status)
     }
 
-    fn events(&self) -> Vec<Event> {
+    pub fn events(&self) -> Vec<Event> {
         let filter = EventFilter {
             oldest_first: true,
             ..EventFilter::default()
@@ -49,7 +49,7 @@ impl Place {
         self.store.list(&filter).expect("they are listed")
     }
 
-    fn open(&self, media: &MediaRef) -> Vec<u8> {
+    pub fn open(&self, media: &MediaRef) -> Vec<u8> {
         let credential = self.store.clip_credential().expect("the key is a full one");
         let reader = self.store.media().open(media, &credential);
         let mut plain = Vec::new();
@@ -65,7 +65,7 @@ impl Place {
         footage::play(&path)
     }
 
-    fn verify(&self) {
+    pub fn verify(&self) {
         let options = VerifyOptions {
             media: true,
             ..VerifyOptions::default()
@@ -75,13 +75,13 @@ impl Place {
     }
 }
 
-fn film(name: &str) -> CameraSettings {
+pub fn film(name: &str) -> CameraSettings {
     let path = keepwatch_testkit::testdata().join(format!("video/{name}.mp4"));
     CameraSettings::new(path.display().to_string().parse().expect("a path"))
 }
 
 /// Seconds from the beginning of the first recording of a film, which begins with it.
-fn seconds(event: &Event) -> f64 {
+pub fn seconds(event: &Event) -> f64 {
     let ended = event.ended_at.expect("it ended");
     ended.duration_since(event.started_at).as_secs_f64()
 }
