@@ -117,17 +117,33 @@ fn to_python(py: Python<'_>, raise: Raise) -> PyResult<PyErr> {
         Raise::Core(error) => of_core(py, error),
         Raise::Crypto(error) => of_crypto(py, error),
         #[cfg(feature = "vision")]
-        Raise::Vision(keepwatch_vision::Error::Core(error)) => of_core(py, error),
-        #[cfg(feature = "vision")]
-        Raise::Vision(error) => {
-            let hint = error.hint();
-            make(py, "CameraError", &with_causes(&error), hint.as_deref())
-        }
+        Raise::Vision(error) => of_vision(py, error),
         #[cfg(feature = "vision")]
         Raise::Config(error) => {
             let hint = error.hint();
             make(py, "ConfigError", &with_causes(&error), hint.as_deref())
         }
+    }
+}
+
+#[cfg(feature = "vision")]
+fn of_vision(py: Python<'_>, error: keepwatch_vision::Error) -> PyResult<PyErr> {
+    use keepwatch_vision::Error;
+    let hint = error.hint();
+    match error {
+        Error::Core(error) => of_core(py, error),
+        Error::Io {
+            operation,
+            path,
+            source,
+        } => of_io(py, operation, &path, source),
+        // Settings are called as the arguments are that set them.
+        Error::Setting { .. } => make(py, "InvalidValueError", &error.to_string(), None),
+        Error::Url { problem } => {
+            let text = format!("url: {problem}");
+            make(py, "InvalidValueError", &text, hint.as_deref())
+        }
+        error => make(py, "CameraError", &with_causes(&error), hint.as_deref()),
     }
 }
 

@@ -20,6 +20,8 @@ mod sealed;
 mod securevision;
 mod stream;
 mod vault;
+#[cfg(feature = "vision")]
+mod vision;
 mod work;
 
 use pyo3::prelude::*;
@@ -60,6 +62,9 @@ mod _keepwatch {
         FileCounts, ForgetEntry, ForgetReport, KeyInfo, Problem, PruneReport, RestoreReport,
         Snapshot, Stats,
     };
+    #[cfg(feature = "vision")]
+    #[pymodule_export]
+    use crate::vision::{camera::Camera, frame::Frame, status::CameraStatus};
     #[pymodule_export]
     use crate::work::ProgressReport;
 
