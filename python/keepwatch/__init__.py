@@ -8,6 +8,7 @@ sealed files, with :class:`EventStore` for what cameras recorded, and with :clas
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from keepwatch import errors
 from keepwatch._keepwatch import (
@@ -108,6 +109,25 @@ __all__ = [
     "verify_evidence",
 ]
 __all__ += errors.__all__
+
+_VISION = ["Camera", "CameraStatus", "Frame"]
+
+if TYPE_CHECKING or HAS_VISION:
+    from keepwatch._keepwatch import Camera, CameraStatus, Frame
+
+    __all__ += _VISION  # noqa: PLE0605
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name in _VISION:
+            raise ImportError(
+                f"keepwatch.{name} is not in this build of keepwatch, which has no cameras: install "
+                "GStreamer with its development files, and then "
+                "pip install --no-binary keepwatch 'keepwatch[vision]'",
+                name="keepwatch",
+            )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 # Libraries ask whether something is a binary file in this way.
 io.BufferedIOBase.register(BinaryReader)
