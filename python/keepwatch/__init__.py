@@ -110,10 +110,10 @@ __all__ = [
 ]
 __all__ += errors.__all__
 
-_VISION = ["Camera", "CameraStatus", "Frame"]
+_VISION = ["Camera", "CameraStatus", "Detection", "Frame", "Pipeline"]
 
 if TYPE_CHECKING or HAS_VISION:
-    from keepwatch._keepwatch import Camera, CameraStatus, Frame
+    from keepwatch._keepwatch import Camera, CameraStatus, Detection, Frame, Pipeline
 
     __all__ += _VISION  # noqa: PLE0605
 

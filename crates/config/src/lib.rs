@@ -18,9 +18,9 @@ use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
 use keepwatch_vision::CameraSettings;
 use serde::Deserialize;
-use toml::Table;
 
 pub use error::{Error, Result};
+pub use toml::Table;
 
 /// The version of the file's form.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -97,11 +97,23 @@ impl Config {
         environment: &BTreeMap<String, String>,
         read: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Loaded> {
-        let (mut table, notices) = securevision::settings(environment)?;
         let file: Table = match text {
             Some(text) => toml::from_str(text).map_err(|error| Error::syntax(&error, text))?,
             None => Table::new(),
         };
+        Self::load_table(file, environment, read)
+    }
+
+    /// The same of what such a file holds.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load_table(
+        file: Table,
+        environment: &BTreeMap<String, String>,
+        read: &dyn Fn(&str) -> std::io::Result<String>,
+    ) -> Result<Loaded> {
+        let (mut table, notices) = securevision::settings(environment)?;
         merge::onto(&mut table, file);
         merge::overrides(&mut table, environment)?;
         secret::expand(&mut table, environment)?;

@@ -27,6 +27,9 @@ pub enum Raise {
     /// A camera.
     #[cfg(feature = "vision")]
     Vision(keepwatch_vision::Error),
+    /// Cameras that were not watched to their end, in words.
+    #[cfg(feature = "vision")]
+    Camera(String),
     /// The configuration.
     #[cfg(feature = "vision")]
     Config(keepwatch_config::Error),
@@ -118,6 +121,8 @@ fn to_python(py: Python<'_>, raise: Raise) -> PyResult<PyErr> {
         Raise::Crypto(error) => of_crypto(py, error),
         #[cfg(feature = "vision")]
         Raise::Vision(error) => of_vision(py, error),
+        #[cfg(feature = "vision")]
+        Raise::Camera(problem) => make(py, "CameraError", &problem, None),
         #[cfg(feature = "vision")]
         Raise::Config(error) => {
             let hint = error.hint();

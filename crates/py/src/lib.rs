@@ -64,7 +64,9 @@ mod _keepwatch {
     };
     #[cfg(feature = "vision")]
     #[pymodule_export]
-    use crate::vision::{camera::Camera, frame::Frame, status::CameraStatus};
+    use crate::vision::{
+        analyzer::Detection, camera::Camera, frame::Frame, pipeline::Pipeline, status::CameraStatus,
+    };
     #[pymodule_export]
     use crate::work::ProgressReport;
 

@@ -1,5 +1,7 @@
 //! Pictures to keep, in the forms that programs compute with.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
@@ -35,7 +37,43 @@ pub struct Pixels {
 enum Data {
     /// The memory of the decoder, or of a converter.
     Mapped(gst_video::VideoFrame<gst_video::video_frame::Readable>),
-    Own(Vec<u8>),
+    Own(Owned),
+}
+
+/// How much memory a pool keeps: as many pictures as are under way when each is let go at once.
+const KEPT: usize = 6;
+
+/// Memory of pictures that nobody has any more, for the next ones: to get megabytes from the system
+/// for each, and to clear them, takes as long as to fill them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Pool {
+    fn take(&self, len: usize) -> Owned {
+        let old = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut bytes = old.unwrap_or_default();
+        bytes.resize(len, 0);
+        Owned {
+            bytes,
+            pool: self.clone(),
+        }
+    }
+}
+
+/// Memory of a pool.
+#[derive(Debug)]
+struct Owned {
+    bytes: Vec<u8>,
+    pool: Pool,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let mut free = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < KEPT {
+            free.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 impl Pixels {
@@ -44,13 +82,18 @@ impl Pixels {
     /// # Errors
     /// [`Error::Picture`] when its form is not understood.
     pub fn of(frame: &Frame, color: Color) -> Result<Self> {
+        Self::pooled(frame, color, &Pool::default())
+    }
+
+    /// The same, in memory of a pool where it needs any.
+    pub(crate) fn pooled(frame: &Frame, color: Color, pool: &Pool) -> Result<Self> {
         let (buffer, info) = frame.parts();
         let frame = gst_video::VideoFrame::from_buffer_readable(buffer.clone(), info)
             .map_err(|_| Error::Picture)?;
         match color {
             Color::Luma if has_luma_plane(info) => Self::mapped(frame, color),
             Color::Luma => converted(&frame, gst_video::VideoFormat::Gray8, color),
-            Color::Rgb => match rgb(&frame) {
+            Color::Rgb => match rgb(&frame, pool) {
                 Some(pixels) => pixels,
                 None => converted(&frame, gst_video::VideoFormat::Rgb, color),
             },
@@ -107,7 +150,7 @@ impl Pixels {
     pub fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::Mapped(frame) => frame.plane_data(0).unwrap_or_default(),
-            Data::Own(bytes) => bytes,
+            Data::Own(owned) => &owned.bytes,
         }
     }
 
@@ -131,7 +174,7 @@ fn has_luma_plane(info: &gst_video::VideoInfo) -> bool {
 }
 
 /// The forms that cameras have, several times as fast as GStreamer's converter; none for others.
-fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
+fn rgb<T>(frame: &gst_video::VideoFrame<T>, pool: &Pool) -> Option<Result<Pixels>> {
     let (width, height) = (frame.width(), frame.height());
     let colorimetry = frame.info().colorimetry();
     let matrix = match colorimetry.matrix() {
@@ -147,7 +190,7 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
     let stride = |plane: usize| u32::try_from(frame.plane_stride()[plane]).ok();
     let plane = |plane: u32| frame.plane_data(plane).ok();
     let row = 3 * width;
-    let mut bytes = vec![0; row as usize * height as usize];
+    let mut own = pool.take(row as usize * height as usize);
     let done = match frame.format() {
         gst_video::VideoFormat::I420 => yuv::yuv420_to_rgb(
             &YuvPlanarImage {
@@ -160,7 +203,7 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
                 width,
                 height,
             },
-            &mut bytes,
+            &mut own.bytes,
             row,
             range,
             matrix,
@@ -174,7 +217,7 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
                 width,
                 height,
             },
-            &mut bytes,
+            &mut own.bytes,
             row,
             range,
             matrix,
@@ -183,7 +226,7 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>) -> Option<Result<Pixels>> {
         _ => return None,
     };
     Some(done.map_err(|_| Error::Picture).map(|()| Pixels {
-        data: Data::Own(bytes),
+        data: Data::Own(own),
         width: width as usize,
         height: height as usize,
         stride: row as usize,

@@ -13,7 +13,7 @@ use crate::backoff::Backoff;
 use crate::decoder::{Decoder, Frame, Threads};
 use crate::error::{Error, Result, with_causes};
 use crate::packet::{Packet, StreamInfo};
-use crate::pixels::Pixels;
+use crate::pixels::{Pixels, Pool};
 use crate::settings::CameraSettings;
 use crate::source::{Ending, FrameSource, Next, RawPacket, Session};
 use crate::status::{Shared, State};
@@ -63,6 +63,7 @@ pub(super) struct Reader {
     arrivals: Arrivals,
     stream: Option<StreamInfo>,
     decoder: Option<Decoder>,
+    pool: Pool,
     /// Packets before the next key frame cannot be decoded.
     waits_for_key: bool,
     /// Wall time of the timeline's zero, as of the last packet.
@@ -95,6 +96,7 @@ impl Reader {
             timeline: Timeline::default(),
             stream: None,
             decoder: None,
+            pool: Pool::default(),
             waits_for_key: true,
             zero: Timestamp::UNIX_EPOCH,
             first: None,
@@ -299,7 +301,7 @@ impl Reader {
             }
             let since_zero = SignedDuration::try_from(frame.pts).unwrap_or_default();
             let image = Image {
-                pixels: Pixels::of(frame, self.options.color)?,
+                pixels: Pixels::pooled(frame, self.options.color, &self.pool)?,
                 pts,
                 wall: self.zero.checked_add(since_zero).unwrap_or(self.zero),
             };
