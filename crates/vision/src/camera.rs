@@ -29,6 +29,13 @@ const KEY_FRAME_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a session looks up from waiting for packets.
 const LOOK_UP: Duration = Duration::from_millis(100);
 
+/// What all cameras of a watch have in common.
+pub(crate) struct Common<'a> {
+    pub media: &'a MediaStore,
+    pub ledger: &'a Ledger,
+    pub analyzers: &'a [Arc<dyn Analyzer>],
+}
+
 /// What a camera's thread works with.
 pub(crate) struct Camera {
     name: String,
@@ -56,12 +63,11 @@ impl Camera {
         name: String,
         settings: CameraSettings,
         source: Box<dyn FrameSource>,
-        media: MediaStore,
-        ledger: Ledger,
+        common: &Common<'_>,
         status: Shared,
         stop: Receiver<()>,
-        analyzers: &[Arc<dyn Analyzer>],
     ) -> Result<Self> {
+        let ledger = common.ledger.clone();
         // Nothing of a file is lost however slow the analysis is, unless it plays in real time.
         let patient = source.ends() && !settings.realtime;
         let analysis = Analysis::start(
@@ -70,11 +76,11 @@ impl Camera {
             ledger.clone(),
             status.clone(),
             patient,
-            analyzers,
+            common.analyzers,
         )?;
         let recorder = Recorder::start(
             name.clone(),
-            media,
+            common.media.clone(),
             settings.privacy_masks.clone(),
             ledger.clone(),
             patient,

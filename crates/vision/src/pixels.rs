@@ -36,7 +36,7 @@ pub struct Pixels {
 #[derive(Debug)]
 enum Data {
     /// The memory of the decoder, or of a converter.
-    Mapped(gst_video::VideoFrame<gst_video::video_frame::Readable>),
+    Mapped(Box<gst_video::VideoFrame<gst_video::video_frame::Readable>>),
     Own(Owned),
 }
 
@@ -109,7 +109,7 @@ impl Pixels {
             height: frame.height() as usize,
             stride: usize::try_from(frame.plane_stride()[0]).map_err(|_| Error::Picture)?,
             color,
-            data: Data::Mapped(frame),
+            data: Data::Mapped(Box::new(frame)),
         };
         let needed = (pixels.height.max(1) - 1) * pixels.stride + pixels.row_bytes();
         match pixels.bytes().len() >= needed && pixels.stride >= pixels.row_bytes() {

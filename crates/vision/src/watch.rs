@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use keepwatch_core::events::{Event, EventStore, MediaStore};
 
 use crate::analyzer::Analyzer;
-use crate::camera::Camera;
+use crate::camera::{Camera, Common};
 use crate::error::{Error, Result, with_causes};
 use crate::ledger::{Ledger, Lost};
 use crate::settings::CameraSettings;
@@ -88,17 +88,12 @@ impl Watch {
         settings.validate()?;
         let status = Shared::new(&name, settings.url.to_string());
         let (stop, stopped) = bounded(0);
-        let ledger = self.ledger.clone().expect("it is there until the end");
-        let camera = Camera::new(
-            name,
-            settings,
-            source,
-            self.media.clone(),
-            ledger,
-            status.clone(),
-            stopped,
-            &self.analyzers,
-        )?;
+        let common = Common {
+            media: &self.media,
+            ledger: self.ledger.as_ref().expect("it is there until the end"),
+            analyzers: &self.analyzers,
+        };
+        let camera = Camera::new(name, settings, source, &common, status.clone(), stopped)?;
         let thread = std::thread::Builder::new()
             .name("camera".to_owned())
             .spawn(move || camera.run())
