@@ -110,17 +110,14 @@ __all__ = [
 ]
 __all__ += errors.__all__
 
-_VISION = ["Camera", "CameraStatus", "Detection", "Frame", "Pipeline"]
-
 if TYPE_CHECKING or HAS_VISION:
     from keepwatch._keepwatch import Camera, CameraStatus, Detection, Frame, Pipeline
 
-    __all__ += _VISION  # noqa: PLE0605
-
-if not TYPE_CHECKING:
+    __all__ += ["Camera", "CameraStatus", "Detection", "Frame", "Pipeline"]
+else:
 
     def __getattr__(name: str) -> object:
-        if name in _VISION:
+        if name in {"Camera", "CameraStatus", "Detection", "Frame", "Pipeline"}:
             raise ImportError(
                 f"keepwatch.{name} is not in this build of keepwatch, which has no cameras: install "
                 "GStreamer with its development files, and then "
@@ -128,6 +125,7 @@ if not TYPE_CHECKING:
                 name="keepwatch",
             )
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 # Libraries ask whether something is a binary file in this way.
 io.BufferedIOBase.register(BinaryReader)

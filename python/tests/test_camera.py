@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,7 +43,7 @@ def test_every_frame_of_a_file_comes_once_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("color", ["luma", "rgb"])
-def test_an_image_is_a_view_that_outlives_frame_and_camera(color: str) -> None:
+def test_an_image_is_a_view_that_outlives_frame_and_camera(color: Literal["luma", "rgb"]) -> None:
     with Camera(film(), color=color) as camera:
         frame = camera.read()
         assert frame is not None
@@ -180,7 +182,8 @@ def test_a_closed_camera_is_not_used() -> None:
         pass
     camera.close()
     assert "closed" in repr(camera)
-    for use in [camera.read, camera.status, lambda: next(camera)]:
+    uses: list[Callable[[], object]] = [camera.read, camera.status, lambda: next(camera)]
+    for use in uses:
         with pytest.raises(ClosedError):
             use()
 
@@ -268,6 +271,25 @@ except KeyboardInterrupt:
     assert time.monotonic() - began < 1
     process.stdout.close()
     assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize("url", ["file", "test:"])
+def test_a_program_that_closes_nothing_ends_all_the_same(url: str) -> None:
+    code = """
+import sys
+from keepwatch import Camera
+camera = Camera(sys.argv[1])
+frame = camera.read()
+image = frame.image
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(film()) if url == "file" else url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(Path(keepwatch.__file__).parent.parent)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_without_numpy_everything_but_images_works(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,9 +98,11 @@ def test_analysers_in_python_make_events(tmp_path: Path) -> None:
                     (rows[-1] - rows[0] + 1) / height,
                 )
 
-    analyzers = [bright, Cars(), lambda frame: None]
     with Pipeline(
-        {"drive": film()}, store=tmp_path, passphrase=PASSPHRASE, analyzers=analyzers
+        {"drive": film()},
+        store=tmp_path,
+        passphrase=PASSPHRASE,
+        analyzers=[bright, Cars(), lambda frame: None],
     ) as pipeline:
         events = last_states(pipeline)
         analysed = pipeline.status()[0].analysed
@@ -248,7 +251,8 @@ def test_configurations_as_files_and_as_dictionaries(
         "store": {"path": store, "recipients": []},
         "cameras": {"drive": {"url": "${FILM}", "decode": "keyframes", "pre_roll": 3}},
     }
-    for one in [path, str(path), config]:
+    configs: list[Any] = [path, str(path), config]
+    for one in configs:
         with Pipeline(one, passphrase=PASSPHRASE) as pipeline:
             last_states(pipeline)
             # Key frames alone: one in 4.8 seconds.
@@ -257,7 +261,7 @@ def test_configurations_as_files_and_as_dictionaries(
 
 def test_wrong_configurations(tmp_path: Path) -> None:
     cameras = {"url": str(film())}
-    wrong: list[tuple[type[Exception], str, object]] = [
+    wrong: list[tuple[type[Exception], str, Any]] = [
         (ConfigError, "fps_targte", {"cameras": {"drive": {**cameras, "fps_targte": 5}}}),
         (ConfigError, "pre_roll", {"cameras": {"drive": {**cameras, "pre_roll": 500}}}),
         (ConfigError, "schema_version", {"schema_version": 7, "cameras": {"drive": cameras}}),
@@ -270,7 +274,7 @@ def test_wrong_configurations(tmp_path: Path) -> None:
     store = tmp_path / "store"
     for kind, text, config in wrong:
         with pytest.raises(kind, match=text) as caught:
-            Pipeline(config, store=store, passphrase=PASSPHRASE)  # type: ignore[arg-type]
+            Pipeline(config, store=store, passphrase=PASSPHRASE)
         assert "secret" not in str(caught.value)
     assert not store.exists()
     with pytest.raises(InvalidValueError, match="^store: "):

@@ -27,10 +27,10 @@ pub enum Transport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Record {
-    /// A clip for each event.
+    /// A clip for each event of motion.
     #[default]
     Events,
-    /// Everything, in segments of a minute, and a clip for each event.
+    /// Everything, in segments of a minute, and a clip for each event of motion.
     Continuous,
     /// Nothing but pictures.
     Off,
