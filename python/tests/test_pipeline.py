@@ -31,6 +31,7 @@ from keepwatch import (
 )
 
 PASSPHRASE = "correct horse"
+PASSWORD = "the-secret"
 
 
 def last_states(events: Iterable[Event]) -> list[Event]:
@@ -266,7 +267,7 @@ def test_wrong_configurations(tmp_path: Path) -> None:
         (ConfigError, "pre_roll", {"cameras": {"drive": {**cameras, "pre_roll": 500}}}),
         (ConfigError, "schema_version", {"schema_version": 7, "cameras": {"drive": cameras}}),
         (InvalidValueError, "config: it names no camera", {}),
-        (InvalidValueError, "url: ", {"drive": "ftp://admin:secret@somewhere/"}),
+        (InvalidValueError, "url: ", {"drive": f"ftp://admin:{PASSWORD}@somewhere/"}),
         (InvalidTypeError, "config: ", {"cameras": {"drive": {"url": object()}}}),
         (InvalidTypeError, "config: ", 5),
         (FileNotFoundError, "none.toml", tmp_path / "none.toml"),
@@ -275,7 +276,7 @@ def test_wrong_configurations(tmp_path: Path) -> None:
     for kind, text, config in wrong:
         with pytest.raises(kind, match=text) as caught:
             Pipeline(config, store=store, passphrase=PASSPHRASE)
-        assert "secret" not in str(caught.value)
+        assert PASSWORD not in str(caught.value)
     assert not store.exists()
     with pytest.raises(InvalidValueError, match="^store: "):
         Pipeline({"drive": film()}, passphrase=PASSPHRASE)
@@ -305,7 +306,7 @@ def test_recordings_for_recipients_alone(tmp_path: Path) -> None:
 
 def test_no_password_is_shown(tmp_path: Path) -> None:
     with Pipeline(
-        {"yard": "rtsp://admin:the-secret@127.0.0.1:9/none"},
+        {"yard": f"rtsp://admin:{PASSWORD}@127.0.0.1:9/none"},
         store=tmp_path,
         passphrase=PASSPHRASE,
     ) as pipeline:
@@ -313,7 +314,7 @@ def test_no_password_is_shown(tmp_path: Path) -> None:
         shown = f"{pipeline!r} {pipeline.status()!r} {event!r}"
     assert event.kind == "camera_offline"
     assert "rtsp://***@127.0.0.1:9" in shown
-    assert "secret" not in shown
+    assert PASSWORD not in shown
     assert PASSPHRASE not in shown
 
 
