@@ -232,11 +232,32 @@ def test_a_camera_that_could_not_be_watched_is_an_error_at_the_end(tmp_path: Pat
 
 
 def test_events_that_are_not_stored_are_an_error(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+import keepwatch
+store = keepwatch.EventStore.create(sys.argv[2], passphrase="correct horse")
+# As if the disk were full.
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    with keepwatch.Pipeline({"drive": sys.argv[1]}, store=store) as pipeline:
+        for event in pipeline:
+            pass
+except keepwatch.CameraError as error:
+    print(error)
+"""
+    output, errors = run(code, film(), tmp_path).communicate(timeout=60)
+    assert "the event store did not take" in output, errors
+
+
+def test_a_store_that_is_only_read_is_refused(tmp_path: Path) -> None:
     EventStore.create(tmp_path, passphrase=PASSPHRASE)
     store = EventStore.open(tmp_path, passphrase=PASSPHRASE)
-    with pytest.raises(keepwatch.KeepwatchError):
-        with Pipeline({"drive": film()}, store=store) as pipeline:
-            last_states(pipeline)
+    with pytest.raises(InvalidValueError, match="^store: .*writable"):
+        Pipeline({"drive": film()}, store=store)
+    store = EventStore.open(tmp_path, passphrase=PASSPHRASE, writable=True)
+    with Pipeline({"drive": film()}, store=store) as pipeline:
+        assert len(last_states(pipeline)) == 3
+    assert len(store.query()) == 3
 
 
 def test_configurations_as_files_and_as_dictionaries(

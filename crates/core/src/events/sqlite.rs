@@ -231,6 +231,11 @@ impl Store {
         }
     }
 
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_some()
+    }
+
     /// The sealed files.
     pub fn media(&self) -> MediaStore {
         self.media.clone()

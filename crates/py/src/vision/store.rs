@@ -62,6 +62,12 @@ pub fn open(
     let path = match (source, config.path) {
         (Some(StoreSource::Open(store)), _) => {
             let store = store.get().open_store(py)?;
+            if !store.is_writable() {
+                return Err(Raise::value(
+                    "store",
+                    "it was not opened with writable=True",
+                ));
+            }
             check(&store, &recipients)?;
             return Ok(store);
         }
