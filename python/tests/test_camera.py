@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import os
 import signal
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal
 
@@ -19,7 +21,16 @@ import pytest
 from vision import RtspCamera, film, rtsp_camera
 
 import keepwatch
-from keepwatch import Camera, CameraError, ClosedError, InvalidValueError
+from keepwatch import (
+    Camera,
+    CameraError,
+    ClosedError,
+    EventStore,
+    InvalidValueError,
+    Pipeline,
+)
+
+PASSWORD = "the-secret"
 
 
 def test_every_frame_of_a_file_comes_once_and_in_order() -> None:
@@ -141,6 +152,62 @@ def test_no_password_is_shown(tmp_path: Path) -> None:
             shown += f"{caught.value!r} {camera!r} {camera.status()!r}"
     assert "yard" in shown
     assert "secret" not in shown
+
+
+class Mjpeg(BaseHTTPRequestHandler):
+    """Sends one JPEG again and again, to whom knows the password."""
+
+    picture = b""
+
+    def do_GET(self) -> None:
+        pair = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        if self.headers["Authorization"] != f"Basic {pair}":
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+        self.end_headers()
+        head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(self.picture)}\r\n\r\n"
+        try:
+            while True:
+                self.wfile.write(head.encode() + self.picture + b"\r\n")
+                time.sleep(0.02)
+        except OSError:
+            pass
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Says nothing."""
+
+
+def test_pictures_over_http(tmp_path: Path) -> None:
+    with Pipeline({"drive": film()}, store=tmp_path / "store", passphrase="x") as pipeline:
+        for _ in pipeline:
+            pass
+    store = EventStore.open(tmp_path / "store", passphrase="x")
+    picture = store.export(store.query()[0].id, tmp_path / "picture.jpg", part="snapshot").file
+    Mjpeg.picture = picture.read_bytes()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mjpeg)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    place = f"127.0.0.1:{server.server_port}/video"
+    try:
+        with Camera(f"http://admin:{PASSWORD}@{place}", color="rgb") as camera:
+            frames = [camera.read(timeout=30) for _ in range(5)]
+            assert camera.status().codec == "JPEG"
+        images = [frame.image for frame in frames if frame is not None]
+        assert len(images) == 5
+        assert images[0].shape == (432, 768, 3)
+        assert all(np.array_equal(image, images[0]) for image in images)
+        with Camera(f"http://admin:wrong@{place}") as camera:
+            with pytest.raises(CameraError, match="refuses user or password"):
+                camera.read(timeout=30)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def test_what_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
