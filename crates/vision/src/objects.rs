@@ -172,6 +172,7 @@ fn begin(camera: &str, object: &Object, ledger: &Ledger, status: &Shared) -> Opt
         snapshot: None,
         clip: None,
         reason: None,
+        details: None,
     });
     status.update(|status| {
         status.last_event = Some(LastEvent {

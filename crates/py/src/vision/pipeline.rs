@@ -17,7 +17,7 @@ use super::status::CameraStatus;
 use super::store::{self, StoreSource};
 use crate::credential::{IdentitySource, KeySource, Secret};
 use crate::errors::{Raise, Result};
-use crate::events::Event;
+use crate::event::Event;
 use crate::record::Strings;
 use crate::work::{self, Stop};
 
