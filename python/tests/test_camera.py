@@ -315,8 +315,8 @@ import sys, time
 from keepwatch import Camera
 camera = Camera(sys.argv[1], reconnect=None)
 camera.read(timeout=30)
-print("reading", flush=True)
 try:
+    print("reading", flush=True)
     while True:
         camera.read()
 except KeyboardInterrupt:

@@ -363,9 +363,9 @@ def test_ctrl_c_interrupts_within_a_second_and_leaves_all_in_order(tmp_path: Pat
     code = (
         BEGIN
         + """
-print("watching", flush=True)
 with pipeline:
     try:
+        print("watching", flush=True)
         while True:
             next(pipeline)
     except KeyboardInterrupt:
