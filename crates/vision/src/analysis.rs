@@ -30,7 +30,7 @@ const QUEUE: usize = 64;
 const MAX_OBSERVATIONS: usize = 32;
 
 /// A camera may send for so many times its read timeout what gives no picture.
-const BLIND_FACTOR: u32 = 3;
+pub(crate) const BLIND_FACTOR: u32 = 3;
 
 /// What the analysis is told.
 pub(crate) enum Input {

@@ -24,7 +24,7 @@ use crate::timeline::{Arrivals, Timeline};
 const HEALTHY: Duration = Duration::from_secs(30);
 
 /// How long a camera may send pictures without a key frame among them.
-const KEY_FRAME_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const KEY_FRAME_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How often a session looks up from waiting for packets.
 const LOOK_UP: Duration = Duration::from_millis(100);

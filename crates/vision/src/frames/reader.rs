@@ -9,7 +9,9 @@ use crossbeam_channel::{
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
 use super::{FrameOptions, Image};
+use crate::analysis::BLIND_FACTOR;
 use crate::backoff::Backoff;
+use crate::camera::KEY_FRAME_DEADLINE;
 use crate::decoder::{Decoder, Frame, Threads};
 use crate::error::{Error, Result, with_causes};
 use crate::packet::{Packet, StreamInfo};
@@ -21,9 +23,6 @@ use crate::timeline::{Arrivals, Timeline};
 
 /// How often it looks up from waiting.
 const LOOK_UP: Duration = Duration::from_millis(100);
-
-/// A camera may send for so many times its read timeout what gives no picture.
-const BLIND_FACTOR: u32 = 3;
 
 /// How much earlier than it is due a picture may come: times are rounded.
 const EARLY: Duration = Duration::from_millis(1);
@@ -245,7 +244,10 @@ impl Reader {
         let placed = self.timeline.place(raw.pts, raw.dts, arrival);
         let pts = SignedDuration::try_from(placed.pts).unwrap_or_default();
         self.zero = placed.wall.checked_sub(pts).unwrap_or(placed.wall);
-        self.waits_for_key &= !raw.key;
+        if raw.key && self.waits_for_key {
+            self.waits_for_key = false;
+            self.last_picture = Instant::now();
+        }
         self.status.update(|status| {
             status.bytes += raw.data.as_ref().len() as u64;
             status.clock_jumps += u64::from(placed.jumped);
@@ -265,14 +267,20 @@ impl Reader {
         if !frames.is_empty() {
             self.last_picture = Instant::now();
         }
-        let blind = self.last_picture.elapsed() >= self.read_timeout * BLIND_FACTOR;
-        if blind && !self.source.ends() {
-            return Err(Over::Ended(match self.waits_for_key {
-                true => Ending::NoKeyFrame,
-                false => Ending::Garbage,
-            }));
-        }
+        self.watch_out()?;
         self.show(&frames)
+    }
+
+    /// Ends the session when packets come and come, and no picture comes out of them.
+    fn watch_out(&self) -> Result<(), Over> {
+        let (limit, ending) = match self.waits_for_key {
+            true => (KEY_FRAME_DEADLINE, Ending::NoKeyFrame),
+            false => (self.read_timeout * BLIND_FACTOR, Ending::Garbage),
+        };
+        match self.last_picture.elapsed() >= limit && !self.source.ends() {
+            true => Err(Over::Ended(ending)),
+            false => Ok(()),
+        }
     }
 
     /// Shows what the decoder still holds.

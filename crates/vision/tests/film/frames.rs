@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use keepwatch_vision::source::Ending;
-use keepwatch_vision::{CameraSettings, Color, Error, FrameOptions, Frames, Image, Read, State};
+use keepwatch_vision::source::{self, Ending, FrameSource, Next, Session};
+use keepwatch_vision::{
+    CameraSettings, Color, Error, FrameOptions, Frames, Image, Read, State, StreamInfo,
+};
 
 use crate::footage;
 
@@ -111,6 +113,45 @@ fn fewer_frames_a_second_are_spread_evenly() {
         let apart = (pair[1] - pair[0]).as_millis();
         assert!((160..=240).contains(&apart), "{apart}");
     }
+}
+
+/// A film as a camera would send it, to somebody who comes after the first key frame.
+struct Live(Box<dyn FrameSource>);
+
+struct LiveSession(Box<dyn Session>, Option<StreamInfo>);
+
+impl FrameSource for Live {
+    fn open(&mut self) -> keepwatch_vision::Result<Box<dyn Session>> {
+        let (mut session, mut stream) = (self.0.open()?, None);
+        loop {
+            match session.next(PATIENCE) {
+                Next::Stream(info) => stream = Some(info),
+                Next::Packet(_) => return Ok(Box::new(LiveSession(session, stream))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+impl Session for LiveSession {
+    fn next(&mut self, timeout: Duration) -> Next {
+        if let Some(stream) = self.1.take() {
+            return Next::Stream(stream);
+        }
+        std::thread::sleep(Duration::from_millis(80));
+        self.0.next(timeout)
+    }
+}
+
+#[test]
+fn a_key_frame_may_be_further_away_than_a_camera_may_be_silent() {
+    let mut settings = film("car-detection");
+    settings.read_timeout = Duration::from_secs(1);
+    let source = Box::new(Live(source::of(&settings)));
+    let frames = Frames::of(source, &settings, FrameOptions::default()).expect("it opens");
+    let began = std::time::Instant::now();
+    assert_eq!(next(&frames).pts, Duration::ZERO);
+    assert!(began.elapsed() > 4 * settings.read_timeout);
 }
 
 #[test]
