@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ doc: ## The API documentation, warnings are errors
 deny: ## Licences, bans and sources of dependencies
 	@scripts/setup --check
 	cargo deny --locked check --hide-inclusion-graph licenses bans sources
+
+bench-python: build wheel ## Measures the Python package beside the command line, cryptography and OpenCV
+	@scripts/bench-python $(BENCH_PYTHON)
 
 secrets: ## Looks for secrets in the tree
 	scripts/secrets

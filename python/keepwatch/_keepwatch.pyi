@@ -1,11 +1,14 @@
 """The native half of the package: its classes and functions, and their reference."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, Protocol, TypeAlias, final
 
+import numpy as np
+import numpy.typing as npt
 from typing_extensions import Buffer, Self, disjoint_base
 
 _StrPath: TypeAlias = str | PathLike[str]
@@ -28,12 +31,15 @@ __all__ = [
     "BackupReport",
     "BinaryReader",
     "ByteCounts",
+    "Camera",
+    "CameraStatus",
     "Change",
     "ChangeIterator",
     "CheckError",
     "CheckReport",
     "Checked",
     "Chunk",
+    "Detection",
     "Entry",
     "EntryIterator",
     "Event",
@@ -45,11 +51,13 @@ __all__ = [
     "Finding",
     "ForgetEntry",
     "ForgetReport",
+    "Frame",
     "HAS_VISION",
     "Identity",
     "KeyInfo",
     "Media",
     "Observation",
+    "Pipeline",
     "Problem",
     "Progress",
     "PruneReport",
@@ -1510,3 +1518,272 @@ def _bh_sync_directory(path: _StrPath) -> None: ...
 def _bh_scan(
     root: _StrPath, skip: Sequence[_StrPath]
 ) -> tuple[list[tuple[str, str, int, int, int]], list[tuple[Path, Exception]]]: ...
+
+_Color: TypeAlias = Literal["luma", "rgb"]
+_Found: TypeAlias = Detection | tuple[str, float, float, float, float, float]
+
+class _Analyzer(Protocol):
+    def analyze(self, frame: Frame, /) -> Iterable[_Found] | None: ...
+
+_Analyzing: TypeAlias = _Analyzer | Callable[[Frame], Iterable[_Found] | None]
+
+@final
+class Camera:
+    """A camera, and its pictures one after the other: `for frame in camera`."""
+
+    def __new__(
+        cls,
+        url: _StrPath,
+        *,
+        name: str | None = None,
+        color: _Color = "luma",
+        fps: float | None = None,
+        transport: Literal["tcp", "udp"] = "tcp",
+        read_timeout: float = 5.0,
+        reconnect: float | None = 60.0,
+        tls_ca_file: _StrPath | None = None,
+        tls_sha256: str | None = None,
+    ) -> Self:
+        """Begins to read a camera, and does not wait for it.
+
+        `url` is an address (`rtsp://`, `rtsps://`, `http://`, `https://`), the path of a file,
+        `device:/dev/video0` or `test:`. Pictures are decoded on other threads, a few ahead: a file
+        waits until they are taken, and of those of a camera that nobody takes the oldest are
+        dropped.
+
+        `color` is `"luma"` (brightness as it is encoded, without any conversion) or `"rgb"`. `fps`
+        is how many frames a second are given at most. A camera that sends nothing for
+        `read_timeout` seconds counts as gone. One that is gone is tried to be reached again for
+        `reconnect` seconds, for ever if that is None; then, and at once if it could not be reached
+        at first, `CameraError` is raised. `tls_ca_file` and `tls_sha256` say which certificate is
+        trusted: of an `rtsps` or `https` camera an authority's or its own, or of an `rtsps` camera
+        the one with this fingerprint.
+        """
+
+    @property
+    def name(self) -> str:
+        """Its name; where it is if it was given none."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without user and password."""
+
+    def read(self, *, timeout: float | None = None) -> Frame | None:
+        """The next frame; None at the end of a file.
+
+        Waits for it, at most `timeout` seconds if that is given: then TimeoutError is raised.
+        """
+
+    def status(self) -> CameraStatus:
+        """How it is doing."""
+
+    def close(self) -> None:
+        """Leaves the camera. Frames that were read stay as they are."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Frame: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_exception: object) -> None: ...
+
+@final
+class CameraStatus:
+    """How a camera is doing."""
+
+    @property
+    def camera(self) -> str:
+        """Its name."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+
+    @property
+    def state(self) -> Literal["connecting", "live", "offline", "ended"]:
+        """`connecting`, `live`, `offline` or `ended`."""
+
+    @property
+    def problem(self) -> str | None:
+        """Why it is offline, or ended other than it should."""
+
+    @property
+    def offline_since(self) -> datetime | None:
+        """Since when it is offline."""
+
+    @property
+    def codec(self) -> str | None:
+        """The codec of what it sends."""
+
+    @property
+    def width(self) -> int:
+        """The width of the picture in pixels; 0 until that is known."""
+
+    @property
+    def height(self) -> int:
+        """Its height."""
+
+    @property
+    def frames(self) -> int:
+        """Frames that came."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that came."""
+
+    @property
+    def decoded(self) -> int:
+        """Frames that were decoded."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were dropped because they were not taken in time."""
+
+    @property
+    def reconnects(self) -> int:
+        """Times that the connection was made anew."""
+
+    @property
+    def analysed(self) -> int:
+        """Frames that were analysed."""
+
+    @property
+    def moving(self) -> bool:
+        """Whether something moves."""
+
+    @property
+    def recording(self) -> int:
+        """Recordings that are being written."""
+
+@final
+class Detection:
+    """Something that was found in a frame."""
+
+    def __new__(
+        cls, label: str, score: float, x: float, y: float, w: float, h: float
+    ) -> Self:
+        """A part of it may be outside of the picture."""
+
+    @property
+    def label(self) -> str:
+        """What it is."""
+
+    @property
+    def score(self) -> float:
+        """How sure, 0 to 1."""
+
+    @property
+    def x(self) -> float:
+        """The left edge, as a fraction of the picture's width."""
+
+    @property
+    def y(self) -> float:
+        """The upper edge, as a fraction of its height."""
+
+    @property
+    def w(self) -> float:
+        """The width, as a fraction of the picture's."""
+
+    @property
+    def h(self) -> float:
+        """The height, as a fraction of the picture's."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class Frame:
+    """A picture of a camera."""
+
+    @property
+    def image(self) -> npt.NDArray[np.uint8]:
+        """The pixels: an array of 8-bit values, `[height, width]` of brightness or
+        `[height, width, 3]` of red, green and blue. It is a view of the decoder's memory, and cannot
+        be written to.
+        """
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """Where the pixels are, as NumPy wants to know it."""
+
+    @property
+    def width(self) -> int:
+        """The width in pixels."""
+
+    @property
+    def height(self) -> int:
+        """The height in pixels."""
+
+    @property
+    def color(self) -> _Color:
+        """What its values are: `"luma"` or `"rgb"`."""
+
+    @property
+    def camera(self) -> str:
+        """The name of the camera."""
+
+    @property
+    def pts(self) -> float:
+        """When it is shown, in seconds: since the first frame of a `Camera`, by the clock of the
+        camera in a `Pipeline`.
+        """
+
+    @property
+    def time(self) -> datetime:
+        """When it was taken, by the clock of this machine. A file counts as if it had begun to play
+        when it was opened.
+        """
+
+@final
+class Pipeline:
+    """Cameras that are watched, and what happens before them: `for event in pipeline`."""
+
+    def __new__(
+        cls,
+        config: _StrPath | Mapping[str, Any],
+        *,
+        store: EventStore | _StrPath | None = None,
+        passphrase: str | None = None,
+        key_file: _StrPath | bytes | None = None,
+        identity: Identity | _StrPath | None = None,
+        recipients: _Strings | None = None,
+        analyzers: _Analyzing | Iterable[_Analyzing] | None = None,
+        color: _Color = "luma",
+    ) -> Self:
+        """Begins to watch.
+
+        `config` is the path of a configuration file (docs/CONFIG.md), a dictionary that holds what
+        such a file does, or a dictionary of addresses of cameras by their names.
+
+        `store` is an event store, or the directory of one: it is made if there is none. Without it,
+        the configuration names it. `passphrase`, `key_file` or `identity` opens it, `recipients` are
+        who can open recordings of a new one.
+
+        `analyzers` look at each picture that is analysed: callables that take a Frame, or objects
+        with a method `analyze` that does. What they give, Detections, is followed from picture to
+        picture, and becomes events of the kind `object`. `color` is that of their frames.
+        """
+
+    def stop(self) -> None:
+        """Ends all recordings and events, and waits until they are stored.
+
+        Raises what an analyser raised, and if events could not be stored or a file not be read.
+        """
+
+    def status(self) -> list[CameraStatus]:
+        """How each camera is doing."""
+
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> Event:
+        """The next state of an event: it is told when it begins and with each later state, and the
+        last one with an id stands. Ends when all cameras have ended, as files do, or when it is
+        stopped.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None:
+        """Stops. An exception of the block passes through, whatever else went wrong."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import fill
+from conftest import contents, fill
+from vision import rtsp_camera
 
 import keepwatch
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -33,3 +38,33 @@ def test_the_guide_runs(
         exec(compile(block, "docs/PYTHON.md", "exec"), names)
     assert os.path.exists("again.txt")
     assert "watched" in os.listdir()
+
+
+def test_the_ten_lines_of_the_readme_run(tmp_path: Path) -> None:
+    fill(tmp_path / "documents")
+    (tmp_path / "letter").write_text("Dear stranger,\n")
+    _, script = BLOCK.search((ROOT / "README.md").read_text()).groups()
+    assert len(script.splitlines()) == 10
+    with rtsp_camera("--seconds", "8") as camera:
+        arguments = ["documents", "letter", camera.url, "a password"]
+        with subprocess.Popen(
+            [sys.executable, "-u", "-c", script, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            snapshots = process.stdout.readline()
+            event = process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert snapshots.startswith("[datetime.datetime("), errors
+    assert event.startswith("door motion"), errors
+    restored = tmp_path / "restored" / tmp_path.relative_to("/") / "documents"
+    assert contents(restored) == contents(tmp_path / "documents")
+    assert (tmp_path / "letter-again").read_text() == "Dear stranger,\n"
+    with keepwatch.EventStore.open(tmp_path / "events", passphrase="a password") as store:
+        assert store.query(kinds="motion")

@@ -1,17 +1,12 @@
-"""A build without cameras. It is run by itself, with such a build installed."""
+"""A build without cameras. It is run by itself, with such a build installed; see conftest.py."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 import keepwatch
-
-pytestmark = pytest.mark.skipif(
-    os.environ.get("KEEPWATCH_PORTABLE") != "1", reason="is run with a build without cameras"
-)
 
 
 def test_the_vault_works(tmp_path: Path):

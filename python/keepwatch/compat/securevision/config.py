@@ -67,7 +67,7 @@ class RTSPSource(Settings):
     """A camera in the network that speaks RTSP."""
 
     type: Literal["rtsp"] = "rtsp"
-    url: str = setting(description="rtsp://user:password@host:port/path")
+    url: str = setting(description="rtsp://<user>:<password>@host:port/path")
 
 
 @dataclass(kw_only=True, repr=False)
