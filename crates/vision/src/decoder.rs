@@ -105,6 +105,12 @@ pub struct Decoder {
     caps: gst::Caps,
 }
 
+/// One thread more than there are cores: while somebody takes a frame, no core waits. More than 16
+/// bring libav nothing.
+fn busy_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| (cores.get() + 1).min(16))
+}
+
 impl Decoder {
     /// A decoder for the stream, on the caller's thread.
     ///
@@ -128,12 +134,12 @@ impl Decoder {
         // The strict mode holds frames back, in case later ones are shown before them: only where
         // nobody waits for them is it worth being sure.
         let (max_threads, kind, compliance) = match threads {
-            Threads::One => ("1", "auto", "normal"),
-            Threads::Slices => ("0", "slice", "normal"),
-            Threads::Frames => ("0", "frame+slice", "strict"),
+            Threads::One => ("1".to_owned(), "auto", "normal"),
+            Threads::Slices => ("0".to_owned(), "slice", "normal"),
+            Threads::Frames => (busy_threads().to_string(), "frame+slice", "strict"),
         };
         for (name, value) in [
-            ("max-threads", max_threads),
+            ("max-threads", max_threads.as_str()),
             ("thread-type", kind),
             ("std-compliance", compliance),
             ("output-corrupt", "false"),
