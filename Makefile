@@ -75,6 +75,7 @@ lint: ## Formatting and clippy, warnings are errors
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 
 doc: ## The API documentation, warnings are errors
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
