@@ -140,6 +140,9 @@ pub struct Stats {
     pub pack_bytes: u64,
 }
 
+/// The size of a file, its content, and where that lies in it, if it has holes.
+pub(crate) type FileAt = (u64, Content, Option<Vec<(u64, u64)>>);
+
 impl Repository {
     /// Calls `each` for every entry beneath a path of a snapshot, the path itself included.
     pub fn list_tree(
@@ -201,23 +204,7 @@ impl Repository {
     /// [`Error::NoSuchPath`]; [`Error::Invalid`] for what is no file.
     pub fn dump(&self, snapshot: &Snapshot, path: &[u8], out: &mut dyn Write) -> Result<u64> {
         self.needs_full("reading a file")?;
-        let node = self.node_at(&snapshot.root, path)?;
-        let Some(Node {
-            kind:
-                NodeKind::File {
-                    size,
-                    content,
-                    extents,
-                    ..
-                },
-            ..
-        }) = node
-        else {
-            return Err(Error::Invalid {
-                what: "path",
-                problem: format!("{} is no file", String::from_utf8_lossy(path)),
-            });
-        };
+        let (size, content, extents) = self.file_at(snapshot, path)?;
         let mut scratch = Scratch::new()?;
         let mut ids = ContentIds::new(&content)?;
         let whole = [(0, size)];
@@ -230,6 +217,22 @@ impl Repository {
         sink.finish(size)
             .map_err(Error::io("write", "the output".as_ref()))?;
         Ok(size)
+    }
+
+    /// The size, content and extents of a file of a snapshot.
+    pub(crate) fn file_at(&self, snapshot: &Snapshot, path: &[u8]) -> Result<FileAt> {
+        match self.node_at(&snapshot.root, path)?.map(|node| node.kind) {
+            Some(NodeKind::File {
+                size,
+                content,
+                extents,
+                ..
+            }) => Ok((size, content, extents)),
+            _ => Err(Error::Invalid {
+                what: "path",
+                problem: format!("{} is no file", Name(path.to_vec())),
+            }),
+        }
     }
 
     /// Counts what these snapshots hold; ends early when `progress` says so.

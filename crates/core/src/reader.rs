@@ -9,8 +9,7 @@ use crate::id::Id;
 use crate::index::BlobKind;
 use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
-use crate::snapshot::{Name, Snapshot};
-use crate::tree::{Node, NodeKind};
+use crate::snapshot::Snapshot;
 
 /// A chunk of a file: where its bytes begin in the file's stored content, and how many they are.
 ///
@@ -52,23 +51,7 @@ impl Repository {
     /// [`Error::NoSuchPath`]; [`Error::Invalid`] for what is no file.
     pub fn open_file(self: &Arc<Self>, snapshot: &Snapshot, path: &[u8]) -> Result<FileReader> {
         self.needs_full("reading a file")?;
-        let node = self.node_at(&snapshot.root, path)?;
-        let Some(Node {
-            kind:
-                NodeKind::File {
-                    size,
-                    content,
-                    extents,
-                    ..
-                },
-            ..
-        }) = node
-        else {
-            return Err(Error::Invalid {
-                what: "path",
-                problem: format!("{} is no file", Name(path.to_vec())),
-            });
-        };
+        let (size, content, extents) = self.file_at(snapshot, path)?;
         let extents = extents.unwrap_or_else(|| vec![(0, size)]);
         let mut stored = 0;
         let mut stored_at = Vec::with_capacity(extents.len());

@@ -21,8 +21,8 @@ use pyo3::types::{PyBytes, PyString};
 use sha2::{Digest, Sha256};
 
 use crate::errors::{Raise, Result};
-use crate::work::{Stop, run};
-use each::{Stoppable, each, is_small};
+use crate::work::{Stop, Stoppable, run};
+use each::{each, is_small};
 use files::{Links, Placed, is_unchanged, like, make_dir, open, place, put_link, sync_dir};
 use keys::{Keys, at};
 
@@ -109,7 +109,7 @@ impl<W: Write> Write for Hashing<W> {
 
 /// Copies what is left of a file; an error names the one of the two that it is of.
 fn pump(from: &Path, file: &File, stop: &Stop, writer: &mut impl Write, to: &Path) -> Result<()> {
-    let mut reader = Stoppable::new(file, stop);
+    let mut reader = Stoppable::new(file, stop.clone());
     let mut buf = vec![0; BUFFER];
     loop {
         let len = match reader.read(&mut buf) {
@@ -132,7 +132,7 @@ fn unseal(
     writer: &mut impl Write,
 ) -> Result<()> {
     let key = keys.reading(path, file)?;
-    decrypt(Stoppable::new(file, stop), writer, &key).map_err(|error| at(path, error))?;
+    decrypt(Stoppable::new(file, stop.clone()), writer, &key).map_err(|error| at(path, error))?;
     Ok(())
 }
 
@@ -168,8 +168,8 @@ fn encrypt_one(keys: &Keys, path: &Path, sealed: &Path, stop: &Stop) -> Result<u
         _ => Replace::Never,
     };
     let mut out = AtomicFile::create(sealed, replace)?;
-    let len =
-        encrypt(Stoppable::new(&file, stop), &mut out, &key).map_err(|error| at(path, error))?;
+    let len = encrypt(Stoppable::new(&file, stop.clone()), &mut out, &key)
+        .map_err(|error| at(path, error))?;
     like(&out, sealed, &file, &is)?;
     if !is_unchanged(path, &file, &is)? {
         let error = io::Error::other("it was changed while it was encrypted");

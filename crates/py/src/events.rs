@@ -1,15 +1,15 @@
 //! The store that keeps events.
 
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use keepwatch_core::events::{
     self, EventFilter, EventId, EventKind, EventStore as _, MediaRef, Store, StoreOptions,
     StoreRole, VerifyOptions,
 };
 use keepwatch_core::fs::AtomicFile;
-use keepwatch_crypto::Credential;
+use keepwatch_crypto::{Credential, Kdf, NewLock};
 use pyo3::prelude::*;
 use pyo3::types::PyDateTime;
 
@@ -18,8 +18,9 @@ use crate::credential::{
     parse_recipient,
 };
 use crate::crypto::replace;
-use crate::errors::{self, Raise, Result};
+use crate::errors::{Raise, Result};
 use crate::event::Event;
+use crate::handle::Handle;
 use crate::record::{FilePath, Strings, Time, Tuple, record, timestamp};
 use crate::stream::BinaryReader;
 use crate::work::{self, Stop, Stoppable};
@@ -150,30 +151,21 @@ record! {
 /// Events and their recordings, encrypted and signed, in a directory.
 #[pyclass(frozen, module = "keepwatch")]
 pub struct EventStore {
-    store: Mutex<Option<Arc<Store>>>,
+    store: Handle<Store>,
     path: PathBuf,
 }
 
 impl EventStore {
     fn new(store: Store, path: PathBuf) -> Self {
         Self {
-            store: Mutex::new(Some(Arc::new(store))),
+            store: Handle::new(store, "the event store"),
             path,
         }
     }
 
     /// The store, unless it is closed.
     pub fn open_store(&self, py: Python<'_>) -> Result<Arc<Store>> {
-        let guard = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        match guard.as_ref() {
-            Some(store) => Ok(store.clone()),
-            None => Err(Raise::Python(errors::make(
-                py,
-                "ClosedError",
-                "the event store is closed",
-                None,
-            )?)),
-        }
+        self.store.get(py)
     }
 }
 
@@ -205,14 +197,10 @@ impl EventStore {
             own_identity: own_key,
             ..StoreOptions::default()
         };
-        let locks: Vec<_> = borrowed(&locks, kdf)
-            .into_iter()
-            .map(|lock| (lock, StoreRole::Full))
-            .collect();
-        let store = work::run(py, &Stop::default(), || {
-            Store::create(&path, &locks, &options)
-        })??;
-        Ok(Self::new(store, path.0))
+        Ok(Self::new(
+            make_store(py, &path, &locks, kdf, &options)?,
+            path.0,
+        ))
     }
 
     /// Opens a store; for reading only unless `writable`.
@@ -396,12 +384,8 @@ impl EventStore {
 
     /// Ends the use of it.
     fn close(&self, py: Python<'_>) -> Result<()> {
-        let store = {
-            let mut guard = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-            guard.take()
-        };
         // Another thread may be using it; then it closes when that has ended.
-        match store.and_then(Arc::into_inner) {
+        match self.store.take().and_then(Arc::into_inner) {
             Some(store) => Ok(py.detach(|| store.close())?),
             None => Ok(()),
         }
@@ -410,8 +394,7 @@ impl EventStore {
     /// Whether it is closed.
     #[getter]
     fn closed(&self) -> bool {
-        let guard = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.is_none()
+        self.store.is_closed()
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> Result<PyRef<'_, Self>> {
@@ -428,6 +411,23 @@ impl EventStore {
         let closed = if self.closed() { ", closed" } else { "" };
         format!("<EventStore {:?}{closed}>", self.path.display().to_string())
     }
+}
+
+/// Makes a store that each of the locks opens wholly.
+pub fn make_store(
+    py: Python<'_>,
+    path: &Path,
+    locks: &[NewLock],
+    kdf: Kdf,
+    options: &StoreOptions,
+) -> Result<Store> {
+    let locks: Vec<_> = borrowed(locks, kdf)
+        .into_iter()
+        .map(|lock| (lock, StoreRole::Full))
+        .collect();
+    Ok(work::run(py, &Stop::default(), || {
+        Store::create(path, &locks, options)
+    })??)
 }
 
 /// Verifies an evidence bundle without the store; `signer` is the key that must have signed it.

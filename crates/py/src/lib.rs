@@ -15,6 +15,7 @@ mod crypto;
 mod errors;
 mod event;
 mod events;
+mod handle;
 mod record;
 mod sealed;
 mod securevision;

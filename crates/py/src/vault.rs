@@ -25,6 +25,7 @@ use self::options::Paths;
 use self::reports::{BackupReport, KeyInfo, role_name};
 use crate::credential::{IdentitySource, KeySource, Secret, borrowed, credential, kdf, new_locks};
 use crate::errors::{self, Raise, Result, wrong_type};
+use crate::handle::Handle;
 use crate::record::{FilePath, Strings};
 use crate::stream::PyFile;
 use crate::work::{self, Stop, Teller};
@@ -45,29 +46,20 @@ struct Opened {
 /// Threads may share it. In a `with` block it is closed at the end.
 #[pyclass(frozen, module = "keepwatch")]
 pub struct Repository {
-    opened: Mutex<Option<Arc<Opened>>>,
+    opened: Handle<Opened>,
     path: PathBuf,
 }
 
 impl Repository {
     fn new(opened: Opened, path: PathBuf) -> Self {
         Self {
-            opened: Mutex::new(Some(Arc::new(opened))),
+            opened: Handle::new(opened, "the repository"),
             path,
         }
     }
 
     fn opened(&self, py: Python<'_>) -> Result<Arc<Opened>> {
-        let guard = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        match guard.as_ref() {
-            Some(opened) => Ok(opened.clone()),
-            None => Err(Raise::Python(errors::make(
-                py,
-                "ClosedError",
-                "the repository is closed",
-                None,
-            )?)),
-        }
+        self.opened.get(py)
     }
 
     fn repository(&self, py: Python<'_>) -> Result<Arc<core::Repository>> {
@@ -393,18 +385,13 @@ impl Repository {
 
     /// Ends the use of it; a second call does nothing.
     fn close(&self, py: Python<'_>) {
-        let opened = {
-            let mut guard = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-            guard.take()
-        };
-        py.detach(|| drop(opened));
+        py.detach(|| drop(self.opened.take()));
     }
 
     /// Whether it is closed.
     #[getter]
     fn closed(&self) -> bool {
-        let guard = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.is_none()
+        self.opened.is_closed()
     }
 
     fn __enter__(slf: PyRef<'_, Self>) -> Result<PyRef<'_, Self>> {

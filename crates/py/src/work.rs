@@ -1,6 +1,6 @@
 //! Long work: off the interpreter's lock, and stopped by Ctrl-C or by a callback that raises.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -172,6 +172,12 @@ impl<R: Read> Read for Stoppable<R> {
         let count = self.inner.read(buffer)?;
         self.count += count as u64;
         Ok(count)
+    }
+}
+
+impl<S: Seek> Seek for Stoppable<S> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
     }
 }
 

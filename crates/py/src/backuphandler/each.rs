@@ -1,7 +1,6 @@
 //! Many files at once: threads that work, and a Python callable that is told what came out.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -79,32 +78,4 @@ where
             Ok(())
         },
     )
-}
-
-/// A file that cannot be read any further once the work is stopped.
-pub struct Stoppable<'a> {
-    file: &'a File,
-    stop: &'a Stop,
-}
-
-impl<'a> Stoppable<'a> {
-    pub fn new(file: &'a File, stop: &'a Stop) -> Self {
-        Self { file, stop }
-    }
-}
-
-impl Read for Stoppable<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
-            // Nobody sees it: what stopped the work is raised instead.
-            return Err(io::Error::other("stopped"));
-        }
-        self.file.read(buf)
-    }
-}
-
-impl Seek for Stoppable<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
 }

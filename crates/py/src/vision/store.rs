@@ -4,15 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use keepwatch_config::StoreConfig;
-use keepwatch_core::events::{Store, StoreOptions, StoreRole};
+use keepwatch_core::events::{Store, StoreOptions};
 use keepwatch_crypto::{Kdf, PublicKey};
 use pyo3::prelude::*;
 
 use crate::credential::{
-    IdentitySource, KeySource, Secret, borrowed, credential, new_locks, parse_recipient,
+    IdentitySource, KeySource, Secret, credential, new_locks, parse_recipient,
 };
 use crate::errors::{Raise, Result, wrong_type};
-use crate::events::EventStore;
+use crate::events::{EventStore, make_store};
 use crate::record::Strings;
 use crate::work::{self, Stop};
 
@@ -97,13 +97,7 @@ pub fn open(
         recipients,
         ..StoreOptions::default()
     };
-    let locks: Vec<_> = borrowed(&locks, Kdf::default())
-        .into_iter()
-        .map(|lock| (lock, StoreRole::Full))
-        .collect();
-    let store = work::run(py, &Stop::default(), || {
-        Store::create(&path, &locks, &options)
-    })??;
+    let store = make_store(py, &path, &locks, Kdf::default(), &options)?;
     Ok(Arc::new(store))
 }
 
