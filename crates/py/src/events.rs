@@ -11,7 +11,6 @@ use keepwatch_core::events::{
 use keepwatch_core::fs::AtomicFile;
 use keepwatch_crypto::{Credential, Kdf, NewLock};
 use pyo3::prelude::*;
-use pyo3::types::PyDateTime;
 
 use crate::credential::{
     IdentitySource, KeySource, Secret, borrowed, credential, kdf, new_locks, one_of,
@@ -21,7 +20,7 @@ use crate::crypto::replace;
 use crate::errors::{Raise, Result};
 use crate::event::Event;
 use crate::handle::Handle;
-use crate::record::{FilePath, Strings, Time, Tuple, record, timestamp};
+use crate::record::{FilePath, Moment, Strings, Time, Tuple, record, timestamp};
 use crate::stream::BinaryReader;
 use crate::work::{self, Stop, Stoppable};
 
@@ -235,8 +234,8 @@ impl EventStore {
         py: Python<'_>,
         cameras: Option<Strings>,
         kinds: Option<Strings>,
-        since: Option<Bound<'_, PyDateTime>>,
-        until: Option<Bound<'_, PyDateTime>>,
+        since: Option<Moment<'_>>,
+        until: Option<Moment<'_>>,
         after: Option<&str>,
         oldest_first: bool,
         limit: Option<usize>,

@@ -78,8 +78,23 @@ impl<'py> IntoPyObject<'py> for &Time {
     }
 }
 
+/// A `datetime` that was given.
+pub struct Moment<'py>(Bound<'py, PyDateTime>);
+
+impl<'py> FromPyObject<'_, 'py> for Moment<'py> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        match object.cast::<PyDateTime>() {
+            Ok(time) => Ok(Self(time.to_owned())),
+            Err(_) => Err(wrong_type("a datetime with a time zone is needed")),
+        }
+    }
+}
+
 /// Reads an aware `datetime`.
-pub fn timestamp(argument: &'static str, time: &Bound<'_, PyDateTime>) -> Result<Timestamp, Raise> {
+pub fn timestamp(argument: &'static str, time: &Moment<'_>) -> Result<Timestamp, Raise> {
+    let time = &time.0;
     if time.getattr("tzinfo")?.is_none() {
         return Err(Raise::value(
             argument,
