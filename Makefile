@@ -19,13 +19,16 @@ build: ## The release binary
 	cargo build $(CARGO_FLAGS) --release --package keepwatch
 	@echo "built $(CARGO_TARGET_DIR)/release/keepwatch"
 
-# Of the wheel; the tests take the one that is faster to build.
+# GStreamer is the machine's own, with its plugins: a wheel with cameras is for this machine. One
+# without gets its libcrypto, for which maturin changes the library that cargo has built where it is:
+# so it is built where nothing else is. The tests take the profile that is faster to build.
 PROFILE ?= release
+PORTABLE = $(filter 0,$(KEEPWATCH_VISION))
 WHEELS ?= $(CURDIR)/dist
 wheel: ## The Python wheel, with cameras, into dist/ (KEEPWATCH_VISION=0: without them)
 	@scripts/setup --python
-	"$(VENV)/bin/maturin" build --locked --profile "$(PROFILE)" --out "$(WHEELS)" \
-		--interpreter "$(VENV)/bin/python" $(if $(filter 0,$(KEEPWATCH_VISION)),,--features vision --auditwheel skip)
+	PATH="$(VENV)/bin:$$PATH" $(if $(PORTABLE),CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/portable") maturin build --locked --profile "$(PROFILE)" --out "$(WHEELS)" \
+		--interpreter "$(VENV)/bin/python" $(if $(PORTABLE),,--features vision --auditwheel skip)
 
 demo: ## Backs up a real directory, watches a live camera, restores both, and compares
 	@scripts/demo
@@ -52,15 +55,22 @@ test-reader:
 test-python: test-wheel test-portable
 
 PYTEST = KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" bin/python -m pytest --quiet "$(CURDIR)/python/tests"
+# Not in `wheels`, where maturin puts what pip asks it for.
+WHEELS_TESTED = $(CARGO_TARGET_DIR)/wheels-tested
 test-wheel:
-	rm -rf "$(CARGO_TARGET_DIR)/wheels"
-	$(MAKE) wheel PROFILE=dev WHEELS="$(CARGO_TARGET_DIR)/wheels" KEEPWATCH_VISION=1
+	rm -rf "$(WHEELS_TESTED)/vision"
+	$(MAKE) wheel PROFILE=dev WHEELS="$(WHEELS_TESTED)/vision" KEEPWATCH_VISION=1
 	cargo build $(CARGO_FLAGS) --package keepwatch-vision --example rtsp_camera
-	scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-wheel" "$(CARGO_TARGET_DIR)"/wheels/*.whl
+	scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-wheel" "$(WHEELS_TESTED)"/vision/*.whl
 	cd "$(CARGO_TARGET_DIR)/venv-wheel" && $(PYTEST)
 
-# As pip builds it from the sources, where GStreamer is not to be had.
+# A wheel for any Linux of the same kind, and what pip makes of the sources where GStreamer is not
+# to be had.
 test-portable:
+	rm -rf "$(WHEELS_TESTED)/portable"
+	$(MAKE) wheel PROFILE=dev WHEELS="$(WHEELS_TESTED)/portable" KEEPWATCH_VISION=0
+	scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-portable" "$(WHEELS_TESTED)"/portable/*manylinux*.whl
+	cd "$(CARGO_TARGET_DIR)/venv-portable" && KEEPWATCH_PORTABLE=1 $(PYTEST)/test_portable.py
 	KEEPWATCH_VISION=0 MATURIN_PEP517_ARGS="--profile dev" \
 		scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-portable" "$(CURDIR)"
 	cd "$(CARGO_TARGET_DIR)/venv-portable" && KEEPWATCH_PORTABLE=1 $(PYTEST)/test_portable.py

@@ -43,9 +43,7 @@ def _settings(settings: dict[str, object] | None) -> dict[str, object]:
     if wanted not in {"0", "1", "auto"}:
         raise ValueError(f"KEEPWATCH_VISION is {wanted!r}, and neither 0 nor 1")
     if wanted == "1" or (wanted == "auto" and _has_gstreamer()):
-        # GStreamer is the machine's own, with its plugins: such a wheel is for this machine.
-        vision = "--features vision --auditwheel skip"
-        settings["build-args"] = f"{settings.get('build-args', '')} {vision}".strip()
+        settings["build-args"] = f"{settings.get('build-args', '')} --features vision".strip()
     return settings
 
 
