@@ -850,7 +850,7 @@ class Repository:
         kdf: _Kdf = "argon2id",
         suite: str | None = None,
         chunker: Literal["gear-keyed", "prf"] = "gear-keyed",
-        pack_size: int = 16777216,
+        pack_size: int | None = None,
         padding: Literal["none", "padme"] = "none",
         label: str = "first",
         cache_dir: _StrPath | None = None,

@@ -8,12 +8,14 @@ object of yours raises comes out as it is.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from keepwatch._keepwatch import BackupReport, RestoreReport
 
 __all__ = [
+    "ArgumentError",
     "BusyError",
     "CameraError",
     "ClosedError",
@@ -50,17 +52,24 @@ class KeepwatchError(Exception):
     hint: str | None = None
 
 
-class InvalidValueError(KeepwatchError, ValueError):
-    """An argument has a value that cannot be used; the message names it."""
-
-
-class InvalidTypeError(KeepwatchError, TypeError):
-    """An argument has a type that cannot be used; the message names it."""
+class ArgumentError(KeepwatchError):
+    """An argument cannot be used; the message names it."""
 
     def add_note(self, note: str, /) -> None:
         """Takes the name of the argument into the message, where every Python shows it."""
-        name = note.removeprefix("while processing ").strip("'")
-        self.args = (f"{name}: {self}",)
+        name = note.removeprefix("while processing ")
+        if name != note:
+            self.args = (f"{name.strip(chr(39))}: {self}",)
+        elif sys.version_info >= (3, 11):
+            super().add_note(note)
+
+
+class InvalidValueError(ArgumentError, ValueError):
+    """An argument has a value that cannot be used; the message names it."""
+
+
+class InvalidTypeError(ArgumentError, TypeError):
+    """An argument has a type that cannot be used; the message names it."""
 
 
 class ClosedError(KeepwatchError, ValueError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import random
+import resource
+import signal
 import tarfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -170,6 +173,12 @@ def test_a_policy_that_keeps_nothing_is_refused(repository: keepwatch.Repository
         repository.forget()
     with pytest.raises(ValueError, match="not both"):
         repository.forget("latest", keep_last=1)
+    for number in (-1, 1 << 40, 1 << 70):
+        with pytest.raises(ValueError, match="keep_last") as raised:
+            repository.forget(keep_last=number)
+        assert "keep_last" in str(raised.value)
+    with pytest.raises(TypeError, match="keep_last"):
+        repository.forget(keep_last="2")
     assert len(repository.snapshots()) == 1
 
 
@@ -239,6 +248,24 @@ def test_what_cannot_be_read_is_an_error(repository: keepwatch.Repository, tree:
     assert len(again.errors) == 1
     with pytest.raises(FileNotFoundError):
         repository.backup(tree / "not-there")
+
+
+def test_what_cannot_be_written_is_an_os_error(repository: keepwatch.Repository, tree: Path):
+    # A limit of this process stands in for the disk: its error number is another, and what is left
+    # is the same.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(OSError) as full:
+            repository.backup(tree)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert isinstance(full.value, keepwatch.KeepwatchError)
+    assert full.value.errno == errno.EFBIG
+    repository.backup(tree)
+    assert repository.check(read_data=True)
 
 
 def test_damage_is_an_error_and_found(

@@ -166,6 +166,12 @@ fn of_core(py: Python<'_>, error: CoreError) -> PyResult<PyErr> {
             path,
             source,
         }) => return of_io(py, operation, &path, source),
+        CoreError::Storage(StorageError::NoSpace { .. }) => {
+            let full = make(py, "FileError", &with_causes(&error), error.hint())?;
+            let errno = rustix::io::Errno::NOSPC.raw_os_error();
+            full.value(py).setattr("errno", errno)?;
+            return Ok(full);
+        }
         CoreError::NoRepository { .. }
         | CoreError::NoStore { .. }
         | CoreError::Storage(StorageError::NotARepository { .. }) => "RepositoryNotFoundError",
@@ -252,6 +258,13 @@ fn of_io(py: Python<'_>, operation: &str, path: &Path, error: io::Error) -> PyRe
 /// An argument has a type that cannot be used. PyO3 adds the argument's name.
 pub fn wrong_type(needed: &str) -> PyErr {
     Python::attach(|py| match make(py, "InvalidTypeError", needed, None) {
+        Ok(error) | Err(error) => error,
+    })
+}
+
+/// An argument has a value that cannot be used. PyO3 adds the argument's name.
+pub fn wrong_value(problem: &str) -> PyErr {
+    Python::attach(|py| match make(py, "InvalidValueError", problem, None) {
         Ok(error) | Err(error) => error,
     })
 }

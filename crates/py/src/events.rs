@@ -20,7 +20,7 @@ use crate::crypto::replace;
 use crate::errors::{Raise, Result};
 use crate::event::Event;
 use crate::handle::Handle;
-use crate::record::{FilePath, Moment, Strings, Time, Tuple, record, timestamp};
+use crate::record::{FilePath, Moment, Strings, Time, Tuple, Whole, record, timestamp};
 use crate::stream::BinaryReader;
 use crate::work::{self, Stop, Stoppable};
 
@@ -238,7 +238,7 @@ impl EventStore {
         until: Option<Moment<'_>>,
         after: Option<&str>,
         oldest_first: bool,
-        limit: Option<usize>,
+        limit: Option<Whole<usize>>,
     ) -> Result<Vec<Event>> {
         let store = self.open_store(py)?;
         let names = EventKind::ALL.map(EventKind::name);
@@ -254,7 +254,7 @@ impl EventStore {
             until: until.map(|at| timestamp("until", &at)).transpose()?,
             after: after.map(|id| parse_id("after", id)).transpose()?,
             oldest_first,
-            limit,
+            limit: limit.map(|limit| limit.0),
         };
         let found = work::run(py, &Stop::default(), || store.list(&filter))??;
         let events = found.iter().map(|event| Event::new(py, event));

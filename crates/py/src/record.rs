@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use keepwatch_core::{Id, Name};
+use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDateAccess, PyDateTime, PyString, PyTimeAccess, PyTuple, PyTzInfo};
 
-use crate::errors::{Raise, wrong_type};
+use crate::errors::{Raise, wrong_type, wrong_value};
 
 /// Makes a frozen class of a struct; its attributes are the fields.
 macro_rules! record {
@@ -223,6 +224,26 @@ impl Deref for FilePath {
 impl AsRef<Path> for FilePath {
     fn as_ref(&self) -> &Path {
         &self.0
+    }
+}
+
+/// A whole number, not below zero.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole<T>(pub T);
+
+impl<'py, T: TryFrom<u64>> FromPyObject<'_, 'py> for Whole<T> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let number = object.extract::<u64>().map_err(|error| {
+            match error.is_instance_of::<PyOverflowError>(object.py()) {
+                true => wrong_value("it is out of range"),
+                false => wrong_type("a whole number is needed"),
+            }
+        })?;
+        T::try_from(number)
+            .map(Self)
+            .map_err(|_| wrong_value("it is out of range"))
     }
 }
 

@@ -26,7 +26,7 @@ use self::reports::{BackupReport, KeyInfo, role_name};
 use crate::credential::{IdentitySource, KeySource, Secret, borrowed, credential, kdf, new_locks};
 use crate::errors::{self, Raise, Result, wrong_type};
 use crate::handle::Handle;
-use crate::record::{FilePath, Strings};
+use crate::record::{FilePath, Strings, Whole};
 use crate::stream::PyFile;
 use crate::work::{self, Stop, Teller};
 
@@ -102,10 +102,12 @@ fn local(path: &Path) -> Result<()> {
 #[pymethods]
 impl Repository {
     /// Makes a repository in an empty or missing directory, and opens it.
+    ///
+    /// Packs are closed at `pack_size` bytes, 16 MiB if it is not given.
     #[staticmethod]
     #[pyo3(signature = (
         path, *, passphrase=None, key_file=None, recipients=None, kdf="argon2id", suite=None,
-        chunker="gear-keyed", pack_size=16_777_216, padding="none", label="first", cache_dir=None,
+        chunker="gear-keyed", pack_size=None, padding="none", label="first", cache_dir=None,
         use_cache=true
     ))]
     fn init(
@@ -117,7 +119,7 @@ impl Repository {
         kdf: &str,
         suite: Option<&str>,
         chunker: &str,
-        pack_size: u32,
+        pack_size: Option<Whole<u32>>,
         padding: &str,
         label: &str,
         cache_dir: Option<FilePath>,
@@ -131,7 +133,7 @@ impl Repository {
             suite: suite.map_or(Ok(defaults.suite), options::suite)?,
             chunker: options::chunker(chunker)?,
             params: ChunkerParams::default(),
-            pack_size,
+            pack_size: pack_size.map_or(defaults.pack_size, |size| size.0),
             padding: options::padding(padding)?,
         };
         let cache = cache_place(cache_dir.map(|dir| dir.0), use_cache)?;
@@ -202,7 +204,7 @@ impl Repository {
         exclude_files: Option<Paths>,
         exclude_caches: bool,
         exclude_if_present: Option<Strings>,
-        exclude_larger_than: Option<u64>,
+        exclude_larger_than: Option<Whole<u64>>,
         gitignore: bool,
         one_file_system: bool,
         tags: Option<Strings>,
@@ -227,7 +229,7 @@ impl Repository {
             patterns = patterns.glob(pattern)?;
         }
         if let Some(bytes) = exclude_larger_than {
-            patterns = patterns.larger_than(bytes);
+            patterns = patterns.larger_than(bytes.0);
         }
         let names = exclude_if_present.unwrap_or_default().0;
         let options = BackupOptions {

@@ -12,7 +12,7 @@ use super::options::{self, Age, Paths};
 use super::read::SnapshotName;
 use super::reports::{ForgetReport, PruneReport, Snapshot};
 use crate::errors::{Raise, Result};
-use crate::record::Strings;
+use crate::record::{Strings, Whole};
 use crate::work::{self, Stop};
 
 /// One snapshot, or several.
@@ -45,16 +45,16 @@ impl Repository {
         &self,
         py: Python<'_>,
         snapshots: Option<SnapshotNames>,
-        keep_last: Option<u32>,
-        keep_hourly: Option<u32>,
-        keep_daily: Option<u32>,
-        keep_weekly: Option<u32>,
-        keep_monthly: Option<u32>,
-        keep_yearly: Option<u32>,
+        keep_last: Option<Whole<u32>>,
+        keep_hourly: Option<Whole<u32>>,
+        keep_daily: Option<Whole<u32>>,
+        keep_weekly: Option<Whole<u32>>,
+        keep_monthly: Option<Whole<u32>>,
+        keep_yearly: Option<Whole<u32>>,
         keep_within: Option<Age>,
         keep_tags: Option<Strings>,
         max_age: Option<Age>,
-        max_count: Option<u32>,
+        max_count: Option<Whole<u32>>,
         group_by: Option<Strings>,
         allow_empty: bool,
         host: Option<String>,
@@ -65,16 +65,16 @@ impl Repository {
     ) -> Result<ForgetReport> {
         let repository = self.repository(py)?;
         let policy = Policy {
-            keep_last,
-            keep_hourly,
-            keep_daily,
-            keep_weekly,
-            keep_monthly,
-            keep_yearly,
+            keep_last: keep_last.map(|count| count.0),
+            keep_hourly: keep_hourly.map(|count| count.0),
+            keep_daily: keep_daily.map(|count| count.0),
+            keep_weekly: keep_weekly.map(|count| count.0),
+            keep_monthly: keep_monthly.map(|count| count.0),
+            keep_yearly: keep_yearly.map(|count| count.0),
             keep_within: keep_within.map(|age| age.span("keep_within")).transpose()?,
             keep_tags: keep_tags.map(|tags| vec![tags.0]).unwrap_or_default(),
             max_age: max_age.map(|age| age.span("max_age")).transpose()?,
-            max_count,
+            max_count: max_count.map(|count| count.0),
             group_by: group_by.map_or(Ok(GroupBy::default()), |words| options::group_by(&words))?,
             time_zone: Some(TimeZone::system()),
             allow_empty,
