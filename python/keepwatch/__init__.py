@@ -119,9 +119,9 @@ else:
     def __getattr__(name: str) -> object:
         if name in {"Camera", "CameraStatus", "Detection", "Frame", "Pipeline"}:
             raise ImportError(
-                f"keepwatch.{name} is not in this build of keepwatch, which has no cameras: install "
-                "GStreamer with its development files, and then "
-                "pip install --no-binary keepwatch 'keepwatch[vision]'",
+                f"keepwatch.{name} is not in this build of keepwatch, which is one without vision: "
+                "install GStreamer with its development files, and build it again from its sources "
+                "with pip install .",
                 name="keepwatch",
             )
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

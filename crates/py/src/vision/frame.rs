@@ -125,7 +125,7 @@ fn numpy(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
         if !error.is_instance_of::<PyModuleNotFoundError>(py) {
             return error;
         }
-        let text = "frames are NumPy arrays, and NumPy is not there: pip install keepwatch[vision]";
+        let text = "frames are NumPy arrays, and NumPy is not there: pip install numpy";
         let told = PyImportError::new_err(text);
         told.set_cause(py, Some(error));
         told
