@@ -365,5 +365,5 @@ def test_without_numpy_everything_but_images_works(monkeypatch: pytest.MonkeyPat
     assert frame is not None
     monkeypatch.setitem(sys.modules, "numpy", None)
     assert frame.width == 768
-    with pytest.raises(ImportError, match=r"pip install keepwatch\[vision\]"):
+    with pytest.raises(ImportError, match=r"pip install numpy"):
         _ = frame.image
