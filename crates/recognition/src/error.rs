@@ -1,0 +1,70 @@
+//! What can go wrong with faces and plates, told so that a person can act on it.
+
+use std::path::PathBuf;
+
+/// The result of operations on pictures, models, galleries and lists.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of recognition.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file or some bytes are no picture that can be used.
+    #[error("the picture {name}: {problem}")]
+    Photo {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Pixels do not fit the size they are said to have.
+    #[error("a picture of {width} x {height} with rows of {stride} bytes does not fit {len} bytes")]
+    Pixels {
+        /// Pixels in a row.
+        width: usize,
+        /// Rows.
+        height: usize,
+        /// Bytes from one row to the next.
+        stride: usize,
+        /// Bytes there are.
+        len: usize,
+    },
+    /// A setting has a value that cannot work.
+    #[error("{name}: {problem}")]
+    Setting {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A network cannot be used.
+    #[error("the model {name}: {problem}")]
+    Model {
+        /// Its name.
+        name: String,
+        /// Why not.
+        problem: String,
+    },
+    /// What should compute networks is not to be had.
+    #[error("the inference backend {backend}: {problem}")]
+    Backend {
+        /// Its name in the configuration.
+        backend: &'static str,
+        /// Why not.
+        problem: String,
+    },
+    /// A network could not be computed.
+    #[error("inference: {problem}")]
+    Inference {
+        /// Which, and why.
+        problem: String,
+    },
+}

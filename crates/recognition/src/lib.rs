@@ -1,0 +1,17 @@
+//! Faces and licence plates in pictures.
+//!
+//! The parts work on pixels in memory and need neither a camera nor a file. [`photo`] reads the
+//! files that people have.
+
+pub mod geometry;
+pub mod infer;
+pub mod photo;
+pub mod picture;
+pub mod plate;
+pub mod resample;
+
+mod error;
+
+pub use error::{Error, Result};
+pub use geometry::{Box2, Point, Quad};
+pub use picture::{Channels, Picture, View};
