@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::infer::Digest;
+
 /// The result of operations on pictures, models, galleries and lists.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,4 +69,27 @@ pub enum Error {
         /// Which, and why.
         problem: String,
     },
+    /// A gallery of faces is not one, or is damaged.
+    #[error("the gallery of faces: {problem}")]
+    Gallery {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// Faces that were embedded by one model cannot be compared with those of another.
+    #[error(
+        "the faces were enrolled with another model (SHA-256 {gallery}, now {model}): enrol them \
+         anew with the model that is configured now"
+    )]
+    OtherModel {
+        /// The one that the gallery was made with.
+        gallery: Digest,
+        /// The one that was to be compared with.
+        model: Digest,
+    },
+}
+
+impl Error {
+    pub(crate) fn gallery(problem: &'static str) -> Self {
+        Self::Gallery { problem }
+    }
 }

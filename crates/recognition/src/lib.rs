@@ -3,8 +3,11 @@
 //! The parts work on pixels in memory and need neither a camera nor a file. [`photo`] reads the
 //! files that people have.
 
+pub mod detect;
+pub mod face;
 pub mod geometry;
 pub mod infer;
+pub mod models;
 pub mod photo;
 pub mod picture;
 pub mod plate;

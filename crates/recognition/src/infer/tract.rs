@@ -40,10 +40,7 @@ pub(super) fn session(model: &Model) -> Result<Box<dyn Session>> {
         }
         let name = network.outlet_label(*outlet);
         let name = name.map_or_else(|| network.node(outlet.node).name.clone(), str::to_owned);
-        let shape = fact
-            .shape
-            .dims()
-            .map(|side| side.concretize()?.to_i64().ok()?.try_into().ok());
+        let shape = fact.shape.dims().map(|side| fixed(&side.concretize()?));
         Ok(Port {
             name,
             shape: shape.collect(),
@@ -61,15 +58,24 @@ pub(super) fn session(model: &Model) -> Result<Box<dyn Session>> {
         network,
         plans: HashMap::new(),
     };
-    // What cannot be computed is said now, where the shape is known.
+    // What cannot be computed is said now, where the shape is known; and so are the outputs'.
     let shape: Option<Vec<usize>> = loaded.input.shape.iter().copied().collect();
     if let Some(shape) = shape {
-        loaded.plan(&shape).map_err(|error| match error {
+        let plan = loaded.plan(&shape).map_err(|error| match error {
             Error::Inference { problem } => model.unfit(problem),
             error => error,
         })?;
+        for (index, output) in loaded.outputs.iter_mut().enumerate() {
+            let fact = plan.model().output_fact(index).map_err(bad)?;
+            output.shape = fact.shape.iter().map(fixed).collect();
+        }
     }
     Ok(Box::new(loaded))
+}
+
+/// The length of a dimension, where it is known.
+fn fixed(side: &TDim) -> Option<usize> {
+    usize::try_from(side.to_i64().ok()?).ok()
 }
 
 impl Loaded {

@@ -1,0 +1,15 @@
+//! Faces: how good they are, what they look like in numbers, whose they are.
+
+mod align;
+mod embed;
+mod finder;
+pub mod gallery;
+mod identify;
+mod quality;
+
+pub use align::{ALIGNED, align};
+pub use embed::{ArcFace, Embedder, EmbedderNormalization, Embedding, cosine};
+pub use finder::{FaceFinder, FoundFace};
+pub use gallery::{Gallery, Person, Photo};
+pub use identify::{Decision, Identity, Index};
+pub use quality::{Quality, QualityGate, Refusal};

@@ -1,0 +1,5 @@
+//! Faces and plates in published pictures, which are not part of the project: `KEEPWATCH_TESTDATA`
+//! names their folder.
+
+mod common;
+mod faces;
