@@ -15,6 +15,7 @@ mod header;
 mod media;
 mod model;
 mod numbered;
+mod private;
 mod purge;
 mod query;
 mod recover;
@@ -31,6 +32,7 @@ pub use model::{
     Event, EventFilter, EventId, EventKind, MAX_CAMERA_NAME, MediaKind, MediaRef, Observation,
     Region, Segment,
 };
+pub use private::{MAX_PRIVATE, PrivateStamp};
 pub use purge::{PurgePlan, PurgeReport, RetentionPolicy};
 pub use recover::RecoverReport;
 pub use slots::StoreKey;

@@ -17,6 +17,8 @@ pub(crate) const KEYS: &str = "keys";
 pub(crate) const DATABASE: &str = "events.db";
 /// The folder of sealed files.
 pub(crate) const MEDIA: &str = "media";
+/// The folder of small files that nobody else reads.
+pub(crate) const PRIVATE: &str = "private";
 /// Locked by whoever has begun events that have not ended.
 pub(crate) const RECORDING: &str = "recording.lock";
 

@@ -331,10 +331,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Appender<'_>, &Transaction<'_>) -> Result<T, AppendError>,
     ) -> Result<T> {
-        let writer = self.writer.as_ref().ok_or(Error::Invalid {
-            what: "event store",
-            problem: "it was opened for reading only".to_owned(),
-        })?;
+        let writer = self.writer.as_ref().ok_or_else(read_only)?;
         let mut db = writer.lock().unwrap_or_else(PoisonError::into_inner);
         let run = || -> Result<T, AppendError> {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -434,6 +431,14 @@ impl EventStore for Store {
 
     fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
         super::query::list(&self.reader(), filter, &self.database)
+    }
+}
+
+/// What a store that is only read says to changes.
+pub(super) fn read_only() -> Error {
+    Error::Invalid {
+        what: "event store",
+        problem: "it was opened for reading only".to_owned(),
     }
 }
 
