@@ -69,6 +69,15 @@ pub enum Error {
         /// Which, and why.
         problem: String,
     },
+    /// A network is needed that the configuration does not name.
+    #[error("no model is set as {role}: add one with `keepwatch model add {role} FILE`")]
+    NoModel {
+        /// What it is for.
+        role: &'static str,
+    },
+    /// The event store refuses.
+    #[error(transparent)]
+    Store(#[from] keepwatch_core::Error),
     /// A gallery of faces is not one, or is damaged.
     #[error("the gallery of faces: {problem}")]
     Gallery {

@@ -12,6 +12,8 @@ pub mod photo;
 pub mod picture;
 pub mod plate;
 pub mod resample;
+pub mod settings;
+pub mod store;
 
 mod error;
 
