@@ -9,7 +9,7 @@ use crate::commands::{
     key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, watch};
+use crate::commands::{camera, doctor, face, model, watch};
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -124,6 +124,17 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Camera(camera::CameraCommand),
+    /// Enrol people, and say whose faces are in photographs
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Face(face::FaceCommand),
+    /// Name the models that faces, plates and objects are found with
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Say what this machine has of what is used, and what is wrong
+    #[cfg(feature = "vision")]
+    Doctor(doctor::DoctorArgs),
     /// List, show, export, verify and purge events
     #[command(subcommand)]
     Events(events::EventsCommand),

@@ -7,10 +7,14 @@ pub mod check;
 pub mod completions;
 pub mod decrypt;
 pub mod diff;
+#[cfg(feature = "vision")]
+pub mod doctor;
 pub mod dump;
 pub mod encrypt;
 pub mod events;
 pub mod evidence;
+#[cfg(feature = "vision")]
+pub mod face;
 pub mod find;
 pub mod forget;
 pub mod init;
@@ -18,6 +22,8 @@ pub mod key;
 pub mod keygen;
 pub mod ls;
 pub mod man;
+#[cfg(feature = "vision")]
+pub mod model;
 pub mod prune;
 pub mod repair;
 pub mod restore;
@@ -32,6 +38,8 @@ use jiff::Timestamp;
 use crate::args::{Command, Global};
 use crate::bar::Bar;
 use crate::commands::events::EventsCommand;
+#[cfg(feature = "vision")]
+use crate::commands::face::FaceCommand;
 use crate::commands::key::KeyCommand;
 use crate::exit::{Code, Failure, report_problem};
 use crate::open::{Opened, open};
@@ -103,7 +111,13 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
-        Command::Watch(_) | Command::Camera(_) => Unread::GoesOn,
+        Command::Watch(_) | Command::Camera(_) | Command::Model(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
+        Command::Face(FaceCommand::Identify(_) | FaceCommand::List(_)) | Command::Doctor(_) => {
+            Unread::Ends
+        }
+        #[cfg(feature = "vision")]
+        Command::Face(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
@@ -135,6 +149,12 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Watch(args) => watch::run(args, context),
         #[cfg(feature = "vision")]
         Command::Camera(command) => camera::run(command, context),
+        #[cfg(feature = "vision")]
+        Command::Face(command) => face::run(command, context),
+        #[cfg(feature = "vision")]
+        Command::Model(command) => model::run(command, context),
+        #[cfg(feature = "vision")]
+        Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),
         Command::Evidence(command) => evidence::run(&command, context),
         Command::Status => status::run(context),

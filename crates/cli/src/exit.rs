@@ -57,6 +57,10 @@ pub enum Failure {
     #[cfg(feature = "vision")]
     #[error(transparent)]
     Vision(#[from] keepwatch_vision::Error),
+    /// Faces or plates failed.
+    #[cfg(feature = "vision")]
+    #[error(transparent)]
+    Recognition(#[from] keepwatch_recognition::Error),
     /// The configuration is wrong.
     #[cfg(feature = "vision")]
     #[error("the configuration: {0}")]
@@ -133,6 +137,12 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Vision(_) => Code::Failed,
             #[cfg(feature = "vision")]
+            Failure::Recognition(keepwatch_recognition::Error::Store(error)) => of_core(error),
+            #[cfg(feature = "vision")]
+            Failure::Recognition(error) if error.is_damage() => Code::Damaged,
+            #[cfg(feature = "vision")]
+            Failure::Recognition(_) => Code::Failed,
+            #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
             Failure::Refused { .. } => Code::Failed,
@@ -153,6 +163,8 @@ impl Failure {
             Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Vision(error) => error.hint().map(Cow::Owned),
+            #[cfg(feature = "vision")]
+            Failure::Recognition(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Config(error) => error.hint().map(Cow::Owned),
             Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => hint.map(Cow::Borrowed),

@@ -5,10 +5,14 @@ mod bar;
 #[cfg(feature = "vision")]
 mod camera_url;
 mod commands;
+#[cfg(feature = "vision")]
+mod configuration;
 mod credentials;
 mod exit;
 mod interrupt;
 mod logging;
+#[cfg(feature = "vision")]
+mod networks;
 mod open;
 mod output;
 mod select;

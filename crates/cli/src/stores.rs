@@ -1,8 +1,17 @@
-//! How events are shown.
+//! Event stores: how they are opened, and how events are shown.
 
 use std::fmt::Write as _;
 
 use keepwatch_core::events::Event;
+#[cfg(feature = "vision")]
+use {
+    crate::commands::Context,
+    crate::credentials::{existing, new_locks},
+    crate::exit::Failure,
+    keepwatch_core::crypto::{Kdf, PublicKey},
+    keepwatch_core::events::{Store, StoreOptions, StoreRole},
+    std::path::Path,
+};
 
 /// An event in a line.
 pub fn describe(event: &Event) -> String {
@@ -35,4 +44,42 @@ pub fn describe(event: &Event) -> String {
         let _ = write!(text, "  ({reason})");
     }
     text
+}
+
+/// Opens an event store, or makes one whose clips are sealed to these recipients.
+#[cfg(feature = "vision")]
+pub fn open_or_create(
+    root: &Path,
+    recipients: Vec<PublicKey>,
+    context: &mut Context,
+) -> Result<Store, Failure> {
+    if Store::exists(root) {
+        let credential = existing(&context.global, &root.display().to_string())?;
+        let store = Store::open(root, &credential)?;
+        let same = |wanted: &PublicKey| store.recipients().contains(wanted);
+        if !recipients.iter().all(same) {
+            return Err(Failure::Refused {
+                message: "the event store seals clips to other recipients".to_owned(),
+                hint: Some("who can open clips is chosen when a store is made; use a new one"),
+            });
+        }
+        return Ok(store);
+    }
+    let locks = new_locks(&context.global, &[])?;
+    let locks: Vec<_> = locks
+        .iter()
+        .map(|lock| (lock.lock(Kdf::default()), StoreRole::Full))
+        .collect();
+    let options = StoreOptions {
+        own_identity: recipients.is_empty(),
+        recipients,
+        ..StoreOptions::default()
+    };
+    let store = Store::create(root, &locks, &options)?;
+    context.out.note(format_args!(
+        "made an event store at {}; it signs as {}",
+        root.display(),
+        hex::encode(store.signer())
+    ));
+    Ok(store)
 }

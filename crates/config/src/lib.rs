@@ -12,10 +12,11 @@ mod secret;
 mod securevision;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
+use keepwatch_recognition::settings::{FaceSettings, InferenceSettings, Models};
 use keepwatch_vision::CameraSettings;
 use serde::Deserialize;
 
@@ -71,6 +72,12 @@ pub struct Config {
     pub store: StoreConfig,
     /// How long things are kept.
     pub retention: RetentionConfig,
+    /// What computes networks.
+    pub inference: InferenceSettings,
+    /// The networks.
+    pub models: Models,
+    /// How faces are recognised.
+    pub faces: FaceSettings,
     /// The cameras, by name.
     pub cameras: BTreeMap<String, CameraSettings>,
 }
@@ -128,6 +135,23 @@ impl Config {
         Ok(Loaded { config, notices })
     }
 
+    /// Lets paths that are relative begin at a folder: that of the file they are from.
+    pub fn place(&mut self, folder: &Path) {
+        let models = &mut self.models;
+        let files = [
+            &mut models.face_detector,
+            &mut models.face_embedder,
+            &mut models.plate_detector,
+            &mut models.object_detector,
+        ];
+        for file in files.into_iter().flatten() {
+            file.path = folder.join(&file.path);
+        }
+        if let Some(library) = &mut self.inference.library {
+            *library = folder.join(&*library);
+        }
+    }
+
     fn check(&self) -> Result<()> {
         if let Some(version) = self
             .schema_version
@@ -135,6 +159,10 @@ impl Config {
         {
             return Err(Error::Version { version });
         }
+        self.faces.validate().map_err(|error| Error::Value {
+            problem: format!("faces: {error}"),
+            similar: None,
+        })?;
         for (name, settings) in &self.cameras {
             let camera = |problem: String| Error::Camera {
                 camera: name.clone(),

@@ -70,7 +70,7 @@ pub enum Error {
         problem: String,
     },
     /// A network is needed that the configuration does not name.
-    #[error("no model is set as {role}: add one with `keepwatch model add {role} FILE`")]
+    #[error("no model is set as {role}")]
     NoModel {
         /// What it is for.
         role: &'static str,
@@ -86,8 +86,8 @@ pub enum Error {
     },
     /// Faces that were embedded by one model cannot be compared with those of another.
     #[error(
-        "the faces were enrolled with another model (SHA-256 {gallery}, now {model}): enrol them \
-         anew with the model that is configured now"
+        "the faces were enrolled with another model: its SHA-256 is {gallery}, and that of the one \
+         that is configured is {model}"
     )]
     OtherModel {
         /// The one that the gallery was made with.
@@ -98,6 +98,30 @@ pub enum Error {
 }
 
 impl Error {
+    /// What to do about it, where it is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::NoModel { .. } => Some("keepwatch model add FILE names one in the configuration"),
+            Self::OtherModel { .. } => Some(
+                "keepwatch face refresh enrols everybody anew with the model that is configured now",
+            ),
+            Self::Backend { .. } => {
+                Some("pip install onnxruntime has the library; inference.library says where it is")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether data that was kept is damaged.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_damage(),
+            Self::Gallery { .. } => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn gallery(problem: &'static str) -> Self {
         Self::Gallery { problem }
     }

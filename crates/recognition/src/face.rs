@@ -10,6 +10,6 @@ mod quality;
 pub use align::{ALIGNED, align};
 pub use embed::{ArcFace, Embedder, EmbedderNormalization, Embedding, cosine};
 pub use finder::{FaceFinder, FoundFace};
-pub use gallery::{Gallery, Person, Photo};
+pub use gallery::{Added, Gallery, Person, Photo};
 pub use identify::{Decision, Identity, Index};
 pub use quality::{Quality, QualityGate, Refusal};

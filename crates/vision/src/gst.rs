@@ -19,6 +19,15 @@ static STUCK: AtomicUsize = AtomicUsize::new(0);
 /// More than this many stuck pipelines, and no new one is started.
 const MAX_STUCK: usize = 16;
 
+/// The version of GStreamer.
+///
+/// # Errors
+/// [`Error::GStreamer`] when it does not start.
+pub fn version() -> Result<String> {
+    init()?;
+    Ok(gst::version_string().to_string())
+}
+
 /// Starts GStreamer, once for the whole process.
 ///
 /// # Errors

@@ -29,6 +29,12 @@ pub struct StoreArgs {
 }
 
 impl StoreArgs {
+    /// Where it is.
+    #[cfg(feature = "vision")]
+    pub fn path(&self) -> &Path {
+        &self.store
+    }
+
     /// Opens it.
     pub fn open(&self, context: &Context) -> Result<Store, Failure> {
         let credential = existing(&context.global, &self.store.display().to_string())?;

@@ -1,7 +1,7 @@
 //! `keepwatch watch`
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,19 +9,20 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
-use keepwatch_config::{Config, Loaded, RetentionConfig};
-use keepwatch_core::crypto::{Kdf, PublicKey};
-use keepwatch_core::events::{Event, Store, StoreOptions, StoreRole, check_camera_name};
+use keepwatch_config::RetentionConfig;
+use keepwatch_core::crypto::PublicKey;
+use keepwatch_core::events::{Event, Store, check_camera_name};
 use keepwatch_vision::{CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch};
 use serde::Serialize;
 
 use crate::camera_url::{Unread, unread, url_of};
 use crate::commands::{Context, Outcome};
-use crate::credentials::{existing, new_locks, recipient};
+use crate::configuration::ConfigArgs;
+use crate::credentials::recipient;
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
 use crate::output::harmless;
-use crate::stores::describe;
+use crate::stores::{describe, open_or_create};
 use crate::values::duration;
 
 /// How often status lines are drawn anew.
@@ -39,9 +40,8 @@ pub struct WatchArgs {
     /// The directory of the event store; made if there is none
     #[arg(long, value_name = "DIR", env = "KEEPWATCH_STORE")]
     store: Option<PathBuf>,
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = "KEEPWATCH_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// What is recorded, for cameras given here
     #[arg(long, value_name = "events|continuous|off", value_parser = by_name::<Record>)]
     record: Option<Record>,
@@ -71,11 +71,15 @@ fn by_name<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
 
 /// Watches cameras until it is stopped or all of them have ended.
 pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
-    let loaded = load(args.config.as_deref())?;
+    let loaded = args.config.load()?;
     for notice in &loaded.notices {
         context.out.note(notice);
     }
-    let mut cameras = loaded.config.cameras;
+    // Who names cameras here does not mean those of the usual file as well.
+    let mut cameras = match args.camera.is_empty() || args.config.is_named() {
+        true => loaded.config.cameras,
+        false => BTreeMap::new(),
+    };
     for text in &args.camera {
         let (name, url) = camera(text)?;
         let mut settings = CameraSettings::new(url);
@@ -146,55 +150,6 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             Code::Partly
         }
     })
-}
-
-/// Reads the configuration, and the environment that belongs to it.
-pub fn load(path: Option<&Path>) -> Result<Loaded, Failure> {
-    let text = match path {
-        Some(path) => Some(std::fs::read_to_string(path).map_err(Failure::file("read", path))?),
-        None => None,
-    };
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let read = |path: &str| std::fs::read_to_string(path);
-    Config::load(text.as_deref(), &environment, &read).map_err(Failure::from)
-}
-
-fn open_or_create(
-    root: &Path,
-    recipients: Vec<PublicKey>,
-    context: &mut Context,
-) -> Result<Store, Failure> {
-    if Store::exists(root) {
-        let credential = existing(&context.global, &root.display().to_string())?;
-        let store = Store::open(root, &credential)?;
-        let same = |wanted: &PublicKey| store.recipients().contains(wanted);
-        if !recipients.iter().all(same) {
-            return Err(Failure::Refused {
-                message: "the event store seals clips to other recipients".to_owned(),
-                hint: Some("who can open clips is chosen when a store is made; use a new one"),
-            });
-        }
-        return Ok(store);
-    }
-    let locks = new_locks(&context.global, &[])?;
-    let locks: Vec<_> = locks
-        .iter()
-        .map(|lock| (lock.lock(Kdf::default()), StoreRole::Full))
-        .collect();
-    let options = StoreOptions {
-        own_identity: recipients.is_empty(),
-        recipients,
-        ..StoreOptions::default()
-    };
-    let store = Store::create(root, &locks, &options)?;
-    context.out.note(format_args!(
-        "made an event store at {}; it signs as {}",
-        root.display(),
-        hex::encode(store.signer())
-    ));
-    Ok(store)
 }
 
 fn purge(store: &Store, retention: &RetentionConfig) {

@@ -88,6 +88,14 @@ impl FromStr for EmbedderNormalization {
 }
 
 impl EmbedderNormalization {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ArcFace => "arcface",
+            Self::ImageNet => "imagenet",
+        }
+    }
+
     fn numbers(self) -> Normalization {
         let (mean, scale) = match self {
             Self::ArcFace => ([127.5; 3], [1.0 / 127.5; 3]),

@@ -28,9 +28,9 @@ pub fn engines() -> Vec<Engine> {
 
 /// One engine.
 pub fn engine(backend: Backend) -> Engine {
-    let library = std::env::var_os("KEEPWATCH_ONNXRUNTIME").map(PathBuf::from);
+    let library = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
     Engine::new(backend, &Vec::from_iter(library)).unwrap_or_else(|error| {
-        panic!("{error}; set KEEPWATCH_ONNXRUNTIME to the library of ONNX Runtime")
+        panic!("{error}; set ORT_DYLIB_PATH to the library of ONNX Runtime")
     })
 }
 
