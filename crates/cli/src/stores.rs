@@ -83,3 +83,12 @@ pub fn open_or_create(
     ));
     Ok(store)
 }
+
+/// Whom the configuration wants clips to be sealed to.
+#[cfg(feature = "vision")]
+pub fn recipients(config: &keepwatch_config::Config) -> Result<Vec<PublicKey>, Failure> {
+    let texts = config.store.recipients.iter();
+    texts
+        .map(|text| crate::credentials::recipient(text).map_err(Failure::usage))
+        .collect()
+}

@@ -6,6 +6,7 @@ mod finder;
 pub mod gallery;
 mod identify;
 mod quality;
+pub mod securevision;
 
 pub use align::{ALIGNED, align};
 pub use embed::{ArcFace, Embedder, EmbedderNormalization, Embedding, cosine};

@@ -102,3 +102,124 @@ fn problem(error: &ImageError) -> String {
         error => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use image::{ExtendedColorType, ImageEncoder, Rgb, RgbImage, Rgba, RgbaImage};
+
+    use super::*;
+
+    /// Red at the upper left, blue elsewhere.
+    fn flag(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
+            (true, true) => Rgb([250, 0, 0]),
+            _ => Rgb([0, 0, 250]),
+        })
+    }
+
+    fn jpeg(image: &RgbImage) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 95)
+            .encode_image(image)
+            .expect("it can be encoded");
+        bytes
+    }
+
+    fn png(width: u32, height: u32, pixels: &[u8], color: ExtendedColorType) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut bytes)
+            .write_image(pixels, width, height, color)
+            .expect("it can be encoded");
+        bytes
+    }
+
+    fn is_red(picture: &Picture, x: usize, y: usize) -> bool {
+        let pixel = &picture.row(y)[x * 3..][..3];
+        pixel[0] > 200 && pixel[2] < 60
+    }
+
+    #[test]
+    fn pictures_are_turned_as_their_exif_data_say() {
+        let plain = jpeg(&flag(64, 32));
+        // A TIFF header, and one entry: orientation 6, to be turned to the right.
+        let tiff = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let mut exif = b"\xff\xe1".to_vec();
+        exif.extend_from_slice(&(2 + 6 + tiff.len() as u16).to_be_bytes());
+        exif.extend_from_slice(b"Exif\0\0");
+        exif.extend_from_slice(tiff);
+        let turned = [&plain[..2], &exif, &plain[2..]].concat();
+        let upright = decode(&plain, "plain").expect("it is a JPEG");
+        assert_eq!((upright.width(), upright.height()), (64, 32));
+        assert!(is_red(&upright, 8, 8) && !is_red(&upright, 56, 8));
+        let turned = decode(&turned, "turned").expect("it is a JPEG");
+        assert_eq!((turned.width(), turned.height()), (32, 64));
+        assert!(is_red(&turned, 24, 8) && !is_red(&turned, 8, 8));
+    }
+
+    #[test]
+    fn what_a_file_is_shows_in_its_content() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("photo.jpg");
+        let mut webp = Vec::new();
+        image::codecs::webp::WebPEncoder::new_lossless(&mut webp)
+            .encode(flag(20, 20).as_raw(), 20, 20, ExtendedColorType::Rgb8)
+            .expect("it can be encoded");
+        std::fs::write(&path, webp).expect("it can be written");
+        assert!(is_red(&read(&path).expect("it is a picture"), 2, 2));
+    }
+
+    #[test]
+    fn transparency_and_grey_and_16_bits_become_red_green_and_blue() {
+        let clear = RgbaImage::from_pixel(4, 4, Rgba([250, 0, 0, 0]));
+        let clear = png(4, 4, clear.as_raw(), ExtendedColorType::Rgba8);
+        assert!(is_red(&decode(&clear, "clear").expect("it is a PNG"), 0, 0));
+        let gray = png(4, 1, &[0, 80, 160, 240], ExtendedColorType::L8);
+        let gray = decode(&gray, "gray").expect("it is a PNG");
+        assert_eq!(gray.data(), [0, 0, 0, 80, 80, 80, 160, 160, 160, 240, 240, 240]);
+        let deep: Vec<u8> = [0x8000_u16; 3].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        let deep = png(1, 1, &deep, ExtendedColorType::Rgb16);
+        assert_eq!(decode(&deep, "deep").expect("it is a PNG").data(), [128; 3]);
+    }
+
+    /// CRC-32, as PNG has it (RFC 2083, section 15).
+    fn crc(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0_u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+            })
+        })
+    }
+
+    #[test]
+    fn a_picture_that_would_fill_the_memory_is_refused_by_its_size() {
+        let mut bomb = png(1, 1, &[0; 3], ExtendedColorType::Rgb8);
+        for (width, height) in [(10_001_u32, 10_000_u32), (1 << 30, 1 << 30), (40_000, 1)] {
+            bomb[16..20].copy_from_slice(&width.to_be_bytes());
+            bomb[20..24].copy_from_slice(&height.to_be_bytes());
+            let sum = crc(&bomb[12..29]);
+            bomb[29..33].copy_from_slice(&sum.to_be_bytes());
+            let error = decode(&bomb, "bomb.png").expect_err("it is too large");
+            let text = error.to_string();
+            assert!(text.contains("bomb.png"), "{text}");
+            assert!(matches!(error, Error::Photo { .. }), "{text}");
+        }
+    }
+
+    #[test]
+    fn broken_files_and_others_are_errors_with_their_name() {
+        let whole = jpeg(&flag(64, 64));
+        let png = png(2, 2, &[9; 12], ExtendedColorType::Rgb8);
+        for (bytes, what) in [
+            (&b""[..], "empty"),
+            (b"%PDF-1.7", "a document"),
+            (&whole[..20], "a beginning"),
+            (&png[..40], "half"),
+            (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "a drawing"),
+        ] {
+            let error = decode(bytes, what).expect_err("it is no picture");
+            assert!(error.to_string().contains(what), "{error}");
+        }
+        let error = read(Path::new("/nowhere/photo.jpg")).expect_err("it is not there");
+        assert!(matches!(error, Error::Read { .. }));
+    }
+}

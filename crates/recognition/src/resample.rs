@@ -51,7 +51,6 @@ impl Axis {
 pub struct Shrinker {
     across: Axis,
     down: Axis,
-    row: Vec<f32>,
     sum: Vec<f32>,
 }
 
@@ -75,40 +74,41 @@ impl Shrinker {
         }
         self.across.prepare(source.width(), width);
         self.down.prepare(source.height(), height);
-        self.row.resize(bytes, 0.0);
-        // Neighbouring new rows share an old one at most; it is averaged across once.
-        let mut averaged = None;
+        let row_len = source.width() * channels;
         for y in 0..height {
+            // Down first: that is the same for all values of a row, and so most of the work is done
+            // many values at a time.
             let (first, weights) = self.down.of(y);
             self.sum.clear();
-            self.sum.resize(bytes, 0.0);
+            self.sum.resize(row_len, 0.0);
             for (source_y, &weight) in (first..).zip(weights) {
-                if averaged != Some(source_y) {
-                    self.across
-                        .average(source.row(source_y), channels, &mut self.row);
-                    averaged = Some(source_y);
-                }
-                for (sum, value) in self.sum.iter_mut().zip(&self.row) {
-                    *sum += value * weight;
+                let row = &source.row(source_y)[..row_len];
+                for (sum, value) in self.sum.iter_mut().zip(row) {
+                    *sum += f32::from(*value) * weight;
                 }
             }
-            for (out, sum) in out.row_mut(y).iter_mut().zip(&self.sum) {
-                *out = (sum + 0.5) as u8;
+            let out = &mut out.row_mut(y)[..bytes];
+            match channels {
+                1 => self.across.average::<1>(&self.sum, out),
+                _ => self.across.average::<3>(&self.sum, out),
             }
         }
     }
 }
 
 impl Axis {
-    fn average(&self, row: &[u8], channels: usize, out: &mut [f32]) {
-        for (pixel, out) in out.chunks_exact_mut(channels).enumerate() {
+    fn average<const CHANNELS: usize>(&self, row: &[f32], out: &mut [u8]) {
+        for (pixel, out) in out.chunks_exact_mut(CHANNELS).enumerate() {
             let (first, weights) = self.of(pixel);
-            out.fill(0.0);
-            let pixels = row[first * channels..].chunks_exact(channels);
+            let mut sum = [0.5; CHANNELS];
+            let pixels = row[first * CHANNELS..].chunks_exact(CHANNELS);
             for (values, &weight) in pixels.zip(weights) {
-                for (out, &value) in out.iter_mut().zip(values) {
-                    *out += f32::from(value) * weight;
+                for (sum, value) in sum.iter_mut().zip(values) {
+                    *sum += value * weight;
                 }
+            }
+            for (out, sum) in out.iter_mut().zip(sum) {
+                *out = sum as u8;
             }
         }
     }

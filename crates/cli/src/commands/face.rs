@@ -2,6 +2,7 @@
 
 mod enrol;
 mod identify;
+mod import;
 mod people;
 mod purge;
 
@@ -22,6 +23,8 @@ pub enum FaceCommand {
     Remove(people::RemoveArgs),
     /// Enrol everybody anew with the model that is configured now
     Refresh(people::RefreshArgs),
+    /// Enrol the people of a gallery of SecureVision
+    Import(import::ImportArgs),
     /// Delete the events that name a person
     PurgeEvents(purge::PurgeEventsArgs),
 }
@@ -34,6 +37,7 @@ pub fn run(command: FaceCommand, context: &mut Context) -> Outcome {
         FaceCommand::List(args) => people::list(&args, context),
         FaceCommand::Remove(args) => people::remove(&args, context),
         FaceCommand::Refresh(args) => people::refresh(&args, context),
+        FaceCommand::Import(args) => import::run(&args, context),
         FaceCommand::PurgeEvents(args) => purge::run(&args, context),
     }
 }

@@ -22,7 +22,7 @@ use crate::credentials::recipient;
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
 use crate::output::harmless;
-use crate::stores::{describe, open_or_create};
+use crate::stores::{describe, open_or_create, recipients};
 use crate::values::duration;
 
 /// How often status lines are drawn anew.
@@ -102,12 +102,10 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
         message: "no event store is given".to_owned(),
         hint: Some("use --store DIR or set KEEPWATCH_STORE"),
     })?;
-    let mut recipients = args.recipient;
-    for text in &loaded.config.store.recipients {
-        recipients.push(recipient(text).map_err(Failure::usage)?);
-    }
+    let mut sealed_to = args.recipient;
+    sealed_to.extend(recipients(&loaded.config)?);
     let stop = stop_flag()?;
-    let store = Arc::new(open_or_create(&root, recipients, context)?);
+    let store = Arc::new(open_or_create(&root, sealed_to, context)?);
     let recovered = store.recover()?;
     if recovered.adopted.len() + recovered.closed.len() > 0 {
         context.out.note(format_args!(

@@ -11,10 +11,9 @@ use serde::Serialize;
 use crate::commands::events::StoreArgs;
 use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
-use crate::credentials::recipient;
 use crate::exit::{Code, Failure, with_causes};
 use crate::networks;
-use crate::stores::open_or_create;
+use crate::stores::{open_or_create, recipients};
 
 /// Who, and what they look like.
 #[derive(Debug, Args)]
@@ -62,10 +61,7 @@ pub fn run(args: &EnrolArgs, context: &mut Context) -> Outcome {
     let engine = networks::engine(&config)?;
     let mut finder = config.faces.finder(&config.models, &engine)?;
     let decision = config.faces.decision(finder.model());
-    let mut recipients = Vec::new();
-    for text in &config.store.recipients {
-        recipients.push(recipient(text).map_err(Failure::usage)?);
-    }
+    let recipients = recipients(&config)?;
     let store = open_or_create(args.store.path(), recipients, context)?;
     let mut photos: Vec<Photo> = Vec::new();
     let mut refused = Vec::new();

@@ -1,0 +1,88 @@
+//! `keepwatch face import`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keepwatch_recognition::face::{Added, Gallery, Photo, securevision};
+use keepwatch_recognition::store::change_gallery;
+use serde::Serialize;
+
+use crate::commands::events::StoreArgs;
+use crate::commands::{Context, Outcome};
+use crate::configuration::ConfigArgs;
+use crate::exit::{Code, Failure};
+use crate::networks;
+use crate::stores::open_or_create;
+
+/// Which gallery.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// SecureVision's gallery, `gallery.npz`. It must have been made with the model that is
+    /// configured as face_embedder: the file does not say with which
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Imported {
+    people: usize,
+    added: usize,
+}
+
+pub fn run(args: &ImportArgs, context: &mut Context) -> Outcome {
+    let bytes = std::fs::read(&args.file).map_err(Failure::file("read", &args.file))?;
+    let people = securevision::read(&bytes)?;
+    let config = args.config.load()?.config;
+    let engine = networks::engine(&config)?;
+    let finder = config.faces.finder(&config.models, &engine)?;
+    let other = people
+        .iter()
+        .find(|(_, embedding)| embedding.values().len() != finder.dimensions());
+    if let Some((_, embedding)) = other {
+        return Err(Failure::Refused {
+            message: format!(
+                "its embeddings have {} numbers, and those of the configured model {}",
+                embedding.values().len(),
+                finder.dimensions()
+            ),
+            hint: Some("configure the model that SecureVision used as face_embedder"),
+        });
+    }
+    let recipients = crate::stores::recipients(&config)?;
+    let store = open_or_create(args.store.path(), recipients, context)?;
+    let count = people.len();
+    let added = change_gallery(&store, |gallery| {
+        let empty = || Gallery::new(finder.model(), finder.dimensions());
+        let gallery = gallery.get_or_insert_with(empty);
+        gallery.check_model(finder.model())?;
+        let mut added = 0;
+        for (name, embedding) in people {
+            let photo = Photo {
+                added: context.now(),
+                embedding,
+                face: Vec::new(),
+            };
+            added += usize::from(gallery.add(&name, photo)? == Added::New);
+        }
+        Ok(added)
+    })?;
+    let imported = Imported {
+        people: count,
+        added,
+    };
+    if context.out.json {
+        context.out.json(&imported)?;
+    } else {
+        context
+            .out
+            .line(format_args!("{count} people, {added} of them new"))?;
+    }
+    context.out.note(
+        "pictures of them are not known: with another model they would have to be enrolled anew",
+    );
+    Ok(Code::Ok)
+}
