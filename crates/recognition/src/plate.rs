@@ -1,1 +1,6 @@
 //! Licence plates.
+
+pub mod grammar;
+pub mod lookalike;
+pub mod text;
+pub mod vote;
