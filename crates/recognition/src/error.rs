@@ -78,6 +78,14 @@ pub enum Error {
     /// The event store refuses.
     #[error(transparent)]
     Store(#[from] keepwatch_core::Error),
+    /// A list of plates cannot be used.
+    #[error("the list of plates {name}: {problem}")]
+    List {
+        /// Its name.
+        name: String,
+        /// What is wrong, and in which line.
+        problem: String,
+    },
     /// A gallery of faces is not one, or is damaged.
     #[error("the gallery of faces: {problem}")]
     Gallery {

@@ -1,6 +1,7 @@
 //! Licence plates.
 
 pub mod grammar;
+pub mod list;
 pub mod lookalike;
 pub mod text;
 pub mod vote;
