@@ -3,6 +3,7 @@
 //! The parts work on pixels in memory and need neither a camera nor a file. [`photo`] reads the
 //! files that people have.
 
+pub mod confirm;
 pub mod detect;
 pub mod face;
 pub mod geometry;
