@@ -86,7 +86,7 @@ fmt: ## Formats the code
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-vision/fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-recognition --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-recognition/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 

@@ -16,6 +16,9 @@ pub mod resample;
 pub mod settings;
 pub mod store;
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
+
 mod error;
 
 pub use error::{Error, Result};

@@ -158,8 +158,13 @@ impl Votes {
         reading.text.extend(text.chars().take(MAX_CHARS));
         let weight = |n: usize| {
             let given = confidences.get(n).or(confidences.last());
-            // `max` takes the number of the two.
-            given.copied().unwrap_or(1.0).max(LEAST_WEIGHT).min(1.0)
+            let given = given.copied().unwrap_or(1.0);
+            // What is no number is not above the least.
+            if given > LEAST_WEIGHT {
+                given.min(1.0)
+            } else {
+                LEAST_WEIGHT
+            }
         };
         reading.weights.clear();
         reading.weights.extend((0..reading.text.len()).map(weight));
