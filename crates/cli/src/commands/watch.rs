@@ -77,7 +77,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     }
     // Who names cameras here does not mean those of the usual file as well.
     let mut cameras = match args.camera.is_empty() || args.config.is_named() {
-        true => loaded.config.cameras,
+        true => loaded.config.cameras.clone(),
         false => BTreeMap::new(),
     };
     for text in &args.camera {
@@ -97,7 +97,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     for settings in cameras.values() {
         settings.validate()?;
     }
-    let root = args.store.or(loaded.config.store.path);
+    let root = args.store.or_else(|| loaded.config.store.path.clone());
     let root = root.ok_or(Failure::Usage {
         message: "no event store is given".to_owned(),
         hint: Some("use --store DIR or set KEEPWATCH_STORE"),
