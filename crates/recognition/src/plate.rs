@@ -5,3 +5,4 @@ pub mod list;
 pub mod lookalike;
 pub mod text;
 pub mod vote;
+pub mod localize;
