@@ -1,4 +1,4 @@
-//! Licence plates.
+//! Licence plates: finding, straightening and reading them.
 
 pub mod grammar;
 pub mod list;
@@ -6,3 +6,10 @@ pub mod lookalike;
 pub mod text;
 pub mod vote;
 pub mod localize;
+pub mod ocr;
+pub mod preprocess;
+pub mod rectify;
+
+mod components;
+mod isolate;
+mod lines;

@@ -4,15 +4,12 @@
 //! surroundings and have the size of a character are grouped into lines. The plate is what lies
 //! around a line.
 
-mod components;
-mod lines;
-
+use super::components::{Component, ComponentFinder, Threshold};
+use super::lines::{Line, LineFinder};
 use crate::error::{Error, Result};
 use crate::geometry::{Box2, Point, Quad};
 use crate::picture::{Channels, Picture, View};
 use crate::resample::Shrinker;
-use components::{Component, ComponentFinder, Threshold};
-use lines::{Line, LineFinder};
 
 /// Where a plate may be.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,10 +1,11 @@
 //! Components of about the same height, side by side: what a line of characters looks like.
 
-use super::components::Component;
+use super::components::{Component, Ink};
 
 /// Characters side by side.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Line {
+    pub ink: Ink,
     /// Where its middle line begins and ends.
     pub left: (f32, f32),
     pub right: (f32, f32),
@@ -94,6 +95,7 @@ impl LineFinder {
         }
         let (left, right) = (components[first].left as f32, last.right as f32);
         Some(Line {
+            ink: last.ink,
             left: (left, fit.at(left)),
             right: (right, fit.at(right)),
             height: fit.height(),

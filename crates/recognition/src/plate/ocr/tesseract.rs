@@ -1,0 +1,244 @@
+//! Tesseract, in this process.
+
+use std::ffi::{CStr, CString};
+use std::path::{Path, PathBuf};
+
+use tesseract_plumbing::TessBaseApi;
+use tesseract_plumbing::tesseract_sys::{
+    TessOcrEngineMode_OEM_LSTM_ONLY, TessPageSegMode_PSM_RAW_LINE,
+    TessPageSegMode_PSM_SINGLE_LINE, TessPageSegMode_PSM_SINGLE_WORD,
+};
+
+use super::{hocr, traineddata};
+use super::{PlateReader, Reading};
+use crate::error::{Error, Result};
+use crate::geometry::Quad;
+use crate::picture::{Picture, View};
+use crate::plate::isolate::Isolator;
+use crate::plate::preprocess::{Preprocessor, PreprocessSettings};
+
+/// What Tesseract expects a picture to hold (its "page segmentation modes").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PageMode {
+    /// A line of text: mode 7.
+    #[default]
+    Line,
+    /// One word: mode 8.
+    Word,
+    /// A line, and no thoughts about where its words are: mode 13.
+    RawLine,
+}
+
+/// How Tesseract reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TesseractSettings {
+    /// The name of a language file without `.traineddata`, or several joined by `+`. Words of the
+    /// language are not used with one language; with several, Tesseract gives no way to leave them
+    /// out.
+    pub language: String,
+    /// Where language files are. By default the directories that packages install them in.
+    pub datapath: Option<PathBuf>,
+    /// What it expects.
+    pub page_mode: PageMode,
+    /// The only characters that it gives.
+    pub whitelist: String,
+    /// What is done to a plate before it is read.
+    pub preprocess: PreprocessSettings,
+}
+
+impl Default for TesseractSettings {
+    fn default() -> Self {
+        Self {
+            language: "eng".to_owned(),
+            datapath: None,
+            page_mode: PageMode::default(),
+            whitelist: "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".to_owned(),
+            preprocess: PreprocessSettings::default(),
+        }
+    }
+}
+
+/// Where Debian, others and Homebrew put language files.
+const DATAPATHS: [&str; 6] = [
+    "/usr/share/tesseract-ocr/5/tessdata",
+    "/usr/share/tesseract-ocr/4.00/tessdata",
+    "/usr/share/tessdata",
+    "/usr/local/share/tessdata",
+    "/usr/share/tesseract/tessdata",
+    "/opt/homebrew/share/tessdata",
+];
+/// Larger than the largest that is published, by half.
+const MAX_LANGUAGE_FILE: u64 = 64 << 20;
+
+/// Reads plates with Tesseract's network for lines of text (its engine mode 1).
+///
+/// The engine takes some 20 ms to start and is then used for all plates: keep one per thread.
+pub struct TesseractReader {
+    engine: TessBaseApi,
+    isolator: Isolator,
+    prepared: Picture,
+}
+
+impl TesseractReader {
+    /// dbg
+    pub fn prepared(&self)->&Picture{&self.prepared}
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when the language is not installed or a setting cannot be; [`Error::Read`]
+    /// when its file cannot be read.
+    pub fn new(settings: TesseractSettings) -> Result<Self> {
+        let TesseractSettings { language, .. } = &settings;
+        let languages: Vec<&str> = language.split('+').collect();
+        let directory = find_languages(&languages, settings.datapath.as_deref())?;
+        let mut engine = TessBaseApi::create();
+        // Tesseract writes to the standard error of the program otherwise.
+        set(&mut engine, c"debug_file", c"/dev/null")?;
+        let name = c_string("tesseract_lang", language)?;
+        let started = if let [_] = languages[..] {
+            let path = language_file(&directory, language);
+            let mut file = read_language(&path)?;
+            if !traineddata::forget_words(&mut file) {
+                return Err(not_a_language(&path));
+            }
+            engine.init_1(&file, Some(&name), TessOcrEngineMode_OEM_LSTM_ONLY)
+        } else {
+            let path = c_string("datapath", &directory.to_string_lossy())?;
+            engine.init_4(Some(&path), Some(&name), TessOcrEngineMode_OEM_LSTM_ONLY)
+        };
+        if started.is_err() {
+            return Err(not_a_language(&language_file(&directory, languages[0])));
+        }
+        engine.set_page_seg_mode(match settings.page_mode {
+            PageMode::Line => TessPageSegMode_PSM_SINGLE_LINE,
+            PageMode::Word => TessPageSegMode_PSM_SINGLE_WORD,
+            PageMode::RawLine => TessPageSegMode_PSM_RAW_LINE,
+        });
+        let whitelist = c_string("char_whitelist", &settings.whitelist)?;
+        set(&mut engine, c"tessedit_char_whitelist", &whitelist)?;
+        // The characters are dark when they get here; it need not try them both ways.
+        set(&mut engine, c"tessedit_do_invert", c"0")?;
+        // Each character with its confidence, and others that it may be.
+        set(&mut engine, c"hocr_char_boxes", c"1")?;
+        set(&mut engine, c"lstm_choice_mode", c"2")?;
+        Ok(Self {
+            engine,
+            isolator: Isolator::default(),
+            prepared: Picture::default(),
+        })
+    }
+
+    /// What stands in a grey picture.
+    fn recognize(&mut self) -> Result<Reading> {
+        let failed = |problem: &str| Error::Inference {
+            problem: format!("Tesseract: {problem}"),
+        };
+        let (width, height) = (self.prepared.width() as i32, self.prepared.height() as i32);
+        self.engine
+            .set_image(self.prepared.data(), width, height, 1, width)
+            .map_err(|error| failed(&error.to_string()))?;
+        // It would guess, and write a warning.
+        self.engine.set_source_resolution(300);
+        self.engine
+            .recognize()
+            .map_err(|error| failed(&error.to_string()))?;
+        let answer = self
+            .engine
+            .get_hocr_text(0)
+            .map_err(|error| failed(&error.to_string()))?;
+        Ok(Reading::new(hocr::characters(
+            &answer.as_ref().to_string_lossy(),
+        )))
+    }
+}
+
+impl PlateReader for TesseractReader {
+    fn read(&mut self, picture: View<'_>, quad: &Quad) -> Result<Reading> {
+        if self
+            .isolator
+            .isolate(picture, quad, &mut self.prepared)
+            .is_none()
+        {
+            return Ok(Reading::default());
+        }
+        self.recognize()
+    }
+}
+
+fn set(engine: &mut TessBaseApi, name: &'static CStr, value: &CStr) -> Result<()> {
+    engine.set_variable(name, value).map_err(|_| Error::Setting {
+        name: "tesseract",
+        problem: format!("this version has no {}", name.to_string_lossy()),
+    })
+}
+
+fn c_string(name: &'static str, text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::Setting {
+        name,
+        problem: "there is a zero byte in it".to_owned(),
+    })
+}
+
+fn language_file(directory: &Path, language: &str) -> PathBuf {
+    directory.join(format!("{language}.traineddata"))
+}
+
+/// The first directory that has them all.
+fn find_languages(languages: &[&str], datapath: Option<&Path>) -> Result<PathBuf> {
+    for language in languages {
+        // It becomes part of a path.
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if language.is_empty() || !language.chars().all(plain) {
+            return Err(Error::Setting {
+                name: "tesseract_lang",
+                problem: format!("{language:?} is no name of a language file, such as eng"),
+            });
+        }
+    }
+    let directories: Vec<PathBuf> = match datapath {
+        Some(path) => vec![path.to_owned()],
+        None => DATAPATHS.iter().map(PathBuf::from).collect(),
+    };
+    let has = |directory: &PathBuf, language: &str| language_file(directory, language).is_file();
+    let all = |directory: &&PathBuf| languages.iter().all(|language| has(directory, language));
+    if let Some(directory) = directories.iter().find(all) {
+        return Ok(directory.clone());
+    }
+    let missing = languages
+        .iter()
+        .find(|language| !directories.iter().any(|directory| has(directory, language)));
+    let looked: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
+    let looked = looked.join(", ");
+    Err(Error::Setting {
+        name: "tesseract_lang",
+        problem: match missing {
+            Some(language) => format!(
+                "there is no {language}.traineddata in {looked}; Debian has it in the package \
+                 tesseract-ocr-{}",
+                language.replace('_', "-")
+            ),
+            None => format!("no directory has all of {}: {looked}", languages.join(", ")),
+        },
+    })
+}
+
+fn read_language(path: &Path) -> Result<Vec<u8>> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_LANGUAGE_FILE {
+        return Err(not_a_language(path));
+    }
+    std::fs::read(path).map_err(failed)
+}
+
+fn not_a_language(path: &Path) -> Error {
+    Error::Setting {
+        name: "tesseract_lang",
+        problem: format!(
+            "Tesseract cannot use {}; install the language again",
+            path.display()
+        ),
+    }
+}
