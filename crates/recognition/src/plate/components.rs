@@ -254,3 +254,151 @@ fn find_root(parents: &mut [u32], mut label: u32) -> u32 {
     }
     label
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::picture::Picture;
+
+    const THRESHOLD: Threshold = Threshold {
+        radius: 6,
+        share: 16,
+        least: 4,
+    };
+
+    fn picture(rows: &[&str]) -> Picture {
+        let bytes = rows.iter().flat_map(|row| {
+            row.bytes().map(|b| match b {
+                b'#' => 20,
+                b'o' => 250,
+                _ => 128,
+            })
+        });
+        Picture::new(bytes.collect(), rows[0].len(), rows.len(), Channels::Gray).expect("it fits")
+    }
+
+    fn find(picture: &Picture, threshold: Threshold) -> Vec<Component> {
+        let mut found = Vec::new();
+        ComponentFinder::default().find(picture.view(), threshold, |_| true, &mut found);
+        found
+    }
+
+    #[test]
+    fn what_hangs_together_is_one() {
+        let picture = picture(&[
+            "................",
+            ".#...#...oo.....",
+            ".#...#...oo...#.",
+            ".#####.......#..",
+            "............#...",
+            "................",
+        ]);
+        let mut found = find(
+            &picture,
+            Threshold {
+                share: 100,
+                ..THRESHOLD
+            },
+        );
+        found.sort_by_key(|c| c.left);
+        let boxes: Vec<_> = found
+            .iter()
+            .map(|c| (c.ink, c.left, c.top, c.right, c.bottom, c.area, c.runs))
+            .collect();
+        assert_eq!(
+            boxes,
+            [
+                // Two arms that meet further down.
+                (Ink::Dark, 1, 1, 6, 4, 9, 5),
+                (Ink::Light, 9, 1, 11, 3, 4, 2),
+                // Corners touch.
+                (Ink::Dark, 12, 2, 15, 5, 3, 3),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_differs_too_little_is_neither() {
+        let mut flat = Picture::default();
+        flat.reset(30, 20, Channels::Gray);
+        flat.fill(100);
+        flat.row_mut(10)[10..14].fill(95);
+        assert_eq!(find(&flat, THRESHOLD), []);
+        flat.row_mut(10)[10..14].fill(80);
+        assert_eq!(find(&flat, THRESHOLD).len(), 1);
+    }
+
+    /// Each pixel by itself, and neighbours filled one after the other.
+    fn slowly(picture: &Picture, threshold: Threshold) -> Vec<(u32, u32, u32, u32, u32)> {
+        let (width, height) = (picture.width(), picture.height());
+        let near = |at: usize, len: usize, radius: usize| {
+            at.saturating_sub(radius)..(at + radius + 1).min(len)
+        };
+        let kind_at = |x: usize, y: usize| {
+            let (rows, columns) = (
+                near(y, height, threshold.radius),
+                near(x, width, threshold.radius),
+            );
+            let area = (rows.len() * columns.len()) as u32;
+            let sum = rows
+                .flat_map(|y| columns.clone().map(move |x| (x, y)))
+                .map(|(x, y)| u32::from(picture.row(y)[x]))
+                .sum();
+            kind(picture.row(y)[x], sum, area, threshold)
+        };
+        let mut seen = vec![false; width * height];
+        let mut boxes = Vec::new();
+        for start in 0..width * height {
+            let of = kind_at(start % width, start / width);
+            if of == NEITHER || seen[start] {
+                continue;
+            }
+            seen[start] = true;
+            let mut open = vec![start];
+            let mut found = (u32::MAX, u32::MAX, 0, 0, 0);
+            while let Some(at) = open.pop() {
+                let (x, y) = (at % width, at / width);
+                found = (
+                    found.0.min(x as u32),
+                    found.1.min(y as u32),
+                    found.2.max(x as u32 + 1),
+                    found.3.max(y as u32 + 1),
+                    found.4 + 1,
+                );
+                for y in near(y, height, 1) {
+                    for x in near(x, width, 1) {
+                        if !seen[y * width + x] && kind_at(x, y) == of {
+                            seen[y * width + x] = true;
+                            open.push(y * width + x);
+                        }
+                    }
+                }
+            }
+            boxes.push(found);
+        }
+        boxes.sort_unstable();
+        boxes
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_finds_what_a_flood_finds(
+            width in 1_usize..30,
+            height in 1_usize..20,
+            radius in 0_usize..8,
+            bytes in proptest::collection::vec(prop_oneof![Just(20_u8), Just(128), Just(240)], 600),
+        ) {
+            let picture = Picture::new(bytes[..width * height].to_vec(), width, height, Channels::Gray)
+                .expect("it fits");
+            let threshold = Threshold { radius, ..THRESHOLD };
+            let mut found: Vec<_> = find(&picture, threshold)
+                .iter()
+                .map(|c| (c.left, c.top, c.right, c.bottom, c.area))
+                .collect();
+            found.sort_unstable();
+            prop_assert_eq!(found, slowly(&picture, threshold));
+        }
+    }
+}

@@ -64,6 +64,8 @@ impl Default for LocalizerSettings {
 /// The heights of characters that are looked for at each size, in pixels. Twice the lower is less
 /// than the upper, so that no height falls between two sizes.
 const CHARACTER: std::ops::Range<f32> = 7.0..36.0;
+/// The heights of plates as a whole that are looked for at each size, in pixels.
+const PAPER: std::ops::Range<f32> = 12.0..90.0;
 /// How a pixel differs that belongs to a character.
 const THRESHOLD: Threshold = Threshold {
     radius: 12,
@@ -122,10 +124,16 @@ impl Localizer {
             return wrong("min_aspect_ratio", "it is not below max_aspect_ratio");
         }
         if settings.longest_side < 64 {
-            return wrong("longest_side", "no plate can be read in fewer than 64 pixels");
+            return wrong(
+                "longest_side",
+                "no plate can be read in fewer than 64 pixels",
+            );
         }
         if settings.min_characters < 2 {
-            return wrong("min_characters", "one character makes no line; give at least 2");
+            return wrong(
+                "min_characters",
+                "one character makes no line; give at least 2",
+            );
         }
         Ok(Self {
             settings,
@@ -167,9 +175,22 @@ impl Localizer {
             self.finder.find(
                 self.levels[level].view(),
                 THRESHOLD,
-                is_character,
+                |component| is_character(component) || is_paper(component),
                 &mut self.components,
             );
+            let papers = self
+                .components
+                .iter()
+                .filter(|component| is_paper(component));
+            let settings = &self.settings;
+            self.candidates.extend(papers.filter_map(|paper| {
+                let candidate = Candidate {
+                    quad: whole(paper, scale, offset),
+                    score: paper_score(paper),
+                };
+                is_plate(&candidate.quad, settings).then_some(candidate)
+            }));
+            self.components.retain(is_character);
             self.lines.clear();
             self.line_finder.find(
                 &mut self.components,
@@ -230,8 +251,7 @@ impl Localizer {
 
     /// Keeps the best of those that share most of a place.
     fn suppress(&mut self, out: &mut Vec<Candidate>) {
-        self.candidates
-            .sort_by(|a, b| b.score.total_cmp(&a.score));
+        self.candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
         for candidate in &self.candidates {
             if out.len() == self.settings.most {
                 break;
@@ -260,6 +280,31 @@ fn is_character(component: &Component) -> bool {
         && (0.1..1.3).contains(&shape)
         && component.fill() > 0.15
         && (shape > 0.35 || component.fill() > 0.4)
+}
+
+/// Whether it may be what the characters stand on, cut by them into several runs in each row.
+fn is_paper(component: &Component) -> bool {
+    let shape = component.width() / component.height();
+    PAPER.contains(&component.height())
+        && (1.3..7.0).contains(&shape)
+        && (0.3..0.95).contains(&component.fill())
+        && (3.5..14.0).contains(&(component.runs as f32 / component.height()))
+}
+
+fn paper_score(paper: &Component) -> f32 {
+    let runs = paper.runs as f32 / paper.height();
+    let shape = paper.width() / paper.height();
+    0.5 * (runs / 6.0).min(1.0) * (9.0 / runs).min(1.0) * (shape / 1.8).min(1.0)
+}
+
+fn whole(paper: &Component, scale: f32, offset: Point) -> Quad {
+    Box2 {
+        x: paper.left as f32 * scale + offset.x,
+        y: paper.top as f32 * scale + offset.y,
+        w: paper.width() * scale,
+        h: paper.height() * scale,
+    }
+    .quad()
 }
 
 fn is_plate(quad: &Quad, settings: &LocalizerSettings) -> bool {
