@@ -4,7 +4,7 @@
 //! surroundings and have the size of a character are grouped into lines. The plate is what lies
 //! around a line.
 
-use super::components::{Component, ComponentFinder, Threshold};
+use super::components::{Component, ComponentFinder, Ink, Threshold};
 use super::lines::{Line, LineFinder};
 use crate::error::{Error, Result};
 use crate::geometry::{Box2, Point, Quad};
@@ -76,6 +76,9 @@ const THRESHOLD: Threshold = Threshold {
 /// European plates (1.1 and 1.45) and those of the USA (1.15 and 2.2).
 const PLATE_BY_LINE: (f32, f32) = (1.15, 1.7);
 
+/// How much less a line counts that stands on no paper.
+const OFF_PAPER: f32 = 0.7;
+
 /// Finds plates. It keeps its memory for the next picture.
 #[derive(Clone, Debug)]
 pub struct Localizer {
@@ -86,7 +89,37 @@ pub struct Localizer {
     components: Vec<Component>,
     line_finder: LineFinder,
     lines: Vec<Line>,
+    found: Vec<Found>,
+    papers: Vec<Paper>,
     candidates: Vec<Candidate>,
+}
+
+/// A line in the picture.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    ink: Ink,
+    /// Around its characters.
+    bounds: Box2,
+    candidate: Candidate,
+}
+
+/// What may be the even ground of a plate, with characters cut out of it.
+#[derive(Clone, Copy, Debug)]
+struct Paper {
+    ink: Ink,
+    bounds: Box2,
+    score: f32,
+}
+
+impl Paper {
+    /// Whether a line stands on it, and fills it as characters fill plates.
+    fn carries(&self, found: &Found) -> bool {
+        let (paper, line) = (&self.bounds, &found.bounds);
+        self.ink != found.ink
+            && shared(paper, line) > 0.8
+            && (1.0..5.0).contains(&(paper.h / line.h))
+            && (0.85..2.5).contains(&(paper.w / line.w))
+    }
 }
 
 /// Sizes at which a picture is looked at, each half of the one before.
@@ -143,6 +176,8 @@ impl Localizer {
             components: Vec::new(),
             line_finder: LineFinder::default(),
             lines: Vec::new(),
+            found: Vec::new(),
+            papers: Vec::new(),
             candidates: Vec::new(),
         })
     }
@@ -157,7 +192,8 @@ impl Localizer {
     /// It takes time in proportion to the number of pixels: about 30 ms for 1920 x 1080.
     pub fn find(&mut self, picture: View<'_>, out: &mut Vec<Candidate>) {
         out.clear();
-        self.candidates.clear();
+        self.found.clear();
+        self.papers.clear();
         let (part, offset) = self.region(picture);
         let scale = self.prepare(part);
         for level in 0..LEVELS {
@@ -178,17 +214,11 @@ impl Localizer {
                 |component| is_character(component) || is_paper(component),
                 &mut self.components,
             );
-            let papers = self
-                .components
-                .iter()
-                .filter(|component| is_paper(component));
-            let settings = &self.settings;
-            self.candidates.extend(papers.filter_map(|paper| {
-                let candidate = Candidate {
-                    quad: whole(paper, scale, offset),
-                    score: paper_score(paper),
-                };
-                is_plate(&candidate.quad, settings).then_some(candidate)
+            let papers = self.components.iter().filter(|c| is_paper(c));
+            self.papers.extend(papers.map(|c| Paper {
+                ink: c.ink,
+                bounds: whole(c, scale, offset),
+                score: paper_score(c),
             }));
             self.components.retain(is_character);
             self.lines.clear();
@@ -197,17 +227,41 @@ impl Localizer {
                 self.settings.min_characters,
                 &mut self.lines,
             );
-            let settings = &self.settings;
-            let candidates = self.lines.iter().filter_map(|line| {
-                let candidate = Candidate {
-                    quad: around(line, scale, offset),
+            let found = self.lines.iter().map(|line| Found {
+                ink: line.ink,
+                bounds: corners(line, scale, offset).bounds(),
+                candidate: Candidate {
+                    quad: corners(line, scale, offset).grown(PLATE_BY_LINE.0, PLATE_BY_LINE.1),
                     score: line.score,
-                };
-                is_plate(&candidate.quad, settings).then_some(candidate)
+                },
             });
-            self.candidates.extend(candidates);
+            self.found.extend(found);
         }
+        self.weigh();
         self.suppress(out);
+    }
+
+    /// Makes candidates of lines, which count more on paper than elsewhere, and of papers.
+    fn weigh(&mut self) {
+        let settings = &self.settings;
+        self.candidates.clear();
+        let lines = self.found.iter().map(|found| {
+            let on_paper = self.papers.iter().any(|paper| paper.carries(found));
+            let Candidate { quad, score } = found.candidate;
+            let score = if on_paper {
+                0.5 + 0.5 * score
+            } else {
+                OFF_PAPER * score
+            };
+            Candidate { quad, score }
+        });
+        let papers = self.papers.iter().map(|paper| Candidate {
+            quad: paper.bounds.quad(),
+            score: paper.score,
+        });
+        let all = lines.chain(papers);
+        self.candidates
+            .extend(all.filter(|candidate| is_plate(&candidate.quad, settings)));
     }
 
     /// The part that is looked at, and where it begins.
@@ -259,12 +313,17 @@ impl Localizer {
             let bounds = candidate.quad.bounds();
             if !out
                 .iter()
-                .any(|kept| shared(&kept.quad.bounds(), &bounds) > 0.6)
+                .any(|kept| overlaps(&kept.quad.bounds(), &bounds))
             {
                 out.push(*candidate);
             }
         }
     }
+}
+
+/// Whether two are the same plate.
+fn overlaps(a: &Box2, b: &Box2) -> bool {
+    a.iou(b) > 0.3 || shared(a, b) > 0.7 && a.area().min(b.area()) > 0.15 * a.area().max(b.area())
 }
 
 /// The share of the smaller box that is in both.
@@ -297,14 +356,13 @@ fn paper_score(paper: &Component) -> f32 {
     0.5 * (runs / 6.0).min(1.0) * (9.0 / runs).min(1.0) * (shape / 1.8).min(1.0)
 }
 
-fn whole(paper: &Component, scale: f32, offset: Point) -> Quad {
+fn whole(paper: &Component, scale: f32, offset: Point) -> Box2 {
     Box2 {
         x: paper.left as f32 * scale + offset.x,
         y: paper.top as f32 * scale + offset.y,
         w: paper.width() * scale,
         h: paper.height() * scale,
     }
-    .quad()
 }
 
 fn is_plate(quad: &Quad, settings: &LocalizerSettings) -> bool {
@@ -322,8 +380,8 @@ fn sides(quad: &Quad) -> (f32, f32) {
     (length(a, b), length(a, d))
 }
 
-/// The plate around a line, in pixels of the picture.
-fn around(line: &Line, scale: f32, offset: Point) -> Quad {
+/// A line's corners, in pixels of the picture.
+fn corners(line: &Line, scale: f32, offset: Point) -> Quad {
     let at = |(x, y): (f32, f32), up: f32| Point {
         x: x * scale + offset.x,
         y: (y + up * line.height / 2.0) * scale + offset.y,
@@ -334,7 +392,6 @@ fn around(line: &Line, scale: f32, offset: Point) -> Quad {
         at(line.right, 1.0),
         at(line.left, 1.0),
     ])
-    .grown(PLATE_BY_LINE.0, PLATE_BY_LINE.1)
 }
 
 /// The mean of each four pixels.
