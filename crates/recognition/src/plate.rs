@@ -9,6 +9,7 @@ pub mod localize;
 pub mod ocr;
 pub mod preprocess;
 pub mod rectify;
+pub mod scan;
 
 mod components;
 mod isolate;

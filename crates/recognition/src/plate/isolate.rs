@@ -4,12 +4,15 @@
 //! the line of characters is found again, larger than in the whole picture; what hangs together
 //! and has the height of the line is copied, dark on white and evenly lit, and the rest is not.
 
+use std::ops::Range;
+
 use super::components::{Component, ComponentFinder, Ink, Threshold};
 use super::lines::{Line, LineFinder};
+use super::preprocess::Preprocessor;
 use super::rectify::Rectifier;
 use crate::geometry::{Point, Quad};
 use crate::picture::{Channels, Picture, View};
-use crate::resample::Homography;
+use crate::resample::{Homography, Outside, warp};
 
 /// How high a plate is looked at to find its line, in pixels.
 const PLATE_HEIGHT: usize = 112;
@@ -24,6 +27,29 @@ const MAX_GAP: f32 = 1.3;
 /// How far upright strokes may lean, as a share of their height.
 const LEANS: [f32; 9] = [-0.32, -0.24, -0.16, -0.08, 0.0, 0.08, 0.16, 0.24, 0.32];
 
+/// The widest that gaps are drawn, in heights: Tesseract would see several words.
+const WIDEST_GAP: f32 = 0.35;
+/// What is drawn around a character, and around all, in pixels.
+const PAD: u32 = 2;
+const BORDER: u32 = 10;
+/// What is cut off above and below before characters are looked for, in heights. Characters that
+/// touch a frame come off it.
+const TRIMS: [f32; 3] = [0.0, ABOVE - 0.1, ABOVE - 0.06];
+/// How many characters more must be found in what was trimmed: frames cut to the height of
+/// characters look like some.
+const TRIM_COST: f32 = 1.6;
+/// The share of edges that a row of the line of characters has, by those that many rows have.
+const IN_BAND: f32 = 0.55;
+
+/// How characters are drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Shape {
+    /// Their height, in pixels.
+    pub height: f32,
+    /// Their mean width, by their height: readers know the usual shapes better than narrow ones.
+    pub width: f32,
+}
+
 fn thresholds(radius: usize) -> [Threshold; 4] {
     [8, 20, 40, 70].map(|share| Threshold {
         radius,
@@ -32,11 +58,19 @@ fn thresholds(radius: usize) -> [Threshold; 4] {
     })
 }
 
+/// How the line of characters is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Components,
+    Band,
+}
+
 /// Isolates characters. It keeps its memory for the next plate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Isolator {
     rectifier: Rectifier,
     cut: Picture,
+    drawn: Picture,
     finder: ComponentFinder,
     components: Vec<Component>,
     line_finder: LineFinder,
@@ -44,22 +78,27 @@ pub(crate) struct Isolator {
     characters: Vec<Component>,
     best: Vec<Component>,
     columns: Vec<f32>,
+    rows: Vec<f32>,
 }
 
 impl Isolator {
-    /// Fills `out` with the characters of the plate at `quad`, dark on white. Gives their number,
-    /// or none if there are no three of them in a line.
+    /// Looks for the characters of the plate at `quad`, to be drawn. Gives their number, or none if
+    /// there are not enough in a line.
     pub(crate) fn isolate(
         &mut self,
         picture: View<'_>,
         quad: &Quad,
-        out: &mut Picture,
+        by: By,
+        preprocessor: &mut Preprocessor,
     ) -> Option<usize> {
         let around = quad.grown(1.15, 1.3);
         let map = self
             .rectifier
             .cut(picture, &around, PLATE_HEIGHT, &mut self.cut)?;
-        let line = self.find_line()?;
+        let line = match by {
+            By::Components => self.find_line()?,
+            By::Band => self.find_band()?,
+        };
         let height = ((1.0 + 2.0 * ABOVE) * CHARACTER_HEIGHT).round() as usize;
         let upright = line_quad(&line, &map, 0.0);
         self.rectifier
@@ -70,11 +109,11 @@ impl Isolator {
             self.rectifier
                 .cut(picture, &leaning, height, &mut self.cut)?;
         }
+        preprocessor.filter(&mut self.cut);
         self.find_characters(line.ink);
         if self.best.len() < 2 {
             return None;
         }
-        self.draw(out);
         Some(self.best.len())
     }
 
@@ -104,6 +143,75 @@ impl Isolator {
         };
         let best = |a: &&Line, b: &&Line| rank(a).total_cmp(&rank(b));
         self.lines.iter().max_by(best).copied()
+    }
+
+    /// The highest band of rows with many upright edges: characters that touch a frame or each
+    /// other are no components of their own.
+    fn find_band(&mut self) -> Option<Line> {
+        let (width, height) = (self.cut.width(), self.cut.height());
+        let middle = width as f32 / 2.0;
+        let mut best = (0.0, 0.0);
+        for slope in -8..=8 {
+            let slope = slope as f32 * 0.03;
+            self.edges(slope);
+            let sharp: f32 = self.rows.windows(2).map(|p| (p[1] - p[0]).powi(2)).sum();
+            if sharp > best.1 {
+                best = (slope, sharp);
+            }
+        }
+        let slope = best.0;
+        self.edges(slope);
+        let mut sorted = self.rows.clone();
+        sorted.sort_by(f32::total_cmp);
+        let high = sorted[height * 85 / 100];
+        let mut band = (0, 0);
+        let mut start = None;
+        for y in 0..=height {
+            let inside = y < height && self.rows[y] > IN_BAND * high;
+            match (inside, start) {
+                (true, None) => start = Some(y),
+                (false, Some(from)) => {
+                    if y - from > band.1 - band.0 {
+                        band = (from, y);
+                    }
+                    start = None;
+                }
+                _ => {}
+            }
+        }
+        let (top, bottom) = (band.0 as f32, band.1 as f32);
+        if !(0.2..0.9).contains(&((bottom - top) / height as f32)) {
+            return None;
+        }
+        let at = |x: f32| (x, (top + bottom) / 2.0 + slope * (x - middle));
+        let side = 0.0;
+        Some(Line {
+            ink: Ink::Dark,
+            left: at(side),
+            right: at(width as f32 - side),
+            height: bottom - top,
+            count: 0,
+            score: 0.0,
+        })
+    }
+
+    /// The sum of differences between neighbours, for each row that falls by `slope`.
+    fn edges(&mut self, slope: f32) {
+        let (width, height) = (self.cut.width(), self.cut.height());
+        let middle = width as f32 / 2.0;
+        self.rows.clear();
+        self.rows.resize(height, 0.0);
+        for x in 1..width - 1 {
+            let shift = (slope * (x as f32 - middle)).round() as isize;
+            for y in 0..height {
+                let at = y as isize + shift;
+                if at < 0 || at >= height as isize {
+                    continue;
+                }
+                let row = self.cut.row(at as usize);
+                self.rows[y] += f32::from(row[x + 1].abs_diff(row[x - 1]));
+            }
+        }
     }
 
     /// How far the strokes lean: straightened by that, columns differ most from the next.
@@ -139,21 +247,34 @@ impl Isolator {
         self.best.clear();
         let mut most = 0.0;
         let (width, middle) = (self.cut.width() as f32, self.cut.height() as f32 / 2.0);
-        for threshold in thresholds((CHARACTER_HEIGHT * 0.6) as usize) {
+        for (trim, threshold) in TRIMS.into_iter().flat_map(|trim| {
+            thresholds((CHARACTER_HEIGHT * 0.6) as usize).map(|threshold| (trim, threshold))
+        }) {
+            let first = (trim * CHARACTER_HEIGHT) as usize;
+            let rows = self.cut.height() - 2 * first;
+            let part = self.cut.view().part(0, first, self.cut.width(), rows);
             self.components.clear();
             let keep = |c: &Component| {
                 let (w, h) = (c.width() / CHARACTER_HEIGHT, c.height() / CHARACTER_HEIGHT);
+                // What reaches from edge to edge is a frame.
+                let through = c.top == 0 && c.bottom as usize == rows;
                 c.ink == ink
+                    && !(trim > 0.0 && through)
                     && (0.7..1.3).contains(&h)
                     && (0.08..2.6).contains(&w)
-                    && (c.center_y() - middle).abs() < 0.22 * CHARACTER_HEIGHT
+                    && (c.center_y() + first as f32 - middle).abs() < 0.22 * CHARACTER_HEIGHT
                     && c.fill() > 0.12
             };
             self.finder
-                .find(self.cut.view(), threshold, keep, &mut self.components);
+                .find(part, threshold, keep, &mut self.components);
+            for c in &mut self.components {
+                c.top += first as u32;
+                c.bottom += first as u32;
+            }
             self.components.sort_unstable_by_key(|c| (c.left, c.top));
             self.characters.clear();
-            self.characters.extend_from_slice(connected(&self.components, width / 2.0));
+            self.characters
+                .extend_from_slice(connected(&self.components, width / 2.0));
             let mut heights: Vec<f32> = self.characters.iter().map(Component::height).collect();
             heights.sort_by(f32::total_cmp);
             let Some(&median) = heights.get(heights.len() / 2) else {
@@ -161,11 +282,17 @@ impl Isolator {
             };
             self.characters
                 .retain(|c| (0.85..1.18).contains(&(c.height() / median)));
-            let sum: f32 = self.characters.iter().map(|c| {
-                let shape = c.width() / c.height();
-                let even = 1.0 - 3.0 * (c.height() / median - 1.0).abs();
-                even * if shape < 1.0 { 1.0 } else { 0.5 }
-            }).sum();
+            let sum: f32 = self
+                .characters
+                .iter()
+                .map(|c| {
+                    let shape = c.width() / c.height();
+                    let even = 1.0 - 3.0 * (c.height() / median - 1.0).abs();
+                    even * if shape < 1.0 { 1.0 } else { 0.5 }
+                })
+                .sum();
+            // Trimmed, what is cut off of frames may look like a character.
+            let sum = sum - if trim == 0.0 { 0.0 } else { TRIM_COST };
             if sum > most {
                 most = sum;
                 std::mem::swap(&mut self.best, &mut self.characters);
@@ -173,70 +300,99 @@ impl Isolator {
         }
     }
 
-    /// Puts the characters side by side.
-    fn draw(&self, out: &mut Picture) {
-        const BORDER: usize = 10;
-        const PAD: u32 = 2;
-        let (cut_width, cut_height) = (self.cut.width() as u32, self.cut.height() as u32);
-        let top = self.best.iter().map(|c| c.top).min().unwrap_or(0).saturating_sub(PAD);
-        let bottom = (self.best.iter().map(|c| c.bottom).max().unwrap_or(0) + PAD).min(cut_height);
-        let gap = |a: &Component, b: &Component| {
-            (b.left.saturating_sub(a.right) as usize).min((0.35 * CHARACTER_HEIGHT) as usize)
+    /// Fills `out` with the characters that were found, dark on white and side by side.
+    pub(crate) fn draw(&mut self, shape: Shape, out: &mut Picture) {
+        self.lay_out();
+        let shapes = || {
+            self.best
+                .iter()
+                .map(|c| c.width() / c.height())
+                .filter(|w| *w < 1.0)
         };
-        let gaps: usize = self.best.windows(2).map(|p| gap(&p[0], &p[1])).sum();
-        let widths: usize = self.best.iter().map(|c| (c.right - c.left) as usize).sum();
+        let mean = shapes().sum::<f32>() / shapes().count().max(1) as f32;
+        let down = shape.height / CHARACTER_HEIGHT;
+        let across = down * (shape.width / mean).clamp(0.8, 1.8);
+        let scaled = |len: usize, by: f32| ((len as f32 * by).round() as usize).max(1);
         out.reset(
-            widths + gaps + 2 * BORDER,
-            (bottom - top) as usize + 2 * BORDER,
+            scaled(self.drawn.width(), across),
+            scaled(self.drawn.height(), down),
             Channels::Gray,
         );
-        out.fill(255);
+        let (across, down) = (f64::from(across), f64::from(down));
+        let map = Homography::affine([1.0 / across, 0.0, 0.0, 0.0, 1.0 / down, 0.0]);
+        warp(self.drawn.view(), &map, Outside::Edge, out);
+    }
+
+    /// Copies the characters to `drawn`.
+    fn lay_out(&mut self) {
+        let top = self.best.iter().map(|c| c.top).min().unwrap_or(0);
+        let bottom = self.best.iter().map(|c| c.bottom).max().unwrap_or(0);
+        let (cut_width, cut_height) = (self.cut.width() as u32, self.cut.height() as u32);
+        let top = top.saturating_sub(PAD);
+        let bottom = (bottom + PAD).min(cut_height);
+        let widest = (WIDEST_GAP * CHARACTER_HEIGHT) as u32;
+        let gap = |a: &Component, b: &Component| b.left.saturating_sub(a.right);
+        let gaps: u32 = self
+            .best
+            .windows(2)
+            .map(|pair| gap(&pair[0], &pair[1]).min(widest))
+            .sum();
+        let widths: u32 = self.best.iter().map(|c| c.right - c.left).sum();
+        self.drawn.reset(
+            (widths + gaps + 2 * BORDER) as usize,
+            (bottom - top + 2 * BORDER) as usize,
+            Channels::Gray,
+        );
+        self.drawn.fill(255);
         let mut x = BORDER;
         for (index, c) in self.best.iter().enumerate() {
-            if index > 0 {
-                x += gap(&self.best[index - 1], c);
-            }
-            let rows = c.top.saturating_sub(PAD)..(c.bottom + PAD).min(cut_height);
             // Half of a gap belongs to each neighbour.
-            let before = index.checked_sub(1).map_or(PAD, |i| c.left.saturating_sub(self.best[i].right) / 2);
-            let after = self.best.get(index + 1).map_or(PAD, |n| n.left.saturating_sub(c.right) / 2);
-            let left = c.left.saturating_sub(before.min(PAD));
-            let right = (c.right + after.min(PAD)).min(cut_width);
-            let (dark, light) = self.range(left, right, rows.clone());
+            let before = index
+                .checked_sub(1)
+                .map(|before| gap(&self.best[before], c));
+            let after = self.best.get(index + 1).map(|after| gap(c, after));
+            let pad = |gap: Option<u32>| gap.map_or(PAD, |gap| PAD.min(gap.min(widest) / 2));
+            x += before.map_or(0, |gap| gap.min(widest));
+            let left = c.left.saturating_sub(pad(before));
+            let right = (c.right + pad(after)).min(cut_width);
+            let rows = c.top.saturating_sub(PAD)..(c.bottom + PAD).min(cut_height);
+            let (dark, light) = range(&self.cut, left..right, rows.clone());
             for y in rows {
                 let source = &self.cut.row(y as usize)[left as usize..right as usize];
-                let start = x - (c.left - left) as usize;
-                let target = &mut out.row_mut((y - top) as usize + BORDER)[start..][..source.len()];
-                for (target, &value) in target.iter_mut().zip(source) {
+                let start = (x - (c.left - left)) as usize;
+                let row = self.drawn.row_mut((y - top + BORDER) as usize);
+                for (target, &value) in row[start..].iter_mut().zip(source) {
                     let value = (f32::from(value) - dark) / (light - dark).max(1.0);
-                    let value = if c.ink == Ink::Light { 1.0 - value } else { value };
+                    let value = match c.ink {
+                        Ink::Dark => value,
+                        Ink::Light => 1.0 - value,
+                    };
                     *target = (value.clamp(0.0, 1.0) * 255.0) as u8;
                 }
             }
-            x += (c.right - c.left) as usize;
+            x += c.right - c.left;
         }
     }
+}
 
-    /// The brightness of which a tenth of the pixels is darker, and a tenth lighter.
-    fn range(&self, left: u32, right: u32, rows: std::ops::Range<u32>) -> (f32, f32) {
-        let mut counts = [0_u32; 256];
-        let mut all = 0;
-        for y in rows {
-            for &value in &self.cut.row(y as usize)[left as usize..right as usize] {
-                counts[usize::from(value)] += 1;
-                all += 1;
-            }
+/// The brightness of which a tenth of the pixels is darker, and a fifth lighter.
+fn range(picture: &Picture, columns: Range<u32>, rows: Range<u32>) -> (f32, f32) {
+    let mut counts = [0_u32; 256];
+    for y in rows.clone() {
+        for &value in &picture.row(y as usize)[columns.start as usize..columns.end as usize] {
+            counts[usize::from(value)] += 1;
         }
-        let below = |share: u32| {
-            let mut sum = 0;
-            let at = counts.iter().position(|count| {
-                sum += count;
-                sum * 10 > all * share
-            });
-            at.unwrap_or(255) as f32
-        };
-        (below(1), below(8))
     }
+    let all = (columns.len() * rows.len()) as u32;
+    let below = |tenths: u32| {
+        let mut sum = 0;
+        let at = counts.iter().position(|count| {
+            sum += count;
+            sum * 10 > all * tenths
+        });
+        at.unwrap_or(255) as f32
+    };
+    (below(1), below(8))
 }
 
 /// Those without too large a gap between them, around `middle`.

@@ -353,7 +353,7 @@ fn is_paper(component: &Component) -> bool {
 fn paper_score(paper: &Component) -> f32 {
     let runs = paper.runs as f32 / paper.height();
     let shape = paper.width() / paper.height();
-    0.5 * (runs / 6.0).min(1.0) * (9.0 / runs).min(1.0) * (shape / 1.8).min(1.0)
+    0.45 * (runs / 6.0).min(1.0) * (9.0 / runs).min(1.0) * (shape / 1.8).min(1.0)
 }
 
 fn whole(paper: &Component, scale: f32, offset: Point) -> Box2 {

@@ -72,9 +72,9 @@ impl Default for Clahe {
 /// What is done to plates, in this order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PreprocessSettings {
-    /// What is kept around the plate, in pixels of the picture.
+    /// What is kept around a plate that is read with all that is on it, in pixels of the picture.
     pub crop_margin_px: f32,
-    /// Plates that are less high are made larger, in pixels.
+    /// The height that such a plate has at least, in pixels: smaller ones are made larger.
     pub min_height: usize,
     /// Whether areas are smoothed.
     pub bilateral: Option<Bilateral>,
@@ -82,10 +82,11 @@ pub struct PreprocessSettings {
     pub clahe: Option<Clahe>,
     /// Whether it is made black and white.
     pub adaptive_threshold: Option<AdaptiveThreshold>,
-    /// Whether dark and light are swapped. Readers want dark characters; where
-    /// [`PreprocessSettings::isolate`] finds characters, it sees by itself what they are.
+    /// Whether dark and light are swapped where a plate is read with all that is on it. Readers want
+    /// dark characters. Isolated ones are always dark.
     pub invert: bool,
-    /// Whether all but the characters is cleared away, if they are found.
+    /// Whether all but the characters is cleared away. Plates on which no characters are told apart
+    /// are read with all that is on them, as all are without it.
     pub isolate: bool,
 }
 
@@ -181,7 +182,7 @@ impl Preprocessor {
         &self.settings
     }
 
-    /// Smooths, evens out, makes black and white and swaps, as the settings say.
+    /// Smooths, evens out and makes black and white, as the settings say.
     ///
     /// # Panics
     /// If the picture is empty or not grey.
@@ -198,9 +199,6 @@ impl Preprocessor {
         if let Some(settings) = self.settings.adaptive_threshold {
             adaptive_threshold(picture.view(), settings, other);
             std::mem::swap(picture, other);
-        }
-        if self.settings.invert {
-            invert(picture);
         }
     }
 }
@@ -271,18 +269,26 @@ mod tests {
 
     #[test]
     fn filters_are_applied_one_after_the_other() {
-        // A threshold leaves black and white, swapped afterwards.
+        // What is smoothed away is not there when black and white are told apart.
         let mut picture = Picture::new(vec![100; 400], 20, 20, Channels::Gray).expect("it fits");
         picture.row_mut(10)[10] = 20;
-        let settings = PreprocessSettings {
-            adaptive_threshold: Some(AdaptiveThreshold::default()),
-            invert: true,
-            ..PreprocessSettings::default()
+        let with = |bilateral| {
+            let settings = PreprocessSettings {
+                bilateral,
+                adaptive_threshold: Some(AdaptiveThreshold::default()),
+                ..PreprocessSettings::default()
+            };
+            let mut picture = picture.clone();
+            Preprocessor::new(settings)
+                .expect("the settings are good")
+                .filter(&mut picture);
+            picture.data().iter().filter(|v| **v == 0).count()
         };
-        Preprocessor::new(settings)
-            .expect("the settings are good")
-            .filter(&mut picture);
-        assert_eq!(picture.row(10)[10], 255);
-        assert_eq!(picture.data().iter().filter(|v| **v == 0).count(), 399);
+        assert_eq!(with(None), 1);
+        let strong = Bilateral {
+            sigma_color: 1000.0,
+            ..Bilateral::default()
+        };
+        assert_eq!(with(Some(strong)), 0);
     }
 }

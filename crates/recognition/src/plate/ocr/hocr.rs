@@ -10,12 +10,16 @@ pub(super) fn characters(answer: &str) -> Vec<Vec<(char, f32)>> {
         let Some((title, rest)) = line.split_once("'>").or_else(|| line.split_once("\">")) else {
             continue;
         };
-        let Some(character) = rest.split_once("</span>").and_then(|(text, _)| single(text)) else {
+        let Some(character) = rest
+            .split_once("</span>")
+            .and_then(|(text, _)| single(text))
+        else {
             continue;
         };
         if let Some(confidence) = share(title, "x_conf ") {
             places.push(vec![(character, confidence)]);
-        } else if let (Some(confidence), Some(place)) = (share(title, "x_confs "), places.last_mut())
+        } else if let (Some(confidence), Some(place)) =
+            (share(title, "x_confs "), places.last_mut())
             && !place.iter().any(|(known, _)| *known == character)
         {
             // What it gives as the answer stays the likeliest.
