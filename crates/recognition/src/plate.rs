@@ -12,5 +12,7 @@ pub mod rectify;
 pub mod scan;
 
 mod components;
+#[cfg(test)]
+mod drawn;
 mod isolate;
 mod lines;

@@ -296,9 +296,8 @@ impl Localizer {
         if part.channels() == Channels::Gray {
             self.shrinker.shrink(part, width, height, finest);
         } else {
-            other.reset(width, height, part.channels());
-            self.shrinker.shrink(part, width, height, other);
-            other.view().gray_into(finest);
+            part.gray_into(other);
+            self.shrinker.shrink(other.view(), width, height, finest);
         }
         scale
     }
@@ -407,3 +406,6 @@ fn halve(fine: &Picture, coarse: &mut Picture) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

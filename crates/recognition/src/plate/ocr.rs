@@ -8,7 +8,7 @@ mod tesseract;
 mod traineddata;
 
 #[cfg(feature = "tesseract")]
-pub use tesseract::{PageMode, TesseractReader, TesseractSettings};
+pub use tesseract::{DATAPATHS, PageMode, TesseractReader, TesseractSettings};
 
 use crate::error::Result;
 use crate::geometry::Quad;

@@ -59,8 +59,8 @@ impl Default for TesseractSettings {
     }
 }
 
-/// Where Debian, others and Homebrew put language files.
-const DATAPATHS: [&str; 6] = [
+/// Where Debian, others and Homebrew put language files: the first that has them is taken.
+pub const DATAPATHS: [&str; 6] = [
     "/usr/share/tesseract-ocr/5/tessdata",
     "/usr/share/tesseract-ocr/4.00/tessdata",
     "/usr/share/tessdata",
@@ -80,7 +80,7 @@ const SHAPES: [Shape; 2] = [
     },
 ];
 /// The value of a reading after which no other is tried.
-const GOOD: f32 = 0.96;
+const GOOD: f32 = 0.93;
 /// The value of a reading after which the same characters are not tried in another shape.
 const HOPELESS: f32 = 0.35;
 /// How high plates may be that are read with all that is on them, in pixels.
@@ -320,5 +320,86 @@ fn not_a_language(path: &Path) -> Error {
             "Tesseract cannot use {}; install the language again",
             path.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(settings: TesseractSettings) -> String {
+        let Err(error) = TesseractReader::new(settings) else {
+            panic!("it started");
+        };
+        error.to_string()
+    }
+
+    #[test]
+    fn a_missing_language_is_told_with_where_it_was_looked_for() {
+        let missing = TesseractSettings {
+            language: "frk_old".to_owned(),
+            ..TesseractSettings::default()
+        };
+        let told = error(missing);
+        for part in DATAPATHS {
+            assert!(told.contains(part), "{told}");
+        }
+        assert!(told.contains("package tesseract-ocr-frk-old"), "{told}");
+        let directory = tempfile::tempdir().expect("a directory");
+        let told = error(TesseractSettings {
+            datapath: Some(directory.path().to_owned()),
+            ..TesseractSettings::default()
+        });
+        let path = directory.path().display().to_string();
+        let expected = format!("no eng.traineddata in {path};");
+        assert!(told.contains(&expected), "{told}");
+    }
+
+    #[test]
+    fn of_several_languages_the_missing_one_is_told() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(language_file(directory.path(), "one"), "").expect("it is written");
+        let told = error(TesseractSettings {
+            language: "one+two".to_owned(),
+            datapath: Some(directory.path().to_owned()),
+            ..TesseractSettings::default()
+        });
+        assert!(told.contains("no two.traineddata"), "{told}");
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_refused() {
+        for language in ["", "../eng", "eng+", "e/ng", "eng\0"] {
+            let told = error(TesseractSettings {
+                language: language.to_owned(),
+                ..TesseractSettings::default()
+            });
+            assert!(told.contains("no name of a language file"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_language_file_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut header = Vec::from(24_u32.to_le_bytes());
+        header.extend([0xff; 192]);
+        for bytes in [&b"not a language"[..], &header] {
+            std::fs::write(language_file(directory.path(), "eng"), bytes).expect("it is written");
+            let told = error(TesseractSettings {
+                datapath: Some(directory.path().to_owned()),
+                ..TesseractSettings::default()
+            });
+            assert!(told.contains("Tesseract cannot use"), "{told}");
+        }
+    }
+
+    #[test]
+    fn the_better_reading_is_the_sure_one_of_a_usual_length() {
+        let reading =
+            |places: usize, confidence| Reading::new(vec![vec![('A', confidence)]; places]);
+        assert!(value(&reading(7, 0.9)) > value(&reading(7, 0.8)));
+        assert!(value(&reading(6, 0.9)) > value(&reading(3, 0.95)));
+        assert!(value(&reading(7, 0.9)) > value(&reading(12, 0.95)));
+        assert_eq!(value(&Reading::default()), 0.0);
     }
 }
