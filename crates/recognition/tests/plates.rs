@@ -72,7 +72,7 @@ fn clear() -> (&'static str, Quad, &'static str) {
     ("br/PJB2414.jpg", plate.quad(), "PJB2414")
 }
 
-fn read(settings: TesseractSettings) -> Reading {
+fn read(settings: &TesseractSettings) -> Reading {
     let (file, quad, _) = clear();
     let picture = photo::read(&photographs().join(file)).expect("the photograph can be read");
     let mut reader = TesseractReader::new(settings).expect("Tesseract starts");
@@ -84,7 +84,7 @@ fn read(settings: TesseractSettings) -> Reading {
 
 #[test]
 fn a_reading_has_its_characters_with_alternatives() {
-    let reading = read(TesseractSettings::default());
+    let reading = read(&TesseractSettings::default());
     assert_eq!(reading.text, clear().2);
     assert!((0.8..=1.0).contains(&reading.confidence));
     assert_eq!(reading.characters.len(), reading.text.len());
@@ -119,7 +119,7 @@ fn filters_leave_a_clear_plate_readable() {
             ..PreprocessSettings::default()
         },
     ] {
-        let reading = read(TesseractSettings {
+        let reading = read(&TesseractSettings {
             preprocess,
             ..TesseractSettings::default()
         });
@@ -129,7 +129,7 @@ fn filters_leave_a_clear_plate_readable() {
 
 #[test]
 fn only_listed_characters_are_given() {
-    let digits = read(TesseractSettings {
+    let digits = read(&TesseractSettings {
         whitelist: "0123456789".to_owned(),
         page_mode: PageMode::RawLine,
         ..TesseractSettings::default()
@@ -152,7 +152,7 @@ fn several_languages_are_read_together() {
     for name in ["one.traineddata", "two.traineddata"] {
         std::fs::copy(&installed, directory.path().join(name)).expect("it is copied");
     }
-    let reading = read(TesseractSettings {
+    let reading = read(&TesseractSettings {
         language: "one+two".to_owned(),
         datapath: Some(directory.path().to_owned()),
         page_mode: PageMode::Word,
@@ -165,7 +165,7 @@ fn several_languages_are_read_together() {
 fn where_nothing_is_nothing_is_read() {
     let (file, ..) = clear();
     let picture = photo::read(&photographs().join(file)).expect("the photograph can be read");
-    let mut reader = TesseractReader::new(TesseractSettings::default()).expect("Tesseract starts");
+    let mut reader = TesseractReader::new(&TesseractSettings::default()).expect("Tesseract starts");
     let none = Box2 {
         x: f32::NAN,
         ..Box2::default()

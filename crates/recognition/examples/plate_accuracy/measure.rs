@@ -135,7 +135,7 @@ pub enum What {
 
 /// Finds and reads the plates of a folder.
 pub fn measure(folder: &Path, what: What) -> Accuracy {
-    let reader = || TesseractReader::new(TesseractSettings::default()).expect("Tesseract starts");
+    let reader = || TesseractReader::new(&TesseractSettings::default()).expect("Tesseract starts");
     let localizer = || Localizer::new(LocalizerSettings::default()).expect("the defaults are good");
     let mut box_reader = reader();
     let mut finder = localizer();

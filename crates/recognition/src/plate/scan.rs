@@ -92,3 +92,102 @@ impl<R: PlateReader> Scanner<R> {
         Ok(plates)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::drawn::{DARK_ON_LIGHT, plate, put, scene, upright};
+    use super::super::localize::LocalizerSettings;
+    use super::*;
+    use crate::geometry::Quad;
+    use crate::picture::Picture;
+
+    /// Reads what is on the left half of a picture as one text, and on the right as another.
+    struct Sides {
+        width: f32,
+        left: Reading,
+        right: Reading,
+        readings: usize,
+    }
+
+    impl PlateReader for &mut Sides {
+        fn read(&mut self, _: View<'_>, quad: &Quad) -> Result<Reading> {
+            self.readings += 1;
+            let on_the_left = quad.bounds().center().x < self.width / 2.0;
+            let reading = if on_the_left { &self.left } else { &self.right };
+            Ok(reading.clone())
+        }
+    }
+
+    fn reading(text: &str, confidence: f32) -> Reading {
+        Reading::new(text.chars().map(|c| vec![(c, confidence)]).collect())
+    }
+
+    fn two_plates() -> Picture {
+        let mut picture = scene(500, 120, DARK_ON_LIGHT, &upright(20.0, 40.0, 180.0, 42.0));
+        let other = upright(300.0, 40.0, 180.0, 42.0);
+        put(&mut picture, &plate(DARK_ON_LIGHT), &other);
+        picture
+    }
+
+    fn scan(sides: &mut Sides, settings: ScanSettings) -> Vec<Plate> {
+        let localizer = Localizer::new(LocalizerSettings::default()).expect("good settings");
+        let plausible = |text: &str| if text == "NEWSPAPER" { 0.1 } else { 1.0 };
+        Scanner::new(localizer, sides, settings)
+            .scan(two_plates().view(), plausible)
+            .expect("it reads")
+    }
+
+    fn sides(left: Reading, right: Reading) -> Sides {
+        Sides {
+            width: 500.0,
+            left,
+            right,
+            readings: 0,
+        }
+    }
+
+    const ALL: ScanSettings = ScanSettings {
+        most_readings: 10,
+        enough: 2.0,
+        least: 0.2,
+    };
+
+    #[test]
+    fn the_likeliest_plate_comes_first() {
+        for (left, right) in [(0.5, 0.9), (0.9, 0.5)] {
+            let mut sides = sides(reading("AB123", left), reading("AB123", right));
+            let plates = scan(&mut sides, ALL);
+            let confidence = |plate: &Plate| plate.reading.confidence;
+            assert!((confidence(&plates[0]) - 0.9).abs() < 1e-6);
+            assert!(plates.iter().any(|plate| confidence(plate) < 0.6));
+            assert!(plates.is_sorted_by(|a, b| a.value >= b.value));
+        }
+    }
+
+    #[test]
+    fn what_is_not_plausible_is_left_out() {
+        let mut sides = sides(reading("NEWSPAPER", 1.0), reading("AB123", 0.6));
+        let plates = scan(&mut sides, ALL);
+        assert!(!plates.is_empty());
+        assert!(plates.iter().all(|plate| plate.reading.text == "AB123"));
+    }
+
+    #[test]
+    fn after_a_good_reading_no_more_are_made() {
+        let good = || reading("AB123", 0.99);
+        let mut both = sides(good(), good());
+        let all = scan(&mut both, ALL).len();
+        assert!(all >= 2 && both.readings >= all);
+        let mut first = sides(good(), good());
+        let enough = ScanSettings { enough: 0.7, ..ALL };
+        assert_eq!(scan(&mut first, enough).len(), 1);
+        assert_eq!(first.readings, 1);
+        let mut few = sides(good(), good());
+        let two = ScanSettings {
+            most_readings: 2,
+            ..ALL
+        };
+        scan(&mut few, two);
+        assert_eq!(few.readings, 2);
+    }
+}

@@ -105,8 +105,8 @@ impl TesseractReader {
     /// # Errors
     /// [`Error::Setting`] when the language is not installed or a setting cannot be; [`Error::Read`]
     /// when its file cannot be read.
-    pub fn new(settings: TesseractSettings) -> Result<Self> {
-        let TesseractSettings { language, .. } = &settings;
+    pub fn new(settings: &TesseractSettings) -> Result<Self> {
+        let language = &settings.language;
         let languages: Vec<&str> = language.split('+').collect();
         let directory = find_languages(&languages, settings.datapath.as_deref())?;
         let mut engine = TessBaseApi::create();
@@ -327,7 +327,7 @@ fn not_a_language(path: &Path) -> Error {
 mod tests {
     use super::*;
 
-    fn error(settings: TesseractSettings) -> String {
+    fn error(settings: &TesseractSettings) -> String {
         let Err(error) = TesseractReader::new(settings) else {
             panic!("it started");
         };
@@ -340,13 +340,13 @@ mod tests {
             language: "frk_old".to_owned(),
             ..TesseractSettings::default()
         };
-        let told = error(missing);
+        let told = error(&missing);
         for part in DATAPATHS {
             assert!(told.contains(part), "{told}");
         }
         assert!(told.contains("package tesseract-ocr-frk-old"), "{told}");
         let directory = tempfile::tempdir().expect("a directory");
-        let told = error(TesseractSettings {
+        let told = error(&TesseractSettings {
             datapath: Some(directory.path().to_owned()),
             ..TesseractSettings::default()
         });
@@ -359,7 +359,7 @@ mod tests {
     fn of_several_languages_the_missing_one_is_told() {
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(language_file(directory.path(), "one"), "").expect("it is written");
-        let told = error(TesseractSettings {
+        let told = error(&TesseractSettings {
             language: "one+two".to_owned(),
             datapath: Some(directory.path().to_owned()),
             ..TesseractSettings::default()
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn names_that_lead_elsewhere_are_refused() {
         for language in ["", "../eng", "eng+", "e/ng", "eng\0"] {
-            let told = error(TesseractSettings {
+            let told = error(&TesseractSettings {
                 language: language.to_owned(),
                 ..TesseractSettings::default()
             });
@@ -385,7 +385,7 @@ mod tests {
         header.extend([0xff; 192]);
         for bytes in [&b"not a language"[..], &header] {
             std::fs::write(language_file(directory.path(), "eng"), bytes).expect("it is written");
-            let told = error(TesseractSettings {
+            let told = error(&TesseractSettings {
                 datapath: Some(directory.path().to_owned()),
                 ..TesseractSettings::default()
             });

@@ -158,7 +158,7 @@ fn equalize(
     let step = 256_u32.checked_div(rest).unwrap_or(256).max(1);
     for (value, count) in counts.iter_mut().enumerate() {
         let value = value as u32;
-        let one_more = value % step == 0 && value / step < rest;
+        let one_more = value.is_multiple_of(step) && value / step < rest;
         *count = (*count).min(limit) + each + u32::from(one_more);
     }
     let mut sum = 0;
