@@ -45,7 +45,7 @@ ONNXRUNTIME = $(lastword $(sort $(wildcard $(VENV)/lib/python3*/site-packages/on
 test-rust: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
-	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film) or binary(plates))')
+	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc

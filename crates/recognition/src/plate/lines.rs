@@ -184,3 +184,84 @@ impl Fit {
         self.heights / self.n
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn character(ink: Ink, left: u32, top: u32, width: u32, height: u32) -> Component {
+        Component {
+            ink,
+            left,
+            top,
+            right: left + width,
+            bottom: top + height,
+            area: width * height / 2,
+            runs: height * 2,
+        }
+    }
+
+    /// The line with the most characters.
+    fn find(components: &[Component]) -> Option<Line> {
+        let mut components = components.to_vec();
+        let mut lines = Vec::new();
+        LineFinder::default().find(&mut components, 3, &mut lines);
+        lines.into_iter().max_by_key(|line| line.count)
+    }
+
+    fn row(ink: Ink, count: u32, rise: u32) -> Vec<Component> {
+        let at = |i| character(ink, 20 + i * 15, 100 - i * rise, 10, 20);
+        (0..count).map(at).collect()
+    }
+
+    #[test]
+    fn characters_side_by_side_are_a_line() {
+        let line = find(&row(Ink::Dark, 6, 0)).expect("a line");
+        assert_eq!((line.count, line.ink), (6, Ink::Dark));
+        assert_eq!((line.left, line.right), ((20.0, 110.0), (105.0, 110.0)));
+        assert_eq!(line.height, 20.0);
+        let rising = find(&row(Ink::Light, 6, 3)).expect("a line");
+        let slope = (rising.right.1 - rising.left.1) / (rising.right.0 - rising.left.0);
+        assert!((slope + 0.2).abs() < 1e-3, "{slope}");
+    }
+
+    #[test]
+    fn too_few_or_too_steep_are_none() {
+        assert_eq!(find(&row(Ink::Dark, 2, 0)), None);
+        assert_eq!(find(&row(Ink::Dark, 6, 9)), None);
+        assert_eq!(find(&[]), None);
+    }
+
+    #[test]
+    fn what_differs_in_height_place_or_ink_does_not_belong() {
+        let with = |other: Component| {
+            let mut all = row(Ink::Dark, 5, 0);
+            all.push(other);
+            find(&all).expect("a line").count
+        };
+        assert_eq!(with(character(Ink::Dark, 95, 100, 10, 20)), 6);
+        assert_eq!(with(character(Ink::Light, 95, 100, 10, 20)), 5);
+        assert_eq!(with(character(Ink::Dark, 95, 100, 10, 30)), 5);
+        assert_eq!(with(character(Ink::Dark, 95, 110, 10, 20)), 5);
+        assert_eq!(with(character(Ink::Dark, 140, 100, 10, 20)), 5);
+    }
+
+    #[test]
+    fn dirt_between_characters_does_not_end_a_line() {
+        let mut all = row(Ink::Dark, 6, 0);
+        all.push(character(Ink::Dark, 62, 104, 2, 12));
+        assert_eq!(find(&all).expect("a line").count, 6);
+    }
+
+    #[test]
+    fn even_lines_of_many_score_more() {
+        let score = |components: &[Component]| find(components).expect("a line").score;
+        let even = row(Ink::Dark, 7, 0);
+        let mut uneven = even.clone();
+        uneven[2].bottom -= 2;
+        uneven[4].top += 2;
+        assert!(score(&even) > score(&uneven));
+        assert!(score(&even) > score(&even[..4]));
+        assert!((0.0..=1.0).contains(&score(&even)));
+    }
+}

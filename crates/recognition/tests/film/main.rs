@@ -3,3 +3,5 @@
 
 mod common;
 mod faces;
+#[cfg(feature = "tesseract")]
+mod plates;

@@ -90,7 +90,7 @@ const MAX_LANGUAGE_FILE: u64 = 64 << 20;
 
 /// Reads plates with Tesseract's network for lines of text (its engine mode 1).
 ///
-/// The engine takes some 20 ms to start and is then used for all plates: keep one per thread.
+/// The engine takes some tens of milliseconds to start and is then used for all plates: keep one per thread.
 pub struct TesseractReader {
     engine: TessBaseApi,
     preprocessor: Preprocessor,

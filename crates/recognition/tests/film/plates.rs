@@ -1,9 +1,6 @@
-//! Plates of real photographs, found and read as well as before.
-//!
-//! They need the photographs of KEEPWATCH_TESTDATA and Tesseract's English.
-#![cfg(feature = "tesseract")]
+//! Plates of real photographs, found and read as well as before. They need Tesseract's English.
 
-#[path = "../examples/plate_accuracy/measure.rs"]
+#[path = "../../examples/plate_accuracy/measure.rs"]
 mod measure;
 
 use std::path::{Path, PathBuf};
@@ -17,10 +14,10 @@ use keepwatch_recognition::plate::preprocess::{
 use keepwatch_recognition::{Box2, Quad, photo};
 use measure::{Counts, What};
 
+use crate::common::testdata;
+
 fn photographs() -> PathBuf {
-    let testdata = std::env::var_os("KEEPWATCH_TESTDATA")
-        .expect("KEEPWATCH_TESTDATA says where the test data are: this test needs plates/dev");
-    PathBuf::from(testdata).join("plates/dev")
+    testdata().join("plates/dev")
 }
 
 /// At least so many percent of all.
