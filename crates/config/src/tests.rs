@@ -234,7 +234,8 @@ fn the_document_names_every_key_with_its_default() {
     // The keys that come by no such way.
     keys.extend(["schema_version", "path", "recipients"].map(str::to_owned));
     keys.extend(["events", "segments", "segment_bytes"].map(str::to_owned));
-    let table = |value: serde_json::Result<serde_json::Value>| keys_of(&value.expect("it is written"));
+    let table =
+        |value: serde_json::Result<serde_json::Value>| keys_of(&value.expect("it is written"));
     keys.extend(table(serde_json::to_value(InferenceSettings::default())));
     keys.extend(table(serde_json::to_value(FaceSettings::default())));
     keys.extend(["sha256", "kind", "normalization"].map(str::to_owned));

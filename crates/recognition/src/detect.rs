@@ -82,7 +82,7 @@ pub trait Detector: Send {
 }
 
 /// Whether a score is at least this; what is no number is not.
-fn reaches(score: f32, threshold: f32) -> bool {
+pub(crate) fn reaches(score: f32, threshold: f32) -> bool {
     score
         .partial_cmp(&threshold)
         .is_some_and(|order| order.is_ge())

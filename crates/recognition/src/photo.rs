@@ -111,9 +111,11 @@ mod tests {
 
     /// Red at the upper left, blue elsewhere.
     fn flag(width: u32, height: u32) -> RgbImage {
-        RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
-            (true, true) => Rgb([250, 0, 0]),
-            _ => Rgb([0, 0, 250]),
+        RgbImage::from_fn(width, height, |x, y| {
+            match (x < width / 2, y < height / 2) {
+                (true, true) => Rgb([250, 0, 0]),
+                _ => Rgb([0, 0, 250]),
+            }
         })
     }
 
@@ -175,8 +177,14 @@ mod tests {
         assert!(is_red(&decode(&clear, "clear").expect("it is a PNG"), 0, 0));
         let gray = png(4, 1, &[0, 80, 160, 240], ExtendedColorType::L8);
         let gray = decode(&gray, "gray").expect("it is a PNG");
-        assert_eq!(gray.data(), [0, 0, 0, 80, 80, 80, 160, 160, 160, 240, 240, 240]);
-        let deep: Vec<u8> = [0x8000_u16; 3].iter().flat_map(|v| v.to_ne_bytes()).collect();
+        assert_eq!(
+            gray.data(),
+            [0, 0, 0, 80, 80, 80, 160, 160, 160, 240, 240, 240]
+        );
+        let deep: Vec<u8> = [0x8000_u16; 3]
+            .iter()
+            .flat_map(|v| v.to_ne_bytes())
+            .collect();
         let deep = png(1, 1, &deep, ExtendedColorType::Rgb16);
         assert_eq!(decode(&deep, "deep").expect("it is a PNG").data(), [128; 3]);
     }

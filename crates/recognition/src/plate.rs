@@ -1,15 +1,16 @@
-//! Licence plates: finding, straightening and reading them.
+//! Licence plates: finding, straightening, reading and understanding them.
 
 pub mod grammar;
 pub mod list;
-pub mod lookalike;
-pub mod text;
-pub mod vote;
 pub mod localize;
+pub mod lookalike;
+pub mod network;
 pub mod ocr;
 pub mod preprocess;
 pub mod rectify;
 pub mod scan;
+pub mod text;
+pub mod vote;
 
 mod components;
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! Prints how many plates of labelled photographs are found and read.
 //!
-//!     KEEPWATCH_TESTDATA=... cargo run --release --example plate_accuracy -- [--boxes] [--failures]
+//!     KEEPWATCH_TESTDATA=... cargo run --release --example plate_accuracy -- \
+//!         [--classical] [--tract] [--boxes] [--failures]
 //!
-//! `--boxes` reads the labelled boxes alone; `--failures` lists what went wrong.
+//! `--classical` finds without a network and reads with Tesseract; `--tract` computes without ONNX
+//! Runtime, whose library `ORT_DYLIB_PATH` names; `--boxes` reads the labelled boxes alone; `--failures` lists what went wrong.
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 #![allow(clippy::print_stderr, reason = "usage")]
 
@@ -11,17 +13,24 @@ mod measure;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use measure::What;
+use keepwatch_recognition::infer::{Backend, Engine};
+use measure::{Chain, What};
 
 fn main() -> ExitCode {
     let mut what = What::All;
     let mut failures = false;
+    let mut chain = Chain::default();
+    let mut backend = Backend::OnnxRuntime;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
+            "--classical" => chain = Chain::Classical,
+            "--tract" => backend = Backend::Tract,
             "--boxes" => what = What::Boxes,
             "--failures" => failures = true,
             other => {
-                eprintln!("unknown: {other}; there are --boxes and --failures");
+                eprintln!(
+                    "unknown: {other}; there are --classical, --tract, --boxes and --failures"
+                );
                 return ExitCode::from(2);
             }
         }
@@ -30,7 +39,16 @@ fn main() -> ExitCode {
         eprintln!("KEEPWATCH_TESTDATA does not say where the test data are");
         return ExitCode::from(2);
     };
-    let mut accuracy = measure::measure(&PathBuf::from(testdata).join("plates/dev"), what);
+    let folder = PathBuf::from(testdata).join("plates/dev");
+    let library = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
+    let engine = match Engine::new(backend, &Vec::from_iter(library)) {
+        Ok(engine) => engine,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut accuracy = measure::measure(&folder, chain, &engine, what);
     let share = |n: usize, all: usize| format!("{n:>4} {:>3.0} %", 100.0 * n as f64 / all as f64);
     match what {
         What::All => println!(

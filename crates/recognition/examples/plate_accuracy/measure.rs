@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use keepwatch_recognition::infer::Engine;
+use keepwatch_recognition::plate::grammar::Grammar;
 use keepwatch_recognition::plate::localize::{Candidate, Localizer, LocalizerSettings};
+use keepwatch_recognition::plate::network::{NetworkFinder, NetworkReader};
 use keepwatch_recognition::plate::ocr::{PlateReader, TesseractReader, TesseractSettings};
-use keepwatch_recognition::plate::scan::{ScanSettings, Scanner};
+use keepwatch_recognition::plate::scan::{PlateFinder, ScanSettings, Scanner};
 use keepwatch_recognition::{Box2, photo};
 
 /// A plate is found if this share of both boxes is in both.
@@ -55,40 +58,36 @@ pub fn fold(text: &str) -> String {
     text.replace('O', "0").replace('I', "1")
 }
 
-/// How well a text fits a region. It stands in for the regional patterns, to tell plates from other
-/// writing; it changes no character.
-pub fn plausible(region: &str, text: &str) -> f32 {
-    let places = text.len();
-    let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    if region == "br" {
-        // Three letters and four digits, or what looks like them.
-        let fits = text.chars().enumerate().filter(|(place, c)| {
-            let (letter, digit) = match c {
-                'O' | 'I' | 'S' | 'B' | 'Z' | 'G' | 'Q' | 'D' => (true, true),
-                '0' | '1' | '5' | '8' | '2' | '6' => (true, true),
-                c => (c.is_ascii_alphabetic(), c.is_ascii_digit()),
-            };
-            if *place < 3 { letter } else { digit }
-        });
-        return match fits.count() {
-            7 if places == 7 => 1.0,
-            5.. if (6..=8).contains(&places) => 0.6,
-            _ => 0.2,
-        };
+/// What finds and reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chain {
+    /// The networks that are part of the program.
+    #[default]
+    Networks,
+    /// What plates look like, and Tesseract.
+    Classical,
+}
+
+impl Chain {
+    fn finder(self, engine: &Engine) -> Box<dyn PlateFinder> {
+        match self {
+            Self::Networks => Box::new(NetworkFinder::new(engine).expect("it is a network")),
+            Self::Classical => {
+                let localizer = Localizer::new(LocalizerSettings::default());
+                Box::new(localizer.expect("the defaults are good"))
+            }
+        }
     }
-    let length = match places {
-        5..=7 => 1.0,
-        8 => 0.9,
-        4 | 9 => 0.5,
-        _ => 0.2,
-    };
-    // Dates and advertisements.
-    let mixed = match digits {
-        0 => 0.6,
-        _ if digits == places => 0.75,
-        _ => 1.0,
-    };
-    length * mixed
+
+    fn reader(self, engine: &Engine) -> Box<dyn PlateReader> {
+        match self {
+            Self::Networks => Box::new(NetworkReader::new(engine).expect("it is a network")),
+            Self::Classical => {
+                let reader = TesseractReader::new(&TesseractSettings::default());
+                Box::new(reader.expect("Tesseract starts"))
+            }
+        }
+    }
 }
 
 /// What is counted, for a region.
@@ -134,12 +133,11 @@ pub enum What {
 }
 
 /// Finds and reads the plates of a folder.
-pub fn measure(folder: &Path, what: What) -> Accuracy {
-    let reader = || TesseractReader::new(&TesseractSettings::default()).expect("Tesseract starts");
-    let localizer = || Localizer::new(LocalizerSettings::default()).expect("the defaults are good");
-    let mut box_reader = reader();
-    let mut finder = localizer();
-    let mut scanner = Scanner::new(localizer(), reader(), ScanSettings::default());
+pub fn measure(folder: &Path, chain: Chain, engine: &Engine, what: What) -> Accuracy {
+    let mut box_reader = chain.reader(engine);
+    let mut finder = chain.finder(engine);
+    let settings = ScanSettings::default();
+    let mut scanner = Scanner::new(chain.finder(engine), chain.reader(engine), settings);
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut accuracy = Accuracy::default();
     for Labelled {
@@ -158,7 +156,7 @@ pub fn measure(folder: &Path, what: What) -> Accuracy {
             let start = Instant::now();
             let reading = box_reader
                 .read(picture.view(), &plate.quad())
-                .expect("Tesseract reads");
+                .expect("it reads");
             accuracy.times.push(start.elapsed());
             counts.box_strict += usize::from(reading.text == text);
             let right = fold(&reading.text) == fold(&text);
@@ -169,10 +167,14 @@ pub fn measure(folder: &Path, what: What) -> Accuracy {
         } else {
             let start = Instant::now();
             let plates = scanner
-                .scan(picture.view(), |text| plausible(&region, text))
-                .expect("Tesseract reads");
+                .scan(
+                    picture.view(),
+                    &Grammar::parse::<&str>(&region, &[]).expect("a region"),
+                )
+                .expect("it reads");
             accuracy.times.push(start.elapsed());
-            finder.find(picture.view(), &mut candidates);
+            let found = finder.find(picture.view(), &mut candidates);
+            found.expect("it finds");
             counts.candidates += candidates.len();
             let hit = |candidate: &Candidate| candidate.quad.bounds().iou(&plate) > FOUND;
             let rank = candidates.iter().position(hit);

@@ -23,13 +23,17 @@ pub fn read(bytes: &[u8]) -> Result<Vec<(String, Embedding)>> {
     let names = Array::read(&entry(bytes, "person_ids.npy")?)?.texts()?;
     let embeddings = Array::read(&entry(bytes, "embeddings.npy")?)?.rows()?;
     if names.len() != embeddings.len() {
-        return Err(Error::gallery("it has more or fewer people than embeddings"));
+        return Err(Error::gallery(
+            "it has more or fewer people than embeddings",
+        ));
     }
     let embedded = |row: Vec<f32>| {
         Embedding::new(row).ok_or_else(|| Error::gallery("an embedding points nowhere"))
     };
     let people = names.into_iter().zip(embeddings);
-    people.map(|(name, row)| Ok((name, embedded(row)?))).collect()
+    people
+        .map(|(name, row)| Ok((name, embedded(row)?)))
+        .collect()
 }
 
 fn entry(bytes: &[u8], name: &str) -> Result<Vec<u8>> {
@@ -81,9 +85,14 @@ impl<'a> Array<'a> {
             Some(rest.trim_start())
         };
         let descr = value("descr").and_then(|rest| rest.strip_prefix('\''));
-        let descr = descr.and_then(|rest| rest.split('\'').next()).ok_or_else(bad)?;
+        let descr = descr
+            .and_then(|rest| rest.split('\'').next())
+            .ok_or_else(bad)?;
         let (order, kind) = (descr.as_bytes().first(), descr.as_bytes().get(1));
-        let size: usize = descr.get(2..).and_then(|size| size.parse().ok()).ok_or_else(bad)?;
+        let size: usize = descr
+            .get(2..)
+            .and_then(|size| size.parse().ok())
+            .ok_or_else(bad)?;
         let (Some(b'<' | b'|'), Some(kind)) = (order, kind) else {
             return Err(bad());
         };
@@ -91,8 +100,13 @@ impl<'a> Array<'a> {
             return Err(bad());
         }
         let shape = value("shape").and_then(|rest| rest.strip_prefix('('));
-        let shape = shape.and_then(|rest| rest.split(')').next()).ok_or_else(bad)?;
-        let sides = shape.split(',').map(str::trim).filter(|side| !side.is_empty());
+        let shape = shape
+            .and_then(|rest| rest.split(')').next())
+            .ok_or_else(bad)?;
+        let sides = shape
+            .split(',')
+            .map(str::trim)
+            .filter(|side| !side.is_empty());
         let shape: Vec<usize> = sides
             .map(|side| side.parse().map_err(|_| bad()))
             .collect::<Result<_>>()?;

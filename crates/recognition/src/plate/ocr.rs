@@ -47,7 +47,7 @@ impl Reading {
 }
 
 /// Reads plates. A reader belongs to one thread and is used again for the next plate.
-pub trait PlateReader {
+pub trait PlateReader: Send {
     /// Reads the plate at `quad` of the picture, which may lie partly outside of it.
     ///
     /// A quadrangle with nothing to read in it gives an empty [`Reading`].
@@ -55,6 +55,12 @@ pub trait PlateReader {
     /// # Errors
     /// When the reader itself fails, whatever the picture.
     fn read(&mut self, picture: View<'_>, quad: &Quad) -> Result<Reading>;
+}
+
+impl<R: PlateReader + ?Sized> PlateReader for Box<R> {
+    fn read(&mut self, picture: View<'_>, quad: &Quad) -> Result<Reading> {
+        (**self).read(picture, quad)
+    }
 }
 
 #[cfg(test)]

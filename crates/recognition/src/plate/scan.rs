@@ -1,9 +1,61 @@
-//! Plates of a whole picture: found, then read.
+//! Plates of a whole picture: found, read, and understood.
 
+use super::grammar::{Grammar, PlateText};
 use super::localize::{Candidate, Localizer};
 use super::ocr::{PlateReader, Reading};
+use crate::detect::{Detection, Detector};
 use crate::error::Result;
-use crate::picture::View;
+use crate::picture::{Picture, View};
+
+/// Finds plates, on one thread at a time.
+pub trait PlateFinder: Send {
+    /// Puts what may be plates of a picture into `out`, the likeliest first.
+    ///
+    /// # Errors
+    /// When the finder itself fails, whatever the picture.
+    fn find(&mut self, picture: View<'_>, out: &mut Vec<Candidate>) -> Result<()>;
+}
+
+impl PlateFinder for Localizer {
+    fn find(&mut self, picture: View<'_>, out: &mut Vec<Candidate>) -> Result<()> {
+        Localizer::find(self, picture, out);
+        Ok(())
+    }
+}
+
+impl<F: PlateFinder + ?Sized> PlateFinder for Box<F> {
+    fn find(&mut self, picture: View<'_>, out: &mut Vec<Candidate>) -> Result<()> {
+        (**self).find(picture, out)
+    }
+}
+
+/// Plates that a network of boxes finds, such as [`Yolo`](crate::detect::Yolo).
+pub struct DetectedPlates {
+    detector: Box<dyn Detector>,
+    found: Vec<Vec<Detection>>,
+}
+
+impl DetectedPlates {
+    /// Everything that `detector` finds is taken for a plate.
+    pub fn new(detector: Box<dyn Detector>) -> Self {
+        Self {
+            detector,
+            found: Vec::new(),
+        }
+    }
+}
+
+impl PlateFinder for DetectedPlates {
+    fn find(&mut self, picture: View<'_>, out: &mut Vec<Candidate>) -> Result<()> {
+        out.clear();
+        self.detector.detect(&[picture], &mut self.found)?;
+        out.extend(self.found.iter().flatten().map(|found| Candidate {
+            quad: found.bounds.quad(),
+            score: found.score,
+        }));
+        Ok(())
+    }
+}
 
 /// A plate that was found and read.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +64,8 @@ pub struct Plate {
     pub candidate: Candidate,
     /// What stands on it.
     pub reading: Reading,
+    /// What that means, by the grammar.
+    pub text: PlateText,
     /// How likely it is to be a plate and read right, from 0 to 1.
     pub value: f32,
 }
@@ -38,52 +92,62 @@ impl Default for ScanSettings {
     }
 }
 
-/// Finds plates by their shape and has them read.
-pub struct Scanner<R> {
-    localizer: Localizer,
+/// How likely a text is to stand on a plate, 0 to 1: what is read off bumpers and shop signs seldom
+/// is.
+pub fn plausible(text: &PlateText) -> f32 {
+    match (text.fits, text.regular, text.clean.chars().count()) {
+        (true, true, _) => 1.0,
+        (true, false, 5..) => 0.9,
+        (true, false, 4) => 0.7,
+        (false, _, 4..=8) => 0.5,
+        _ => 0.2,
+    }
+}
+
+/// Finds plates and has them read.
+pub struct Scanner<F, R> {
+    finder: F,
     reader: R,
     settings: ScanSettings,
     candidates: Vec<Candidate>,
+    gray: Picture,
 }
 
-impl<R: PlateReader> Scanner<R> {
-    /// One that has `reader` read what `localizer` finds.
-    pub fn new(localizer: Localizer, reader: R, settings: ScanSettings) -> Self {
+impl<F: PlateFinder, R: PlateReader> Scanner<F, R> {
+    /// One that has `reader` read what `finder` finds.
+    pub fn new(finder: F, reader: R, settings: ScanSettings) -> Self {
         Self {
-            localizer,
+            finder,
             reader,
             settings,
             candidates: Vec::new(),
+            gray: Picture::default(),
         }
     }
 
     /// The plates of a picture, the likeliest first.
     ///
-    /// `plausible` says how well a text fits the plates that are expected, from 0 to 1: what is
-    /// read off bumpers and shop signs seldom does.
-    ///
     /// # Errors
-    /// Those of the reader.
-    pub fn scan(
-        &mut self,
-        picture: View<'_>,
-        plausible: impl Fn(&str) -> f32,
-    ) -> Result<Vec<Plate>> {
-        self.localizer.find(picture, &mut self.candidates);
+    /// Those of the finder and of the reader.
+    pub fn scan(&mut self, picture: View<'_>, grammar: &Grammar) -> Result<Vec<Plate>> {
+        self.finder.find(picture, &mut self.candidates)?;
+        // Once, and not for each candidate.
+        picture.gray_into(&mut self.gray);
         let mut plates: Vec<Plate> = Vec::new();
         let mut enough = false;
         for candidate in self.candidates.iter().take(self.settings.most_readings) {
             if enough {
                 break;
             }
-            let reading = self.reader.read(picture, &candidate.quad)?;
-            let value =
-                plausible(&reading.text) * reading.confidence * (0.8 + 0.2 * candidate.score);
+            let reading = self.reader.read(self.gray.view(), &candidate.quad)?;
+            let text = grammar.read(&reading.text);
+            let value = plausible(&text) * reading.confidence * (0.8 + 0.2 * candidate.score);
             enough = value >= self.settings.enough;
             if value >= self.settings.least {
                 plates.push(Plate {
                     candidate: *candidate,
                     reading,
+                    text,
                     value,
                 });
             }
@@ -131,9 +195,9 @@ mod tests {
 
     fn scan(sides: &mut Sides, settings: ScanSettings) -> Vec<Plate> {
         let localizer = Localizer::new(LocalizerSettings::default()).expect("good settings");
-        let plausible = |text: &str| if text == "NEWSPAPER" { 0.1 } else { 1.0 };
+        let grammar = Grammar::custom(&["[A-Z]{2}[0-9]{3}"]).expect("a good pattern");
         Scanner::new(localizer, sides, settings)
-            .scan(two_plates().view(), plausible)
+            .scan(two_plates().view(), &grammar)
             .expect("it reads")
     }
 

@@ -5,6 +5,7 @@ mod measure;
 
 use std::path::{Path, PathBuf};
 
+use keepwatch_recognition::infer::Backend;
 use keepwatch_recognition::plate::ocr::{
     DATAPATHS, PageMode, PlateReader, Reading, TesseractReader, TesseractSettings,
 };
@@ -12,9 +13,9 @@ use keepwatch_recognition::plate::preprocess::{
     AdaptiveThreshold, Bilateral, Clahe, PreprocessSettings,
 };
 use keepwatch_recognition::{Box2, Quad, photo};
-use measure::{Counts, What};
+use measure::{Chain, Counts, What};
 
-use crate::common::testdata;
+use crate::common::{engine, testdata};
 
 fn photographs() -> PathBuf {
     testdata().join("plates/dev")
@@ -30,7 +31,12 @@ fn at_least(name: &str, part: usize, all: usize, percent: usize) {
 
 #[test]
 fn plates_are_found_and_read() {
-    let accuracy = measure::measure(&photographs(), What::All);
+    let accuracy = measure::measure(
+        &photographs(),
+        Chain::Classical,
+        &engine(Backend::Tract),
+        What::All,
+    );
     let all: usize = accuracy.regions.values().map(|counts| counts.all).sum();
     assert_eq!(all, 185);
     // Found, found as the first, and read right with O as 0 and I as 1, in percent.
@@ -51,7 +57,12 @@ fn plates_are_found_and_read() {
 
 #[test]
 fn labelled_boxes_are_read() {
-    let accuracy = measure::measure(&photographs(), What::Boxes);
+    let accuracy = measure::measure(
+        &photographs(),
+        Chain::Classical,
+        &engine(Backend::Tract),
+        What::Boxes,
+    );
     for (region, folded) in [("br", 80), ("eu", 80), ("us", 40)] {
         let counts: &Counts = &accuracy.regions[region];
         at_least(region, counts.box_folded, counts.all, folded);
