@@ -49,11 +49,11 @@ def lighting(img: np.ndarray, r: random.Random, g: np.random.Generator) -> np.nd
     return img
 
 
-def exposure(img: np.ndarray, r: random.Random) -> np.ndarray:
-    """Contrast, gamma, and now and then a very dark or washed-out picture."""
+def exposure(img: np.ndarray, r: random.Random, rare: float = 1.0) -> np.ndarray:
+    """Contrast, gamma, and now and then a very dark or washed-out picture (less often for `rare` above 1)."""
     x = np.clip(img, 0, 300) / 255
     x = x ** r.uniform(0.7, 1.5)
-    k = r.random()
+    k = r.random() * rare
     if k < 0.25:  # dark
         hi = r.uniform(20, 110)
         lo = r.uniform(0, hi * 0.7)

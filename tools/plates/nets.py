@@ -41,7 +41,7 @@ class Reader(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         f = self.body(x)
         y = self.head(torch.cat([f, self.context(f)], 1))  # N x 37 x 1 x 36
-        return y.flatten(2).transpose(1, 2)  # N x 36 x 37
+        return y.squeeze(2).transpose(1, 2)  # N x 36 x 37
 
 
 class Finder(nn.Module):
@@ -57,7 +57,7 @@ class Finder(nn.Module):
         self.s4 = nn.Sequential(conv(1, 16, 3, 2), conv(16, 24, 3, 2), conv(24, 24))
         self.s8 = nn.Sequential(conv(24, 48, 3, 2), conv(48, 48))
         self.s16 = nn.Sequential(conv(48, 80, 3, 2), conv(80, 80))
-        self.s32 = nn.Sequential(conv(80, 96, 3, 2), conv(96, 96), conv(96, 96))
+        self.s32 = nn.Sequential(conv(80, 96, 3, 2), conv(96, 96))
         self.up16 = conv(96 + 80, 64, 1)
         self.mix16 = conv(64, 64)
         self.up8 = conv(64 + 48, 48, 1)
