@@ -84,6 +84,18 @@ def blur(img: np.ndarray, r: random.Random, width: float, top: float = 1.0) -> n
     return img
 
 
+def blocks(img: np.ndarray, r: random.Random, g: np.random.Generator) -> np.ndarray:
+    """Some square blocks lose their detail, as a video codec short of bits does it."""
+    h, w = img.shape
+    n = r.choice([4, 8, 8, 16])
+    bh, bw = -(-h // n), -(-w // n)
+    padded = np.pad(img, ((0, bh * n - h), (0, bw * n - w)), mode="edge")
+    mean = padded.reshape(bh, n, bw, n).mean((1, 3))
+    share = (g.random((bh, bw)) < r.uniform(0.1, 0.8)) * r.uniform(0.2, 0.75 if n == 4 else 0.55)
+    grid = np.repeat(np.repeat(np.stack([mean, share], 2), n, 0), n, 1)[:h, :w].astype(np.float32)
+    return img + (grid[..., 0] - img) * grid[..., 1]
+
+
 def codec(img: np.ndarray, r: random.Random, g: np.random.Generator, width: float) -> np.ndarray:
     """Noise, compression, scaling up, sharpening: what happens after the lens."""
     # A picture of little contrast has little noise and is compressed less, or nothing would be left to read.
@@ -100,6 +112,8 @@ def codec(img: np.ndarray, r: random.Random, g: np.random.Generator, width: floa
         img = cv2.resize(img, (max(8, int(w * fx)), max(8, int(h * f))), interpolation=cv2.INTER_AREA)
         img = jpeg(img, min(95, int(floor + r.uniform(5, 60))))
         img = cv2.resize(img, (w, h), interpolation=r.choice([cv2.INTER_LINEAR, cv2.INTER_CUBIC]))
+    if r.random() < 0.12:
+        img = blocks(img, r, g)
     if r.random() < 0.3:
         s = r.uniform(0.6, 1.4)
         img = img + (img - cv2.GaussianBlur(img, (0, 0), s)) * r.uniform(0.3, 1.7)

@@ -79,7 +79,7 @@ def _outline_face(path: str, kind: str) -> Face:
 
 def _skeleton_face(rng: random.Random) -> Face:
     aspect = rng.uniform(0.30, 0.58)
-    radius = rng.choice([0.15, 0.3, 0.45, 0.5, 0.6])
+    radius = rng.choice([0.25, 0.35, 0.42, 0.5, 0.5, 0.6])
     sdf = {}
     for c in CHARS:
         # The same dies make O and 0 on many plates.
@@ -97,7 +97,7 @@ def faces() -> dict[str, list[Face]]:
             path = font_path(name)
             if path:
                 out[kind].append(_outline_face(path, kind))
-    out["skeleton"] = [_skeleton_face(rng) for _ in range(40)]
+    out["skeleton"] = [_skeleton_face(rng) for _ in range(70)]
     return out
 
 

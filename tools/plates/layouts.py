@@ -240,8 +240,11 @@ def us_plate(rng: random.Random, u: float) -> Plate:
     if rng.random() < 0.93:
         hh = rng.uniform(13, 28) * u
         y = min(rng.uniform(5, 14) * u, top - hh - 2 * u)
-        if y > 0:
-            half = rng.uniform(35, 85) * u
+        if rng.random() < 0.3:  # large script that touches the characters
+            hh = rng.uniform(20, 32) * u
+            y = top - hh - rng.uniform(-2.5, 2) * u
+        if y > -6 * u:
+            half = rng.uniform(35, 95) * u
             paste_text(img, rng.choice(texts.US_HEADERS), (w / 2 - half, y, w / 2 + half, y + hh), small, rng)
     if rng.random() < 0.7:
         hh = rng.uniform(6, 16) * u
@@ -369,7 +372,7 @@ def generic_plate(rng: random.Random, u: float) -> Plate:
 _KINDS = {"eu": (eu_plate, 520), "us": (us_plate, 305), "br": (br_plate, 400), "generic": (generic_plate, 400)}
 
 
-def pick_kind(rng: random.Random, weights: tuple[float, ...] = (4, 5, 1.6, 1)) -> str:
+def pick_kind(rng: random.Random, weights: tuple[float, ...] = (3.5, 5.5, 2, 1)) -> str:
     return rng.choices(list(_KINDS), weights)[0]
 
 

@@ -50,7 +50,10 @@ def glyph_strokes(char: str, rng: random.Random) -> list[Stroke]:
     if char == "C":
         return [_s((1, cut), (1, 0, 1), (0, 0, 1), (0, 1, 1), (1, 1, 1), (1, 1 - cut))]
     if char == "D":
-        return [_s((0, 0), (1, 0, 1), (1, 1, 1), (0, 1), (0, 0))]
+        out = [_s((0, 0), (1, 0, 1), (1, 1, 1), (0, 1), (0, 0))]
+        if flip() < 0.3:  # feet, to tell it from O
+            out += [_s((-0.12, 0), (0, 0)), _s((-0.12, 1), (0, 1))]
+        return out
     if char == "E":
         return [_s((1, 0), (0, 0), (0, 1), (1, 1)), _s((0, waist), (rng.uniform(0.75, 0.95), waist))]
     if char == "F":
@@ -78,7 +81,7 @@ def glyph_strokes(char: str, rng: random.Random) -> list[Stroke]:
     if char == "L":
         return [_s((0, 0), (0, 1), (1, 1))]
     if char == "M":
-        return [_s((0, 1), (0, 0), (0.5, rng.choice([0.45, 0.6, 0.75, 1.0])), (1, 0), (1, 1))]
+        return [_s((0, 1), (0, 0), (0.5, rng.choice([0.4, 0.5, 0.6, 0.75, 1.0])), (1, 0), (1, 1))]
     if char == "N":
         return [_s((0, 1), (0, 0), (1, 1), (1, 0))]
     if char in "PR":
@@ -98,8 +101,9 @@ def glyph_strokes(char: str, rng: random.Random) -> list[Stroke]:
         return [_s((0, 0), (0.5, 1), (1, 0))]
     if char == "W":
         peak = rng.choice([0.0, 0.25, 0.4])
-        if flip() < 0.3:
-            return [_s((0, 0), (0.05, 1), (0.5, max(peak, 0.3)), (0.95, 1), (1, 0))]
+        if flip() < 0.6:
+            lean = rng.choice([0.0, 0.05, 0.1])
+            return [_s((0, 0), (lean, 1), (0.5, max(peak, 0.3)), (1 - lean, 1), (1, 0))]
         return [_s((0, 0), (0.25, 1), (0.5, peak), (0.75, 1), (1, 0))]
     if char == "X":
         return [_s((0, 0), (1, 1)), _s((1, 0), (0, 1))]
@@ -128,8 +132,9 @@ def glyph_strokes(char: str, rng: random.Random) -> list[Stroke]:
         y = rng.uniform(0.66, 0.8)
         if flip() < 0.15:
             return [_s((0.15, 0), (0, y), (1, y)), _s((0.75, 0.35), (0.75, 1))]
-        x = rng.uniform(0.68, 0.85)
-        return [_s((x, 1), (x, 0), (0, y), (1, y))]
+        x = rng.uniform(0.68, 0.9)
+        apex = x - rng.choice([0.0, 0.0, 0.1, 0.25])
+        return [_s((x, 1), (x, 0), (apex, 0), (0, y), (1, y)) if apex < x else _s((x, 1), (x, 0), (0, y), (1, y))]
     if char == "5":
         y = rng.uniform(0.4, 0.48)
         return [_s((0.95, 0), (0.06, 0), (0.03, y), (1, y - 0.03, 1), (1, 1, 1), (0, 1, 1), (0, 1 - cut))]
@@ -187,7 +192,7 @@ def stroke_sdf(char: str, aspect: float, radius: float, rng: random.Random, cap:
     if char in "I1":
         width *= rng.uniform(0.5, 0.75)
     if char in "MW":
-        width *= rng.uniform(1.0, 1.2)
+        width *= rng.uniform(0.92, 1.2)
     h, w = cap + 2 * pad, int(round(width)) + 2 * pad
     canvas = np.full((h * 2, w * 2), 255, np.uint8)
     for pts, closed in strokes:
