@@ -23,7 +23,8 @@ from patterns import constrained
 
 MODELS = Path(__file__).resolve().parents[2] / "crates" / "recognition" / "models"
 REGIONS = ("eu", "us", "br")
-THRESHOLD = 0.15
+THRESHOLD = 0.2
+CANDIDATES = 6
 
 
 def session(path: Path) -> ort.InferenceSession:
@@ -50,7 +51,7 @@ class Chain:
         return log_softmax(self.reader.run(None, {"crop": crops})[0])
 
     def find(self, grey: np.ndarray, refine: bool = True) -> list[Found]:
-        return find(grey, self.run, THRESHOLD, refine, SIZES)
+        return find(grey, self.run, THRESHOLD, CANDIDATES, refine, SIZES)
 
 
 def grow(q: Quad, mx: float, my: float) -> Quad:
@@ -68,23 +69,45 @@ class Read:
     logp: np.ndarray
 
 
-MARGINS = ((0.02, 0.04), (0.06, 0.10))
+FIRST_MARGIN = (0.03, 0.06)
+# The other crops of a good candidate; together with the first they vote.
+MORE_MARGINS = ((0.0, 0.0), (0.0, 0.12), (0.06, 0.0), (0.06, 0.12))
+GOOD = 2
+
+
+def rank(r: Read) -> float:
+    """Confidence counts more than the finder's score; fewer than four characters are seldom a plate."""
+    return r.confidence ** 2 * r.score * (1.0 if len(r.text) >= 4 else 0.3)
+
+
+def vote(logp: np.ndarray) -> tuple[str, float, int]:
+    """The text that most crops agree on, weighted by confidence squared.
+
+    Its confidence is the weight's share, at most the best crop's confidence.
+    Also gives the crop that reads it most confidently.
+    """
+    reads = [greedy(o) for o in logp]
+    weight: dict[str, float] = {}
+    for text, conf in reads:
+        weight[text] = weight.get(text, 0.0) + conf * conf
+    best = max(weight, key=lambda t: weight[t])
+    conf, k = max((c, i) for i, (t, c) in enumerate(reads) if t == best)
+    return best, conf * (weight[best] / max(sum(weight.values()), 1e-6)) ** 0.5, k
 
 
 def read_found(chain: Chain, grey: np.ndarray, found: list[Found]) -> list[Read]:
-    """Every candidate with the better of two margins, best first."""
-    out = []
+    """Every candidate with one crop, then the good ones with several; best first."""
     if not found:
         return []
-    quads = [grow(f.quad, *m) for f in found for m in MARGINS]
-    logp = chain.logits(grey, quads)
-    for i, f in enumerate(found):
-        # The steps of both crops mean nearly the same place, so their probabilities may be averaged.
-        reads = [(greedy(logp[i * len(MARGINS) + j]), i * len(MARGINS) + j) for j in range(len(MARGINS))]
-        (text, conf), k = max(reads, key=lambda t: t[0][1])
-        out.append(Read(text, conf, f.score, f.quad, logp[k]))
-    # Fewer than four characters are seldom a plate.
-    out.sort(key=lambda r: -(r.confidence ** 2 * r.score * (1.0 if len(r.text) >= 4 else 0.3)))
+    logp = chain.logits(grey, [grow(f.quad, *FIRST_MARGIN) for f in found])
+    out = [Read(*greedy(o), f.score, f.quad, o) for f, o in zip(found, logp)]
+    out.sort(key=rank, reverse=True)
+    for r in out[:GOOD]:
+        more = chain.logits(grey, [grow(r.quad, *m) for m in MORE_MARGINS])
+        every = np.concatenate([r.logp[None], more])
+        r.text, r.confidence, k = vote(every)
+        r.logp = every[k]
+    out[:GOOD] = sorted(out[:GOOD], key=rank, reverse=True)
     return out
 
 

@@ -35,7 +35,7 @@ def cells_of(small: np.ndarray, large: np.ndarray, threshold: float) -> list[Cel
     return cells
 
 
-def merge(cells: list[Cell], keep: int = 12) -> list[Found]:
+def merge(cells: list[Cell], keep: int) -> list[Found]:
     """Plates from cells, best first.
 
     A cell whose box overlaps a better one by more than 0.3 (intersection over
@@ -86,13 +86,13 @@ def letterbox(grey: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np
     return net, np.array([w / tw, h / th], np.float32)
 
 
-def find(grey: np.ndarray, run: Run, threshold: float, refine: bool, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[Found]:
+def find(grey: np.ndarray, run: Run, threshold: float, keep: int, refine: bool, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[Found]:
     """The whole picture at each of the sizes, then each candidate once more from nearby."""
     cells: list[Cell] = []
     for level, (width, height) in enumerate(sizes):
         net, scale = letterbox(grey, width, height)
         cells += [(s, m + 2 * level, q * scale) for s, m, q in cells_of(*run(net), threshold)]
-    found = merge(cells)
+    found = merge(cells, keep)
     return [look_closer(grey, run, c, threshold) for c in found] if refine else found
 
 
@@ -112,7 +112,7 @@ def look_closer(grey: np.ndarray, run: Run, c: Found, threshold: float) -> Found
     bw, bh = CLOSE_W * zoom, CLOSE_H * zoom
     box = box_quad(float(mid[0]) - bw / 2, float(mid[1]) - bh / 2, bw, bh)
     best = None
-    for d in merge(cells_of(*run(to_input(rectify(grey, box, CLOSE_W, CLOSE_H))), threshold)):
+    for d in merge(cells_of(*run(to_input(rectify(grey, box, CLOSE_W, CLOSE_H))), threshold), 3):
         quad = (d.quad * zoom + box[0]).astype(np.float32)
         if overlap(quad, q) > 0.3 and (best is None or d.score > best.score):
             best = Found(quad, d.score)

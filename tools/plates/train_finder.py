@@ -118,7 +118,7 @@ def check(net: nn.Module) -> str:
     for s in dev_samples():
         x, y, w, h = s.box
         ref = np.array([[x, y], [x + w, y + h]], np.float32)
-        found = find(s.grey(), run, 0.2, False)
+        found = find(s.grey(), run, 0.2, 12, False)
         best = max((overlap(f.quad, ref) for f in found), default=0.0)
         overlaps.append(best)
         hit[s.region].append(int(best > 0.4))
