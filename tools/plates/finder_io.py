@@ -93,7 +93,14 @@ def find(grey: np.ndarray, run: Run, threshold: float, keep: int, refine: bool, 
         net, scale = letterbox(grey, width, height)
         cells += [(s, m + 2 * level, q * scale) for s, m, q in cells_of(*run(net), threshold)]
     found = merge(cells, keep)
-    return [look_closer(grey, run, c, threshold) for c in found] if refine else found
+    if not refine:
+        return found
+    out: list[Found] = []
+    for c in sorted((look_closer(grey, run, c, threshold) for c in found), key=lambda c: -c.score):
+        # Two candidates may turn out to be the same plate.
+        if all(overlap(c.quad, o.quad) <= 0.3 for o in out):
+            out.append(c)
+    return out
 
 
 CLOSE_W, CLOSE_H = 192, 96

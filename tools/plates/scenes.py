@@ -129,8 +129,8 @@ def decoy(img: np.ndarray, r: random.Random) -> None:
 
 
 def paste_vehicle(img: np.ndarray, photos: list[np.ndarray], r: random.Random, g: np.random.Generator,
-                  taken: list[np.ndarray]) -> np.ndarray | None:
-    """Puts a car with a plate (or only the plate) into the scene; gives the plate's corners."""
+                  taken: list[np.ndarray]) -> tuple[np.ndarray, str] | None:
+    """Puts a car with a plate (or only the plate) into the scene; gives the plate's corners and text."""
     h, w = img.shape
     kind = pick_kind(r, (4, 5, 2, 1))
     pw = float(np.exp(r.uniform(np.log(20 if kind != "br" else 26), np.log(250))))
@@ -195,7 +195,7 @@ def paste_vehicle(img: np.ndarray, photos: list[np.ndarray], r: random.Random, g
         shade = cv2.GaussianBlur(alpha, (0, 0), r.uniform(2, 8))
         img *= 1 - 0.5 * np.roll(shade, 4, 0)
     img += (layer - img) * alpha
-    return q.astype(np.float32)
+    return q.astype(np.float32), plate.text
 
 
 def make_scene(photos: list[np.ndarray], r: random.Random, g: np.random.Generator, w: int = SCENE_W,
@@ -205,9 +205,9 @@ def make_scene(photos: list[np.ndarray], r: random.Random, g: np.random.Generato
         decoy(img, r)
     quads: list[np.ndarray] = []
     for _ in range(r.choices([0, 1, 2, 3], [1.5, 6, 3, 1])[0]):
-        q = paste_vehicle(img, photos, r, g, quads)
-        if q is not None:
-            quads.append(q)
+        done = paste_vehicle(img, photos, r, g, quads)
+        if done:
+            quads.append(done[0])
     if r.random() < 0.35:
         before = img.copy()
         decoy(img, r)
