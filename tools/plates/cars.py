@@ -76,6 +76,13 @@ def car_canvas(size: tuple[int, int], plate_box: tuple[float, float, float, floa
     if photo is not None and r.random() < 0.7:
         fill = cv2.resize(photo, (w, h)).astype(np.float32) * r.uniform(0.2, 0.8)
     img += (fill - img) * glass
+    if r.random() < 0.5:  # seats and heads behind the glass
+        shapes = np.zeros((h, w), np.float32)
+        for _ in range(r.randint(1, 5)):
+            c = at(r.uniform(0.15, 0.85), r.uniform(b - 0.2, b))
+            cv2.ellipse(shapes, (int(c[0]), int(c[1])), (max(1, int(W * r.uniform(0.03, 0.1))), max(1, int(H * r.uniform(0.04, 0.15)))),
+                        0, 0, 360, 1.0, -1)
+        img += (r.uniform(0, 200) - img) * (shapes * glass * r.uniform(0.3, 1.0))
     # Lines of panels.
     for _ in range(r.randint(2, 9)):
         y = r.uniform(0.4, 1.0)
@@ -94,6 +101,14 @@ def car_canvas(size: tuple[int, int], plate_box: tuple[float, float, float, floa
         def lx(x: float, s: int = s) -> float:
             return x if s == 0 else 1 - x
         _poly(img, [at(lx(0.02), ly), at(lx(0.02 + lw), ly + slant), at(lx(0.02 + lw * 0.9), ly + lh), at(lx(0.03), ly + lh)], lv)
+        if r.random() < 0.45:  # ribs in the glass: a finder takes them for characters otherwise
+            a, c = at(lx(0.03), ly + lh * 0.1), at(lx(0.02 + lw * 0.9), ly + lh * 0.95)
+            x0, x1, y0, y1 = int(min(a[0], c[0])), int(max(a[0], c[0])), int(a[1]), int(c[1])
+            part = img[max(0, y0):max(0, y1), max(0, x0):max(0, x1)]
+            if part.size:
+                period = r.uniform(3, 12)
+                part += np.sin(np.arange(part.shape[1]) * 2 * np.pi / period)[None] * r.uniform(10, 60)
+                part += soft_noise(g, part.shape[0], part.shape[1], r.choice([3, 6, 12])) * r.uniform(0, 40)
         for _ in range(r.choice([0, 1, 2, 3])):
             c = at(lx(0.02 + lw * r.uniform(0.2, 0.8)), ly + lh * r.uniform(0.2, 0.8))
             cv2.circle(img, (int(c[0]), int(c[1])), max(1, int(W * r.uniform(0.01, 0.04))), r.uniform(0, 320), -1, cv2.LINE_AA)

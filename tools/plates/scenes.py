@@ -81,6 +81,12 @@ def background(photos: list[np.ndarray], r: random.Random, g: np.random.Generato
             hh = r.uniform(15, 120)
             for i in range(n):
                 cv2.line(img, (int(x + i * p), int(y)), (int(x + i * p), int(y + hh)), v, r.choice([1, 1, 2]))
+        elif k < 0.82:  # a railing right across
+            p, hh, t = r.uniform(5, 22), r.uniform(20, 140), r.choice([1, 2, 3])
+            for i in range(int(w / p) + 1):
+                cv2.line(img, (int(i * p), int(y)), (int(i * p), int(y + hh)), v, t)
+            for dy in (0.1, 0.9):
+                cv2.line(img, (0, int(y + hh * dy)), (w, int(y + hh * dy)), v, t)
         else:
             cv2.ellipse(img, (int(x), int(y)), (r.randint(2, 40), r.randint(2, 30)), r.uniform(0, 180), 0, 360, v, r.choice([-1, -1, 2]),
                         cv2.LINE_AA)
