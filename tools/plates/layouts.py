@@ -145,7 +145,18 @@ def draw_chars(img: np.ndarray, text: str, box: tuple[float, float, float, float
             if rng.random() < 0.35:
                 _rect(mask, cx - r * 0.7, y0 + cap * 0.47, cx + r * 0.7, y0 + cap * 0.55, 1.0)
         elif sep_draw == "emblem":
-            if rng.random() < 0.5:
+            if rng.random() < 0.3:
+                # The outline of a state or a fruit: as tall as a character, but faint or ragged.
+                n = rng.randint(5, 11)
+                ang = np.sort([rng.uniform(0, 2 * np.pi) for _ in range(n)])
+                rad = np.array([rng.uniform(0.4, 1.0) for _ in range(n)])
+                ex, ey = w * rng.uniform(0.35, 0.6), cap * rng.uniform(0.25, 0.5)
+                p = np.stack([cx + ex * rad * np.cos(ang), y0 + cap * 0.5 + ey * rad * np.sin(ang)], 1)
+                v = ink.paper + (ink.ink - ink.paper) * rng.uniform(0.1, 0.7)
+                cv2.fillPoly(img, [(p * 16).astype(np.int32)], v, cv2.LINE_AA, 4)
+                _disc(img, cx + rng.uniform(-0.2, 0.2) * w, y0 + cap * rng.uniform(0.3, 0.7), cap * rng.uniform(0.05, 0.15),
+                      rng.uniform(60, 255))
+            elif rng.random() < 0.5:
                 _sticker(img, cx, y0 + cap * rng.uniform(0.4, 0.6), min(w * 0.5, cap * 0.3), rng, ink)
             else:
                 hw, hh = w * rng.uniform(0.3, 0.55), cap * rng.uniform(0.18, 0.42)
@@ -274,7 +285,7 @@ def us_plate(rng: random.Random, u: float) -> Plate:
         _disc(img, lx + s, cy, s * 0.6, rng.uniform(180, 255), 2)
         lx += 2 * s + 6 * u
     bold = rng.uniform(-1.3, 1.6)
-    box = draw_chars(img, text, (lx, top, w - pad * u, top + cap), face, ink, rng, rng.uniform(0.3, 0.75), sep, cell, u,
+    box = draw_chars(img, text, (lx, top, w - pad * u, top + cap), face, ink, rng, rng.uniform(0.3, 0.9), sep, cell, u,
                      bold, rng.uniform(-30, 70))
     for bx in (0.2, 0.8):
         for by in (0.09, 0.91):
