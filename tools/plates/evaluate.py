@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 import onnxruntime as ort
 
 from common import Quad, Sample, box_quad, dev_samples, fold, greedy, log_softmax, normalise, rectify
-from finder_io import SIZES, Found, find, overlap
+from finder_io import NET_H, NET_W, Found, find, letterbox, overlap
 from patterns import constrained
 
 MODELS = Path(__file__).resolve().parents[2] / "crates" / "recognition" / "models"
@@ -51,7 +52,7 @@ class Chain:
         return log_softmax(self.reader.run(None, {"crop": crops})[0])
 
     def find(self, grey: np.ndarray, refine: bool = True) -> list[Found]:
-        return find(grey, self.run, THRESHOLD, CANDIDATES, refine, SIZES)
+        return find(grey, self.run, THRESHOLD, CANDIDATES, refine)
 
 
 def grow(q: Quad, mx: float, my: float) -> Quad:
@@ -144,17 +145,39 @@ def failures(path: Path, items: list[tuple[Sample, str, Quad, np.ndarray]]) -> N
         cv2.imwrite(str(path), np.vstack([np.hstack(tiles[i:i + 5]) for i in range(0, len(tiles), 5)]))
 
 
+def measure_time(chain: Chain, grey: np.ndarray) -> None:
+    """CPU time, one thread, of the steps for one picture (drawing it from disk not counted)."""
+    def spent(f: Callable[[], object], n: int) -> float:
+        f()
+        t = time.process_time()
+        for _ in range(n):
+            f()
+        return (time.process_time() - t) / n * 1000
+
+    net = letterbox(grey, NET_W, NET_H)[0]
+    found = chain.find(grey)
+    print(f"finder 640x384 {spent(lambda: chain.run(net), 10):.1f} ms, 320x192 {spent(lambda: chain.run(net[:192, :320]), 20):.1f} ms, "
+          f"192x96 {spent(lambda: chain.run(net[:96, :192]), 40):.1f} ms")
+    print(f"letterboxing {spent(lambda: letterbox(grey, NET_W, NET_H), 10):.1f} ms")
+    print(f"reader, one crop {spent(lambda: chain.logits(grey, [found[0].quad]), 40):.1f} ms with rectifying")
+    print(f"whole chain {spent(lambda: read_found(chain, grey, chain.find(grey)), 10):.1f} ms with {len(found)} candidates")
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--reader", type=Path, default=MODELS / "plate_reader.onnx")
     p.add_argument("--finder", type=Path, default=MODELS / "plate_finder.onnx")
     p.add_argument("--no-finder", action="store_true")
     p.add_argument("--failures", type=Path, help="a contact sheet of what the chain reads wrongly")
+    p.add_argument("--time", action="store_true", help="only measure the time for a picture of 1920 x 1080")
     p.add_argument("--list", action="store_true", help="name what the chain reads wrongly")
     a = p.parse_args()
     cv2.setNumThreads(1)
     chain = Chain(a.reader, None if a.no_finder else a.finder)
     samples = dev_samples()
+    if a.time:
+        measure_time(chain, cv2.resize(max((s.grey() for s in samples[:40]), key=lambda g: g.shape[1]), (1920, 1080)))
+        return
     greys = [s.grey() for s in samples]
     print(f"{'exact, folded (strict), per cent':34} " + " | ".join(f"{r:12}" for r in REGIONS))
     boxes = [grow(box_quad(*s.box), 0.03, 0.06) for s in samples]
@@ -171,7 +194,7 @@ def main() -> None:
         tops: list[Read | None] = []
         anywhere: list[str] = []
         sure_false = 0
-        t0 = time.time()
+        t0 = time.process_time()
         for s, g in zip(samples, greys):
             x, y, w, h = s.box
             ref = np.array([[x, y], [x + w, y + h]], np.float32)
@@ -184,11 +207,11 @@ def main() -> None:
             sure_false += sum(f.confidence > 0.8 and len(f.text) >= 4 for f in away)
             tops.append(reads[0] if reads else None)
             anywhere.append(s.text if any(fold(f.text) == fold(s.text) for f in reads) else "")
-        spent = (time.time() - t0) / len(samples) * 1000
+        spent = (time.process_time() - t0) / len(samples) * 1000
         name = "chain, looking twice" if refine else "chain, looking once"
         found = " | ".join(f"{100 * np.mean(hits[k]):5.1f}       " for k in REGIONS)
         print(f"{name + ': found':34} {found} | all {100 * np.mean(sum(hits.values(), [])):5.1f}  mean overlap {np.mean(overlaps):.3f}, "
-              f"false per picture {false / len(samples):.2f}, read with confidence {sure_false / len(samples):.2f}, {spent:.0f} ms")
+              f"false per picture {false / len(samples):.2f}, read with confidence {sure_false / len(samples):.2f}, {spent:.0f} ms of CPU")
         texts = [t.text if t else "" for t in tops]
         print(row(name + ": best read", samples, texts))
         print(row(name + ": any read", samples, anywhere))

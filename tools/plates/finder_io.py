@@ -10,8 +10,7 @@ import numpy as np
 from common import Quad, box_quad, rectify
 
 STRIDES = (8, 32)
-# Plates that are wider than half of the picture are found in the smaller one.
-SIZES = ((640, 384), (320, 192))
+NET_W, NET_H = 640, 384
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -86,12 +85,16 @@ def letterbox(grey: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np
     return net, np.array([w / tw, h / th], np.float32)
 
 
-def find(grey: np.ndarray, run: Run, threshold: float, keep: int, refine: bool, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[Found]:
-    """The whole picture at each of the sizes, then each candidate once more from nearby."""
+def find(grey: np.ndarray, run: Run, threshold: float, keep: int, refine: bool) -> list[Found]:
+    """The whole picture, once more at half that size, then each candidate from nearby.
+
+    Plates that are wider than half of the picture are found in the smaller one.
+    """
+    net, scale = letterbox(grey, NET_W, NET_H)
+    half = net.reshape(NET_H // 2, 2, NET_W // 2, 2).mean((1, 3))
     cells: list[Cell] = []
-    for level, (width, height) in enumerate(sizes):
-        net, scale = letterbox(grey, width, height)
-        cells += [(s, m + 2 * level, q * scale) for s, m, q in cells_of(*run(net), threshold)]
+    for level, (x, k) in enumerate(((net, 1.0), (half, 2.0))):
+        cells += [(s, m + 2 * level, q * scale * k) for s, m, q in cells_of(*run(x), threshold)]
     found = merge(cells, keep)
     if not refine:
         return found

@@ -17,7 +17,7 @@ import numpy as np
 from common import fold, greedy, normalise, rectify
 from degrade import blur
 from evaluate import CANDIDATES, FIRST_MARGIN, MODELS, THRESHOLD, Chain, grow, read_found
-from finder_io import SIZES, find, letterbox
+from finder_io import NET_H, NET_W, find, letterbox
 from scenes import background, decoy, paste_vehicle
 
 W, H = 448, 288
@@ -82,7 +82,7 @@ def main() -> None:
         if quad is not None:
             crop = rectify(grey, grow(quad, *FIRST_MARGIN))
             given = greedy(chain.logits(grey, [grow(quad, *FIRST_MARGIN)])[0])
-            small, _ = chain.run(letterbox(grey, *SIZES[0])[0])
+            small, _ = chain.run(letterbox(grey, NET_W, NET_H)[0])
             entry["at_true_corners"] = {
                 "text": given[0], "confidence": round(given[1], 4), "mean": round(float(crop.mean()), 3),
                 "deviation": round(float(crop.std()), 3), "crop_row_24_every_12th": rounded(normalise(crop)[24, ::12], 3)}
