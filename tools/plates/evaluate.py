@@ -215,6 +215,11 @@ def main() -> None:
         texts = [t.text if t else "" for t in tops]
         print(row(name + ": best read", samples, texts))
         print(row(name + ": any read", samples, anywhere))
+        for least in (0.6, 0.8, 0.9):
+            sure = [(t, s) for t, s in zip(tops, samples) if t and t.confidence >= least]
+            right = sum(fold(t.text) == fold(s.text) for t, s in sure)
+            print(f"  best reads with confidence of at least {least}: {100 * len(sure) / len(samples):.1f} per cent, "
+                  f"of which exact {100 * right / max(len(sure), 1):.1f} per cent")
         hinted = [constrained(t.logp, s.region) if t else "" for t, s in zip(tops, samples)]
         print(row(name + ": patterns of the region", samples, hinted))
     wrong = [(s, t, f.quad if f else box_quad(*s.box), g) for s, t, f, g in zip(samples, texts, tops, greys) if fold(t) != fold(s.text)]
