@@ -25,7 +25,7 @@ from patterns import constrained
 MODELS = Path(__file__).resolve().parents[2] / "crates" / "recognition" / "models"
 REGIONS = ("eu", "us", "br")
 THRESHOLD = 0.2
-CANDIDATES = 6
+CANDIDATES = 8
 
 
 def session(path: Path) -> ort.InferenceSession:
@@ -70,9 +70,9 @@ class Read:
     logp: np.ndarray
 
 
-FIRST_MARGIN = (0.03, 0.06)
+FIRST_MARGIN = (0.04, 0.08)
 # The other crops of a good candidate; together with the first they vote.
-MORE_MARGINS = ((0.0, 0.0), (0.0, 0.12), (0.06, 0.0), (0.06, 0.12))
+MORE_MARGINS = ((0.0, 0.0), (0.02, 0.18), (0.08, 0.05), (0.1, 0.2))
 GOOD = 2
 
 
