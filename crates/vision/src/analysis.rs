@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use keepwatch_core::events::{Event, EventId, EventKind, Observation};
+use keepwatch_core::events::{Event, EventId, EventKind, Observation, Region};
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
 use crate::analyzer::{Analyzer, Seen};
@@ -19,6 +19,7 @@ use crate::motion::{
 };
 use crate::objects::Objects;
 use crate::packet::{Packet, StreamInfo};
+use crate::recognition::{Recognizing, Running as Recognition};
 use crate::settings::CameraSettings;
 use crate::status::{LastEvent, Shared};
 use crate::tracking::{Detection, TrackState, Tracker, TrackerSettings};
@@ -65,6 +66,8 @@ pub(crate) struct Best {
     pub frame: Frame,
     pub at: Timestamp,
     pub score: f32,
+    /// Parts of it that are made unrecognisable.
+    pub blur: Vec<Region>,
 }
 
 /// What the analysis says.
@@ -93,10 +96,14 @@ impl Analysis {
         status: Shared,
         patient: bool,
         analyzers: &[Arc<dyn Analyzer>],
+        recognition: Option<&Recognition>,
     ) -> Result<Self> {
         let (input, taken) = bounded(QUEUE);
         let (say, output) = crossbeam_channel::unbounded();
         let mut analyst = Analyst::new(camera, settings, ledger, status, say, analyzers);
+        if let Some(recognition) = recognition {
+            analyst.recognize(recognition, patient)?;
+        }
         let thread = std::thread::Builder::new()
             .name("analysis".to_owned())
             .spawn(move || analyst.run(&taken))
@@ -174,6 +181,7 @@ struct Analyst {
     tracker: Tracker,
     /// What each analyser finds.
     objects: Vec<Objects>,
+    recognizing: Option<Recognizing>,
     running: Option<Running>,
     best: Option<Best>,
     next_due: Duration,
@@ -205,6 +213,7 @@ impl Analyst {
         };
         Self {
             objects: analyzers.iter().map(objects).collect(),
+            recognizing: None,
             gate: Gate::new(settings.decode),
             motion: MotionGate::new(&settings.motion),
             tracker,
@@ -224,6 +233,20 @@ impl Analyst {
             blind_since: None,
             zero: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// Looks for faces and plates, too.
+    fn recognize(&mut self, recognition: &Recognition, patient: bool) -> Result<()> {
+        self.recognizing = Recognizing::new(
+            recognition,
+            &self.camera,
+            &self.settings,
+            self.ledger.clone(),
+            self.status.clone(),
+            patient,
+            &self.tracker,
+        )?;
+        Ok(())
     }
 
     fn run(&mut self, input: &Receiver<Input>) {
@@ -387,7 +410,10 @@ impl Analyst {
             motion,
         };
         let looks = self.objects.iter_mut().map(|objects| objects.look(&seen));
-        let ended: Vec<Best> = looks.flatten().collect();
+        let mut ended: Vec<Best> = looks.flatten().collect();
+        if let Some(recognizing) = &mut self.recognizing {
+            ended.extend(recognizing.look(&seen));
+        }
         self.picture(ended);
     }
 
@@ -404,7 +430,10 @@ impl Analyst {
             .objects
             .iter_mut()
             .map(|objects| objects.end_all(reason));
-        let ended: Vec<Best> = ends.flatten().collect();
+        let mut ended: Vec<Best> = ends.flatten().collect();
+        if let Some(recognizing) = &mut self.recognizing {
+            ended.extend(recognizing.end_all(reason));
+        }
         self.picture(ended);
     }
 
@@ -462,6 +491,7 @@ impl Analyst {
                 frame: frame.clone(),
                 at,
                 score,
+                blur: Vec::new(),
             });
         }
     }

@@ -13,6 +13,7 @@ use crate::backoff::Backoff;
 use crate::error::{Result, with_causes};
 use crate::ledger::{Ledger, point};
 use crate::packet::{Packet, StreamInfo};
+use crate::recognition::Running as Recognition;
 use crate::recorder::{Order, Recorder};
 use crate::recordings::Recordings;
 use crate::settings::{CameraSettings, Decode};
@@ -34,6 +35,7 @@ pub(crate) struct Common<'a> {
     pub media: &'a MediaStore,
     pub ledger: &'a Ledger,
     pub analyzers: &'a [Arc<dyn Analyzer>],
+    pub recognition: Option<&'a Recognition>,
 }
 
 /// What a camera's thread works with.
@@ -77,6 +79,7 @@ impl Camera {
             status.clone(),
             patient,
             common.analyzers,
+            common.recognition,
         )?;
         let recorder = Recorder::start(
             name.clone(),
@@ -263,8 +266,20 @@ impl Camera {
                     self.recordings.begin(id, from, pre_roll);
                 }
                 Output::Wish(Wish::End { id, at }) => self.recordings.end(id, at),
-                Output::Snapshot(Best { id, frame, at, .. }) => {
-                    self.recordings.order(Order::Snapshot { id, frame, at });
+                Output::Snapshot(best) => {
+                    let Best {
+                        id,
+                        frame,
+                        at,
+                        blur,
+                        ..
+                    } = best;
+                    self.recordings.order(Order::Snapshot {
+                        id,
+                        frame,
+                        at,
+                        blur,
+                    });
                 }
                 Output::Undecodable => decodable = false,
             }

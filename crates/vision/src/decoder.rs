@@ -64,12 +64,33 @@ impl Frame {
         Ok(f(&picture?))
     }
 
+    /// Its width and height in pixels.
+    pub(crate) fn size(&self) -> [usize; 2] {
+        [self.info.width() as usize, self.info.height() as usize]
+    }
+
+    /// A picture of one brightness, without colour.
+    #[cfg(test)]
+    pub(crate) fn gray(width: u32, height: u32, luma: u8, pts: Duration) -> Self {
+        init().expect("GStreamer is there");
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, width, height)
+            .build()
+            .expect("it is a form");
+        let mut bytes = vec![128; info.size()];
+        bytes[..info.offset()[1]].fill(luma);
+        Self {
+            buffer: gst::Buffer::from_slice(bytes),
+            info,
+            pts,
+        }
+    }
+
     /// Its buffer, and how that is to be read.
     pub(crate) fn parts(&self) -> (&gst::Buffer, &gst_video::VideoInfo) {
         (&self.buffer, &self.info)
     }
 
-    fn map(&self) -> Result<gst_video::VideoFrameRef<&gst::BufferRef>> {
+    pub(crate) fn map(&self) -> Result<gst_video::VideoFrameRef<&gst::BufferRef>> {
         gst_video::VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info)
             .map_err(|_| Error::Picture)
     }

@@ -89,6 +89,9 @@ pub enum Error {
     /// The event store fails.
     #[error(transparent)]
     Core(#[from] keepwatch_core::Error),
+    /// Recognition fails.
+    #[error(transparent)]
+    Recognition(#[from] keepwatch_recognition::Error),
     /// The event store took some of what happened neither at once nor later; it is lost.
     #[error("the event store did not take {events} events and {segments} segments, which are lost")]
     Unstored {
@@ -139,6 +142,7 @@ impl Error {
                 Some("for example rtsp://user:password@192.168.1.20/stream1".to_owned())
             }
             Error::Core(error) => error.hint().map(str::to_owned),
+            Error::Recognition(error) => error.hint().map(str::to_owned),
             Error::Unstored { .. } => Some(
                 "the log says why; a full disk needs room, or a retention that keeps less"
                     .to_owned(),

@@ -1,8 +1,10 @@
 //! Polygons and rectangles in a picture, in fractions of its width and height.
 
 use keepwatch_core::events::Region;
+use keepwatch_recognition::Picture;
 
 use crate::error::{Error, Result};
+use crate::recognition::Part;
 
 /// The most points of a polygon.
 const MAX_POINTS: usize = 64;
@@ -56,6 +58,25 @@ pub fn iou(a: &Region, b: &Region) -> f32 {
     let both = overlap(a.x, a.w, b.x, b.w) * overlap(a.y, a.h, b.y, b.h);
     let union = a.w * a.h + b.w * b.h - both;
     if union > 0.0 { both / union } else { 0.0 }
+}
+
+/// Blackens what polygons hide in a part of a picture of `[width, height]` pixels.
+pub(crate) fn blacken(
+    masks: &[Points],
+    [width, height]: [usize; 2],
+    part: Part,
+    pixels: &mut Picture,
+) {
+    let bytes = pixels.channels().count();
+    for y in 0..pixels.height() {
+        for mask in masks {
+            for (from, to) in spans(mask, part.y + y, width, height) {
+                let from = from.clamp(part.x, part.x + part.w) - part.x;
+                let to = to.clamp(part.x, part.x + part.w) - part.x;
+                pixels.row_mut(y)[bytes * from..bytes * to].fill(0);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! [`EventStore`](keepwatch_core::events::EventStore) and clips in a
 //! [`MediaStore`](keepwatch_core::events::MediaStore). [`Frames`] gives a camera's pictures, and
 //! nothing else. Their parts can be used alone: [`motion`] and [`tracking`] are functions of
-//! pictures and regions, [`mp4`] writes recordings, [`mjpeg`] takes streams of pictures apart,
+//! pictures and regions, [`recognition`] is the seam to what recognises faces and plates, [`mp4`] writes recordings, [`mjpeg`] takes streams of pictures apart,
 //! [`source`] delivers packets, [`Decoder`] makes pictures of them.
 
 #[cfg(feature = "fuzzing")]
@@ -16,6 +16,7 @@ pub mod mjpeg;
 pub mod motion;
 pub mod mp4;
 pub mod onvif;
+pub mod recognition;
 pub mod settings;
 pub mod snapshot;
 pub mod source;

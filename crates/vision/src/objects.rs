@@ -137,6 +137,7 @@ impl Objects {
             frame: object.picture,
             at: object.best.at,
             score: object.best.score,
+            blur: Vec::new(),
         };
         let reason = reason.map(str::to_owned);
         self.ledger.end(id, object.last, vec![object.best], reason);

@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gstreamer as gst;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
+use keepwatch_recognition::{Channels, Picture};
 use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
 use crate::decoder::Frame;
 use crate::error::{Error, Result};
+use crate::recognition::Part;
 
 /// What is kept of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -175,7 +177,32 @@ fn has_luma_plane(info: &gst_video::VideoInfo) -> bool {
 
 /// The forms that cameras have, several times as fast as GStreamer's converter; none for others.
 fn rgb<T>(frame: &gst_video::VideoFrame<T>, pool: &Pool) -> Option<Result<Pixels>> {
-    let (width, height) = (frame.width(), frame.height());
+    let (width, height) = (frame.width() as usize, frame.height() as usize);
+    let all = Part {
+        x: 0,
+        y: 0,
+        w: width,
+        h: height,
+    };
+    let row = 3 * width;
+    let mut own = pool.take(row * height);
+    let done = part_into(&frame.as_video_frame_ref(), all, &mut own.bytes)?;
+    Some(done.map(|()| Pixels {
+        data: Data::Own(own),
+        width,
+        height,
+        stride: row,
+        color: Color::Rgb,
+    }))
+}
+
+/// A part of a picture in one of the forms that cameras have, as RGB without gaps; none for other
+/// forms.
+fn part_into(
+    frame: &gst_video::VideoFrameRef<&gst::BufferRef>,
+    part: Part,
+    out: &mut [u8],
+) -> Option<Result<()>> {
     let colorimetry = frame.info().colorimetry();
     let matrix = match colorimetry.matrix() {
         gst_video::VideoColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
@@ -188,36 +215,40 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>, pool: &Pool) -> Option<Result<Pixels
         _ => YuvRange::Limited,
     };
     let stride = |plane: usize| u32::try_from(frame.plane_stride()[plane]).ok();
-    let plane = |plane: u32| frame.plane_data(plane).ok();
+    let plane = |plane: u32, x: usize, y: usize| {
+        let stride = usize::try_from(frame.plane_stride()[plane as usize]).ok()?;
+        frame.plane_data(plane).ok()?.get(y * stride + x..)
+    };
+    let Part { x, y, w, h } = part;
+    let (width, height) = (u32::try_from(w).ok()?, u32::try_from(h).ok()?);
     let row = 3 * width;
-    let mut own = pool.take(row as usize * height as usize);
     let done = match frame.format() {
         gst_video::VideoFormat::I420 => yuv::yuv420_to_rgb(
             &YuvPlanarImage {
-                y_plane: plane(0)?,
+                y_plane: plane(0, x, y)?,
                 y_stride: stride(0)?,
-                u_plane: plane(1)?,
+                u_plane: plane(1, x / 2, y / 2)?,
                 u_stride: stride(1)?,
-                v_plane: plane(2)?,
+                v_plane: plane(2, x / 2, y / 2)?,
                 v_stride: stride(2)?,
                 width,
                 height,
             },
-            &mut own.bytes,
+            out,
             row,
             range,
             matrix,
         ),
         gst_video::VideoFormat::Nv12 => yuv::yuv_nv12_to_rgb(
             &YuvBiPlanarImage {
-                y_plane: plane(0)?,
+                y_plane: plane(0, x, y)?,
                 y_stride: stride(0)?,
-                uv_plane: plane(1)?,
+                uv_plane: plane(1, x, y / 2)?,
                 uv_stride: stride(1)?,
                 width,
                 height,
             },
-            &mut own.bytes,
+            out,
             row,
             range,
             matrix,
@@ -225,13 +256,40 @@ fn rgb<T>(frame: &gst_video::VideoFrame<T>, pool: &Pool) -> Option<Result<Pixels
         ),
         _ => return None,
     };
-    Some(done.map_err(|_| Error::Picture).map(|()| Pixels {
-        data: Data::Own(own),
-        width: width as usize,
-        height: height as usize,
-        stride: row as usize,
-        color: Color::Rgb,
-    }))
+    Some(done.map_err(|_| Error::Picture))
+}
+
+/// Reads parts of pictures, and converts no more than these where it can.
+#[derive(Default)]
+pub(crate) struct PartReader {
+    /// All of a picture in another form.
+    whole: Option<Pixels>,
+}
+
+impl PartReader {
+    /// The parts that follow are of another picture.
+    pub fn begin(&mut self) {
+        self.whole = None;
+    }
+
+    /// A part, whose left and upper edges are even, as RGB.
+    pub fn read(&mut self, frame: &Frame, part: Part, out: &mut Picture) -> Result<()> {
+        out.reset(part.w, part.h, Channels::Rgb);
+        let mapped = frame.map()?;
+        if let Some(done) = part_into(&mapped, part, out.data_mut()) {
+            return done;
+        }
+        let whole = match self.whole.take() {
+            Some(whole) => whole,
+            None => Pixels::of(frame, Color::Rgb)?,
+        };
+        let whole = self.whole.insert(whole);
+        for y in 0..part.h {
+            let row = &whole.row(part.y + y)[3 * part.x..][..3 * part.w];
+            out.row_mut(y).copy_from_slice(row);
+        }
+        Ok(())
+    }
 }
 
 /// What GStreamer makes of any other form.

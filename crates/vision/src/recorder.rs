@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use keepwatch_core::events::{EventId, MediaKind, MediaRef, MediaStore, MediaWriter, Segment};
+use keepwatch_core::events::{
+    EventId, MediaKind, MediaRef, MediaStore, MediaWriter, Region, Segment,
+};
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
 use crate::decoder::Frame;
@@ -44,6 +46,8 @@ pub(crate) enum Order {
         id: EventId,
         frame: Frame,
         at: Timestamp,
+        /// Parts that are made unrecognisable.
+        blur: Vec<Region>,
     },
 }
 
@@ -167,7 +171,12 @@ impl Writer {
                     );
                 }
                 Order::Close { id } => self.close(id),
-                Order::Snapshot { id, frame, at } => match self.snapshot(id, &frame, at) {
+                Order::Snapshot {
+                    id,
+                    frame,
+                    at,
+                    blur,
+                } => match self.snapshot(id, &frame, at, &blur) {
                     Ok(media) => self.ledger.media(id, MediaKind::Snapshot, media),
                     Err(error) => {
                         tracing::warn!(error = %with_causes(&error), "cannot keep a snapshot");
@@ -227,9 +236,16 @@ impl Writer {
         }
     }
 
-    fn snapshot(&self, id: EventId, frame: &Frame, at: Timestamp) -> Result<MediaRef> {
-        let jpeg = frame
-            .with_picture(|picture| snapshot::encode_jpeg(picture, &self.masks, QUALITY))??;
+    fn snapshot(
+        &self,
+        id: EventId,
+        frame: &Frame,
+        at: Timestamp,
+        blur: &[Region],
+    ) -> Result<MediaRef> {
+        let jpeg = frame.with_picture(|picture| {
+            snapshot::encode_blurred_jpeg(picture, &self.masks, blur, QUALITY)
+        })??;
         let mut out = self
             .media
             .create(MediaKind::Snapshot, &self.camera, at, id)?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::geometry::check_polygon;
 use crate::motion::MotionSettings;
+use crate::recognition::Recognize;
 use crate::url::{CameraUrl, Scheme};
 
 /// The longest pre-roll: it is held in memory.
@@ -117,6 +118,9 @@ pub struct CameraSettings {
     /// Parts of the picture that are blackened in snapshots, as polygons of points from 0 to 1.
     #[serde(default)]
     pub privacy_masks: Vec<Vec<[f32; 2]>>,
+    /// Whether faces and plates are recognised, other than for all cameras.
+    #[serde(default, skip_serializing_if = "Recognize::is_default")]
+    pub recognize: Recognize,
     /// Files play in real time; otherwise as fast as they can be read.
     #[serde(default)]
     pub realtime: bool,
@@ -141,6 +145,7 @@ impl CameraSettings {
             max_clip: default_max_clip(),
             motion: MotionSettings::default(),
             privacy_masks: Vec::new(),
+            recognize: Recognize::default(),
             realtime: false,
         }
     }

@@ -1,9 +1,13 @@
 //! Pictures of events, with what is nobody's business blackened.
 
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+use keepwatch_core::events::Region;
 
 use crate::error::{Error, Result};
 use crate::geometry::spans;
+use mosaic::Mosaic;
+
+mod mosaic;
 
 /// Where the colours of a picture are.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +113,25 @@ pub fn encode_jpeg(picture: &Picture<'_>, masks: &[Vec<[f32; 2]>], quality: u8) 
     encode(Masked { picture, masks }, quality)
 }
 
+/// The same, with regions made unrecognisable: each is grown by a fifth of its size on every side, and
+/// only the mean colours of five by five cells are left of it.
+///
+/// # Errors
+/// [`Error::Jpeg`] when it cannot be compressed.
+pub fn encode_blurred_jpeg(
+    picture: &Picture<'_>,
+    masks: &[Vec<[f32; 2]>],
+    regions: &[Region],
+    quality: u8,
+) -> Result<Vec<u8>> {
+    let masked = Masked { picture, masks };
+    let mosaics = regions
+        .iter()
+        .filter_map(|region| Mosaic::of(&masked, region));
+    let mosaics = mosaics.collect();
+    encode(Blurred { masked, mosaics }, quality)
+}
+
 /// The same, made smaller if it is wider than `max_width` pixels: each pixel is the mean of those
 /// that it covers, after these were blackened.
 ///
@@ -197,6 +220,34 @@ impl ImageBuffer for Masked<'_> {
                     buffers[i][starts[i] + from..starts[i] + to].fill(black);
                 }
             }
+        }
+    }
+}
+
+/// A masked picture with parts made unrecognisable.
+struct Blurred<'a> {
+    masked: Masked<'a>,
+    mosaics: Vec<Mosaic>,
+}
+
+impl ImageBuffer for Blurred<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        self.masked.get_jpeg_color_type()
+    }
+
+    fn width(&self) -> u16 {
+        self.masked.width()
+    }
+
+    fn height(&self) -> u16 {
+        self.masked.height()
+    }
+
+    fn fill_buffers(&self, row: u16, buffers: &mut [Vec<u8>; 4]) {
+        let starts = [0, 1, 2].map(|i: usize| buffers[i].len());
+        self.masked.fill_buffers(row, buffers);
+        for mosaic in &self.mosaics {
+            mosaic.cover(row.into(), starts, buffers);
         }
     }
 }

@@ -81,6 +81,12 @@ pub struct CameraStatus {
     pub recording: usize,
     /// What is kept in memory for the next clip, in bytes.
     pub pre_roll_bytes: usize,
+    /// Frames that were looked at for faces and plates.
+    pub looks: u64,
+    /// Frames that were to be looked at, and were not, since a newer one was there first.
+    pub looks_skipped: u64,
+    /// Frames in which recognition failed; the log says why.
+    pub looks_failed: u64,
     /// The last event.
     pub last_event: Option<LastEvent>,
 }

@@ -11,6 +11,7 @@ use crate::analyzer::Analyzer;
 use crate::camera::{Camera, Common};
 use crate::error::{Error, Result, with_causes};
 use crate::ledger::{Ledger, Lost};
+use crate::recognition::{self, Pool, Recognition};
 use crate::settings::CameraSettings;
 use crate::source::{self, FrameSource};
 use crate::status::{CameraStatus, Shared, State};
@@ -25,6 +26,7 @@ pub struct Watch {
     book: Option<JoinHandle<Lost>>,
     media: MediaStore,
     analyzers: Vec<Arc<dyn Analyzer>>,
+    recognition: Option<recognition::Running>,
 }
 
 struct Running {
@@ -67,12 +69,34 @@ impl Watch {
             book: Some(book),
             media,
             analyzers: Vec::new(),
+            recognition: None,
         })
     }
 
     /// Lets an analyser look at the pictures of the cameras that are added from now on.
     pub fn add_analyzer(&mut self, analyzer: Arc<dyn Analyzer>) {
         self.analyzers.push(analyzer);
+    }
+
+    /// Recognises faces and plates in what the cameras see that are added from now on. A recogniser
+    /// is made for each thread at once.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot work, and whatever the factory says.
+    pub fn set_recognition(&mut self, recognition: Recognition) -> Result<()> {
+        let Recognition {
+            settings,
+            recognizer,
+            rules,
+        } = recognition;
+        settings.validate()?;
+        let pool = Pool::start(&recognizer, settings.threads, settings.batch)?;
+        self.recognition = Some(recognition::Running {
+            pool: Arc::new(pool),
+            settings,
+            rules,
+        });
+        Ok(())
     }
 
     /// Watches one more, from a source of your own or from [`source::of`] its settings.
@@ -92,6 +116,7 @@ impl Watch {
             media: &self.media,
             ledger: self.ledger.as_ref().expect("it is there until the end"),
             analyzers: &self.analyzers,
+            recognition: self.recognition.as_ref(),
         };
         let camera = Camera::new(name, settings, source, &common, status.clone(), stopped)?;
         let thread = std::thread::Builder::new()
@@ -147,6 +172,7 @@ impl Watch {
                 tracing::error!("a camera has panicked");
             }
         }
+        self.recognition = None;
         self.ledger = None;
         let Some(book) = self.book.take() else {
             return Lost::default();

@@ -1,0 +1,289 @@
+//! Faces of one camera: from looks to events.
+
+use std::collections::{BTreeSet, HashMap};
+
+use keepwatch_core::events::{EventKind, Region};
+use keepwatch_recognition::confirm::{FaceConfirmer, FaceSeen};
+use keepwatch_recognition::face::Quality;
+use serde_json::{Value, json};
+
+use super::events::{self, Followed, Looked, Sight, Teller, Told, number};
+use super::settings::{RecognitionSettings, UnknownFaces};
+use super::{Box2, FaceSighting};
+use crate::analysis::Best;
+use crate::error::Result;
+use crate::tracking::{Detection, TrackState, Tracker};
+
+/// What an unknown face is called.
+const UNKNOWN: &str = "unknown";
+
+/// So many people are remembered of a track: more are mistakes.
+const MAX_PEOPLE: usize = 8;
+
+/// Tracks of known people that are remembered, to know them in pictures.
+const MAX_KNOWN: usize = 4096;
+
+/// A face in a frame.
+pub(super) struct Face {
+    pub region: Region,
+    pub sighting: FaceSighting,
+}
+
+struct Track {
+    followed: Followed,
+    /// Of the best look.
+    score: f32,
+    quality: Option<Quality>,
+    /// Whom looks took it for, how often, and the greatest similarity.
+    people: Vec<(String, usize, f32)>,
+    /// Of whom its event is.
+    person: Option<String>,
+}
+
+impl Track {
+    fn note(&mut self, person: &str, similarity: f32) -> usize {
+        if let Some(known) = self.people.iter_mut().find(|(name, ..)| name == person) {
+            known.1 += 1;
+            known.2 = known.2.max(similarity);
+            return known.1;
+        }
+        if self.people.len() < MAX_PEOPLE {
+            self.people.push((person.to_owned(), 1, similarity));
+        }
+        1
+    }
+
+    fn told(&self) -> Told {
+        let quality = self.quality.map_or(Value::Null, |quality| {
+            json!({
+                "score": number(quality.score),
+                "size": number(quality.size),
+                "sharpness": number(quality.sharpness),
+                "turn": number(quality.turn),
+            })
+        });
+        let Some(person) = &self.person else {
+            return Told {
+                label: UNKNOWN.to_owned(),
+                score: self.score,
+                details: json!({ "quality": quality }),
+            };
+        };
+        let similarity = self.people.iter().find(|(name, ..)| name == person);
+        let similarity = similarity.map_or(0.0, |(_, _, similarity)| *similarity);
+        Told {
+            label: person.clone(),
+            score: similarity,
+            details: json!({
+                "person": person,
+                "similarity": number(similarity),
+                "quality": quality,
+            }),
+        }
+    }
+}
+
+/// Follows and confirms the faces of one camera.
+pub(super) struct Faces {
+    tracker: Tracker,
+    confirmer: FaceConfirmer,
+    unknown: UnknownFaces,
+    frames_required: usize,
+    tracks: HashMap<u64, Track>,
+    /// Tracks of people who are known.
+    known: BTreeSet<u64>,
+    detections: Vec<Detection>,
+}
+
+impl Faces {
+    pub fn new(settings: &RecognitionSettings, beside: &Tracker) -> Result<Self> {
+        Ok(Self {
+            tracker: beside.beside(settings.tracker()),
+            confirmer: FaceConfirmer::new(settings.confirm())?,
+            unknown: settings.unknown_faces,
+            frames_required: settings.frames_required,
+            tracks: HashMap::new(),
+            known: BTreeSet::new(),
+            detections: Vec::new(),
+        })
+    }
+
+    /// Where faces are followed.
+    pub fn regions(&self) -> impl Iterator<Item = Region> {
+        self.tracks.values().map(|track| track.followed.region)
+    }
+
+    /// Whether a face has to be made unrecognisable in pictures that are kept.
+    pub fn is_hidden(&self, track: u64) -> bool {
+        self.unknown != UnknownFaces::Record && !self.known.contains(&track)
+    }
+
+    /// Takes the faces of a frame. Gives which tracks they are of; pictures of events that ended are
+    /// added to `ended`.
+    pub fn look(
+        &mut self,
+        looked: Looked<'_>,
+        faces: &[Face],
+        teller: &Teller,
+        ended: &mut Vec<Best>,
+    ) -> events::Faces {
+        self.detections.clear();
+        self.detections.extend(faces.iter().map(|face| Detection {
+            region: face.region,
+            score: face.sighting.score,
+            label: 0,
+        }));
+        let pts = looked.frame.pts;
+        let updates = self.tracker.update(pts, &self.detections).to_vec();
+        let here: events::Faces = updates
+            .iter()
+            .filter_map(|update| Some((update.id, faces[update.detection?].region)))
+            .collect();
+        for update in updates {
+            if update.state == TrackState::Lost {
+                ended.extend(self.lost(update.id, None, teller));
+                continue;
+            }
+            match update.detection {
+                Some(index) => {
+                    let sighting = &faces[index].sighting;
+                    let sight = Sight {
+                        rank: rank(sighting),
+                        at: looked.at,
+                        region: faces[index].region,
+                        frame: looked.frame.clone(),
+                        faces: here.clone(),
+                    };
+                    ended.extend(self.see(update.id, looked, sighting, sight, teller));
+                }
+                None => {
+                    if let Some(track) = self.tracks.get_mut(&update.id) {
+                        track.followed.region = update.region;
+                    }
+                }
+            }
+        }
+        here
+    }
+
+    fn see(
+        &mut self,
+        id: u64,
+        looked: Looked<'_>,
+        sighting: &FaceSighting,
+        sight: Sight,
+        teller: &Teller,
+    ) -> Option<Best> {
+        let track = match self.tracks.entry(id) {
+            std::collections::hash_map::Entry::Occupied(track) => {
+                let track = track.into_mut();
+                if track.followed.see(sight) {
+                    (track.score, track.quality) = (sighting.score, sighting.quality);
+                }
+                track
+            }
+            std::collections::hash_map::Entry::Vacant(place) => place.insert(Track {
+                followed: Followed::new(id, sight),
+                score: sighting.score,
+                quality: sighting.quality,
+                people: Vec::new(),
+                person: None,
+            }),
+        };
+        let pts = looked.frame.pts;
+        if !sighting.comparable {
+            self.confirmer.still(id, pts);
+            return None;
+        }
+        let similarity = sighting.similarity.unwrap_or(0.0);
+        let candidate = sighting.person.as_deref().map(|name| (name, similarity));
+        if let Some((name, similarity)) = candidate
+            && track.note(name, similarity) >= self.frames_required
+        {
+            self.known.insert(id);
+            if self.known.len() > MAX_KNOWN {
+                self.known.pop_first();
+            }
+        }
+        let seen = self.confirmer.see(id, pts, candidate)?;
+        self.tell(seen, looked, teller)
+    }
+
+    /// Gives the picture of an event that this ends.
+    fn tell(&mut self, seen: FaceSeen, looked: Looked<'_>, teller: &Teller) -> Option<Best> {
+        let track = self.tracks.get_mut(&seen.track)?;
+        let Some(person) = seen.person else {
+            if self.unknown != UnknownFaces::Ignore {
+                let told = track.told();
+                teller.begin(EventKind::FaceUnknown, &mut track.followed, told);
+            }
+            return None;
+        };
+        self.known.insert(seen.track);
+        let before = track.person.take_if(|before| *before != person);
+        let was_another = before.is_some();
+        track.person = before;
+        let (told, reason) = match seen.was_stranger {
+            true => (track.told(), "the face was recognised later"),
+            false => (track.told(), "another person was recognised"),
+        };
+        let (unknown, known) = (self.unknown, &self.known);
+        let is_hidden = |track: u64| unknown != UnknownFaces::Record && !known.contains(&track);
+        let ended = teller.end(&mut track.followed, told, Some(reason), is_hidden);
+        if was_another {
+            track.followed.first = looked.at;
+        }
+        track.note(&person, seen.similarity);
+        track.person = Some(person);
+        let told = track.told();
+        teller.begin(EventKind::FaceMatch, &mut track.followed, told);
+        ended
+    }
+
+    fn lost(&mut self, id: u64, reason: Option<&str>, teller: &Teller) -> Option<Best> {
+        let stranger = self.confirmer.end(id);
+        let mut track = self.tracks.remove(&id)?;
+        if stranger.is_some()
+            && track.followed.event.is_none()
+            && self.unknown != UnknownFaces::Ignore
+        {
+            let told = track.told();
+            teller.begin(EventKind::FaceUnknown, &mut track.followed, told);
+        }
+        let told = track.told();
+        teller.end(&mut track.followed, told, reason, |track| {
+            self.is_hidden(track)
+        })
+    }
+
+    /// Nothing that was followed goes on.
+    pub fn end_all(
+        &mut self,
+        reason: Option<&str>,
+        settings: &RecognitionSettings,
+        teller: &Teller,
+        ended: &mut Vec<Best>,
+    ) {
+        let mut ids: Vec<u64> = self.tracks.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            ended.extend(self.lost(id, reason, teller));
+        }
+        self.tracker = self.tracker.beside(settings.tracker());
+    }
+
+    /// No picture is waited for in which a face could be.
+    pub fn forget(&mut self) {
+        if self.tracks.is_empty() {
+            self.known.clear();
+        }
+    }
+}
+
+/// How good a picture of a face is: one that could be compared before any other, then by how sure and
+/// how large it is.
+fn rank(sighting: &FaceSighting) -> f32 {
+    let Box2 { w, h, .. } = sighting.bounds;
+    let preferred = if sighting.comparable { 1e6 } else { 0.0 };
+    preferred + sighting.score * w.min(h)
+}
