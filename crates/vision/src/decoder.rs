@@ -85,6 +85,26 @@ impl Frame {
         }
     }
 
+    /// A picture in which no two places are alike.
+    #[cfg(test)]
+    pub(crate) fn noise(
+        format: gst_video::VideoFormat,
+        width: u32,
+        height: u32,
+        pts: Duration,
+    ) -> Self {
+        init().expect("GStreamer is there");
+        let info = gst_video::VideoInfo::builder(format, width, height)
+            .build()
+            .expect("it is a form");
+        let bytes = (0..info.size() as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);
+        Self {
+            buffer: gst::Buffer::from_slice(bytes.collect::<Vec<u8>>()),
+            info,
+            pts,
+        }
+    }
+
     /// Its buffer, and how that is to be read.
     pub(crate) fn parts(&self) -> (&gst::Buffer, &gst_video::VideoInfo) {
         (&self.buffer, &self.info)

@@ -311,3 +311,6 @@ fn converted<T>(
         .map_err(|_| Error::Picture)?;
     Pixels::mapped(frame, color)
 }
+
+#[cfg(test)]
+mod tests;

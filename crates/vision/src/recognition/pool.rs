@@ -313,7 +313,9 @@ impl Worker {
         }
         let crops = ready.iter().flat_map(|job| {
             let look = job.look();
-            look.parts.iter().map(|_| (job.camera.name.as_str(), look))
+            look.parts
+                .iter()
+                .map(move |_| (job.camera.name.as_str(), look))
         });
         let crops: Vec<Crop<'_>> = crops
             .zip(&self.pictures[..used])

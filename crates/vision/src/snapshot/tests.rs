@@ -246,3 +246,40 @@ fn planes_that_are_too_small_are_refused() {
         .is_err()
     );
 }
+
+#[test]
+fn of_what_is_blurred_a_few_values_are_left_and_the_rest_is_not_touched() {
+    let planes = planes();
+    let region = Region {
+        x: 0.25,
+        y: 0.25,
+        w: 0.5,
+        h: 0.5,
+    };
+    let absurd = Region {
+        x: f32::NAN,
+        ..region
+    };
+    let picture = planes.i420(false);
+    let (clear, blurred) = (
+        encode_jpeg(&picture, &[], 100).expect("it is compressed"),
+        encode_blurred_jpeg(&picture, &[], &[region, absurd], 100).expect("it is compressed"),
+    );
+    let (_, _, [clear, ..]) = decode(clear);
+    let (width, height, [blurred, ..]) = decode(blurred);
+    let mut values = std::collections::BTreeSet::new();
+    for (at, (clear, blurred)) in clear.iter().zip(&blurred).enumerate() {
+        let (x, y) = (at % width, at / width);
+        let within = |at: usize, len: usize, margin: f32| {
+            let at = (at as f32 + 0.5) / len as f32;
+            (0.15 - margin..0.85 + margin).contains(&at)
+        };
+        if within(x, width, 0.0) && within(y, height, 0.0) {
+            values.insert(blurred / 4);
+        } else if !(within(x, width, 0.02) && within(y, height, 0.02)) {
+            assert!(clear.abs_diff(*blurred) <= 8, "{x} {y}: {clear} {blurred}");
+        }
+    }
+    // Brightness goes from left to right: five cells across, and what JPEG makes of their edges.
+    assert!((5..=16).contains(&values.len()), "{values:?}");
+}
