@@ -2,6 +2,7 @@
 
 mod frames;
 mod mjpeg;
+mod recognition;
 mod recovery;
 mod refusals;
 mod scene;

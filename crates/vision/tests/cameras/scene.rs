@@ -38,6 +38,10 @@ impl Watched {
         let (dir, store) = event_store();
         let cameras = BTreeMap::from([("yard".to_owned(), settings)]);
         let watch = Watch::start(cameras, store.clone(), store.media()).expect("it starts");
+        Self::of(watch, store, dir)
+    }
+
+    pub fn of(watch: Watch, store: Arc<Store>, dir: tempfile::TempDir) -> Self {
         Self {
             watch,
             store,

@@ -5,4 +5,5 @@ mod frames;
 mod motion;
 mod mp4;
 mod objects;
+mod recognition;
 mod watch;

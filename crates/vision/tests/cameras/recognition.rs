@@ -1,0 +1,59 @@
+//! Recognition that is slower than a camera.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, unbounded};
+use keepwatch_core::events::EventKind;
+use keepwatch_testkit::camera::{Behaviour, Film, RtspCamera};
+use keepwatch_testkit::vault::event_store;
+use keepwatch_vision::recognition::{
+    Crop, Recognition, RecognitionSettings, Recognizer, RecognizerFactory, Rules, Sightings,
+};
+use keepwatch_vision::{Decode, Result, Watch, source};
+
+use crate::scene::{PATIENCE, Watched, settings};
+
+/// Is done with the first look when it is let go, and with the others at once.
+struct Stuck(Receiver<()>);
+
+impl Recognizer for Stuck {
+    fn recognize(&mut self, crops: &[Crop<'_>]) -> Vec<Result<Sightings>> {
+        let _ = self.0.recv_timeout(PATIENCE);
+        crops.iter().map(|_| Ok(Sightings::default())).collect()
+    }
+}
+
+#[test]
+fn a_camera_waits_for_no_recogniser() {
+    let (go, gone) = unbounded::<()>();
+    let film = Film {
+        fps: 12,
+        frames: 96,
+        passing: Some((48, 84)),
+        ..Film::default()
+    };
+    let camera = RtspCamera::start(Behaviour::showing(&film));
+    let (dir, store) = event_store();
+    let mut watch = Watch::new(store.clone(), store.media()).expect("it starts");
+    let recognizer: RecognizerFactory =
+        Arc::new(move || Ok(Box::new(Stuck(gone.clone())) as Box<dyn Recognizer>));
+    let recognition = Recognition {
+        settings: RecognitionSettings::default(),
+        recognizer,
+        rules: Rules::default(),
+    };
+    watch.set_recognition(recognition).expect("it starts");
+    let mut settings = settings(&camera.url());
+    settings.decode = Decode::All;
+    let source = source::of(&settings);
+    let added = watch.add("yard".to_owned(), settings, source);
+    added.expect("it is added");
+    let watched = Watched::of(watch, store, dir);
+    // The first look never ends: newer frames take the place of those that wait.
+    let status = watched.until("skipping", |status| status.looks_skipped >= 3);
+    assert_eq!((status.looks, status.looks_failed), (0, 0));
+    drop(go);
+    watched.until("looking", |status| status.looks >= 2);
+    let events = watched.stop();
+    assert!(events.iter().any(|event| event.kind == EventKind::Motion));
+}
