@@ -264,6 +264,8 @@ fn part_into(
 pub(crate) struct PartReader {
     /// All of a picture in another form.
     whole: Option<Pixels>,
+    /// Whole rows of a picture.
+    rows: Picture,
 }
 
 impl PartReader {
@@ -276,6 +278,24 @@ impl PartReader {
     pub fn read(&mut self, frame: &Frame, part: Part, out: &mut Picture) -> Result<()> {
         out.reset(part.w, part.h, Channels::Rgb);
         let mapped = frame.map()?;
+        let [_, height] = frame.size();
+        let is_nv12 = mapped.format() == gst_video::VideoFormat::Nv12;
+        if is_nv12 && part.x > 0 && part.y + part.h == height {
+            // Colours are taken in whole rows only, and the last one would not be whole.
+            let left = Part {
+                x: 0,
+                w: part.x + part.w,
+                ..part
+            };
+            self.rows.reset(left.w, left.h, Channels::Rgb);
+            if let Some(done) = part_into(&mapped, left, self.rows.data_mut()) {
+                for y in 0..part.h {
+                    let row = &self.rows.row(y)[3 * part.x..];
+                    out.row_mut(y).copy_from_slice(row);
+                }
+                return done;
+            }
+        }
         if let Some(done) = part_into(&mapped, part, out.data_mut()) {
             return done;
         }

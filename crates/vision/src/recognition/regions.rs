@@ -191,11 +191,13 @@ mod tests {
             for region in &regions {
                 let (x, y) = (region.x * width as f32, region.y * height as f32);
                 let (right, below) = (x + region.w * width as f32, y + region.h * height as f32);
-                prop_assert!(found.iter().any(|part| {
-                    part.x as f32 <= x + 0.01 && part.y as f32 <= y + 0.01
+                let is_held = found.iter().any(|part| {
+                    part.x as f32 <= x + 0.01
+                        && part.y as f32 <= y + 0.01
                         && (part.x + part.w) as f32 >= right - 0.01
                         && (part.y + part.h) as f32 >= below - 0.01
-                }));
+                });
+                prop_assert!(is_held);
             }
         }
     }

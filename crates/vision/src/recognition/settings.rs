@@ -133,7 +133,7 @@ impl RecognitionSettings {
 
     /// The time from one look to the next, at least.
     pub(super) fn interval(&self) -> Duration {
-        Duration::from_secs_f32(1.0 / self.looks_per_second)
+        Duration::from_secs_f64(1.0 / f64::from(self.looks_per_second))
     }
 
     pub(super) fn tracker(&self) -> TrackerSettings {

@@ -3,7 +3,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use keepwatch_core::events::{Event, EventFilter, EventKind, EventStore, Region, Store};
-use keepwatch_core::jiff::Timestamp;
+use keepwatch_core::jiff::{SignedDuration, Timestamp};
 use keepwatch_recognition::plate::list::{PlateList, PlateLists};
 use keepwatch_testkit::vault::event_store;
 
@@ -117,7 +117,7 @@ impl Scene {
         let seen = Seen {
             camera: "door",
             frame: &frame,
-            at: zero() + keepwatch_core::jiff::SignedDuration::from_millis(ms as i64),
+            at: zero() + SignedDuration::from_millis(ms as i64),
             motion: &motion,
         };
         self.pictures.extend(self.recognizing.look(&seen));
