@@ -53,8 +53,9 @@ fn finder() -> Faces {
     };
     let detector = load("yunet_n_320_320").face_detector(&DetectorSettings::default());
     let embedder = load("mobilefacenet_112").embedder();
-    // People are small in this film.
+    // People are small in this film, and look down.
     let gate = QualityGate {
+        min_score: 0.6,
         min_size: 10.0,
         min_sharpness: 0.0,
         max_turn: 10.0,
@@ -98,8 +99,8 @@ fn people_who_walk_up_to_a_table_are_unknown_faces() {
         .iter()
         .filter(|event| event.kind == EventKind::FaceUnknown);
     let faces: Vec<_> = faces.collect();
-    println!("{} looks, {} faces", status.looks, faces.len());
-    assert!(!faces.is_empty() && faces.len() <= 24, "{}", faces.len());
+    // Six people, of whom some are seen from the front for too short a time.
+    assert!((3..=8).contains(&faces.len()), "{}", faces.len());
     for event in faces {
         let picture = place.open(event.snapshot.as_ref().expect("it has a picture"));
         assert!(picture.starts_with(&[0xff, 0xd8]));
