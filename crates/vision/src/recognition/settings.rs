@@ -187,7 +187,7 @@ mod tests {
             ("iou_threshold", |s| s.iou_threshold = 1.1),
             ("max_age_frames", |s| s.max_age_frames = 0),
             ("ocr_agreement_threshold", |s| {
-                s.ocr_agreement_threshold = -1.0
+                s.ocr_agreement_threshold = -1.0;
             }),
             ("cooldown_seconds", |s| s.cooldown_seconds = f64::INFINITY),
         ] {

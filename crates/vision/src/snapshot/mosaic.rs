@@ -1,6 +1,8 @@
 //! Parts of a picture made unrecognisable: each is a few cells of one colour, and nothing of what
 //! was there before can be had back from these.
 
+use std::cmp::Ordering;
+
 use jpeg_encoder::ImageBuffer;
 use keepwatch_core::events::Region;
 
@@ -76,8 +78,8 @@ fn edges(from: f32, share: f32, len: usize) -> Option<[usize; CELLS + 1]> {
     let high = ((from + share + MARGIN * share) * all)
         .ceil()
         .clamp(0.0, all);
-    // Not true of what is no number.
-    if !(high > low) {
+    // Neither is more than the other if one is no number.
+    if low.partial_cmp(&high) != Some(Ordering::Less) {
         return None;
     }
     let (low, high) = (low as usize, high as usize);

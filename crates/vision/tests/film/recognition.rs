@@ -59,7 +59,6 @@ fn finder() -> Faces {
         min_size: 10.0,
         min_sharpness: 0.0,
         max_turn: 10.0,
-        ..QualityGate::default()
     };
     Faces(FaceFinder::new(
         detector.expect("it finds faces"),
