@@ -9,7 +9,7 @@ use crate::commands::{
     key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, doctor, face, model, watch};
+use crate::commands::{camera, doctor, face, model, plate, watch};
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -128,6 +128,10 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Face(face::FaceCommand),
+    /// Read licence plates in photographs
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Plate(plate::PlateCommand),
     /// Name the models that faces, plates and objects are found with
     #[cfg(feature = "vision")]
     #[command(subcommand)]

@@ -24,6 +24,8 @@ pub mod ls;
 pub mod man;
 #[cfg(feature = "vision")]
 pub mod model;
+#[cfg(feature = "vision")]
+pub mod plate;
 pub mod prune;
 pub mod repair;
 pub mod restore;
@@ -117,6 +119,8 @@ pub fn unread(command: &Command) -> Unread {
             Unread::Ends
         }
         #[cfg(feature = "vision")]
+        Command::Plate(_) => Unread::Ends,
+        #[cfg(feature = "vision")]
         Command::Face(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
@@ -151,6 +155,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Camera(command) => camera::run(command, context),
         #[cfg(feature = "vision")]
         Command::Face(command) => face::run(command, context),
+        #[cfg(feature = "vision")]
+        Command::Plate(command) => plate::run(command, context),
         #[cfg(feature = "vision")]
         Command::Model(command) => model::run(command, context),
         #[cfg(feature = "vision")]

@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
-use keepwatch_recognition::settings::{FaceSettings, InferenceSettings, Models};
+use keepwatch_recognition::settings::{FaceSettings, InferenceSettings, Models, PlateSettings};
 use keepwatch_vision::CameraSettings;
+use keepwatch_vision::recognition::RecognitionSettings;
 use serde::Deserialize;
 
 pub use error::{Error, Result};
@@ -78,6 +79,10 @@ pub struct Config {
     pub models: Models,
     /// How faces are recognised.
     pub faces: FaceSettings,
+    /// How plates are recognised; they are not, without it.
+    pub plates: Option<PlateSettings>,
+    /// How faces and plates are recognised in what cameras see.
+    pub recognition: RecognitionSettings,
     /// The cameras, by name.
     pub cameras: BTreeMap<String, CameraSettings>,
 }
@@ -142,13 +147,15 @@ impl Config {
             &mut models.face_detector,
             &mut models.face_embedder,
             &mut models.plate_detector,
-            &mut models.object_detector,
         ];
         for file in files.into_iter().flatten() {
             file.path = folder.join(&file.path);
         }
-        if let Some(library) = &mut self.inference.library {
-            *library = folder.join(&*library);
+        let plates = self.plates.as_mut();
+        let lists = plates.map(|plates| [&mut plates.allow_list, &mut plates.deny_list]);
+        let others = lists.into_iter().flatten();
+        for path in others.chain([&mut self.inference.library]).flatten() {
+            *path = folder.join(&*path);
         }
     }
 
@@ -159,10 +166,21 @@ impl Config {
         {
             return Err(Error::Version { version });
         }
-        self.faces.validate().map_err(|error| Error::Value {
-            problem: format!("faces: {error}"),
+        let value = |table: &str, problem: String| Error::Value {
+            problem: format!("{table}: {problem}"),
             similar: None,
-        })?;
+        };
+        self.faces
+            .validate()
+            .map_err(|error| value("faces", error.to_string()))?;
+        if let Some(plates) = &self.plates {
+            plates
+                .validate()
+                .map_err(|error| value("plates", error.to_string()))?;
+        }
+        self.recognition
+            .validate()
+            .map_err(|error| value("recognition", error.to_string()))?;
         for (name, settings) in &self.cameras {
             let camera = |problem: String| Error::Camera {
                 camera: name.clone(),

@@ -13,6 +13,7 @@ mod pool;
 mod regions;
 mod rules;
 mod settings;
+mod standard;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use keepwatch_recognition::{Box2, Quad, View};
 
 pub use rules::{PlateRules, Rules};
 pub use settings::{RecognitionSettings, Recognize, UnknownFaces};
+pub use standard::{KnownFaces, StandardRecognizer};
 
 use crate::error::Result;
 

@@ -88,10 +88,11 @@ fn add(args: AddArgs, context: &mut Context) -> Outcome {
         (Some(role), _) => role,
         (None, Kind::YuNet | Kind::Scrfd) => "face_detector".to_owned(),
         (None, Kind::ArcFace) => "face_embedder".to_owned(),
+        (None, Kind::Yolo) => "plate_detector".to_owned(),
         (None, _) => {
             return Err(Failure::Usage {
-                message: format!("a {} can be several things", kind.name()),
-                hint: Some("use --as plate_detector or --as object_detector"),
+                message: format!("it is not known what a {} is for", kind.name()),
+                hint: Some("say so with --as"),
             });
         }
     };
@@ -99,7 +100,7 @@ fn add(args: AddArgs, context: &mut Context) -> Outcome {
         (role.as_str(), kind),
         ("face_detector", Kind::YuNet | Kind::Scrfd)
             | ("face_embedder", Kind::ArcFace)
-            | ("plate_detector" | "object_detector", Kind::Yolo)
+            | ("plate_detector", Kind::Yolo)
     );
     if !fits {
         let message = format!("a {} is no {role}", kind.name());

@@ -1,5 +1,7 @@
 //! `keepwatch watch`
 
+mod recognition;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,10 +14,14 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::RetentionConfig;
 use keepwatch_core::crypto::PublicKey;
 use keepwatch_core::events::{Event, Store, check_camera_name};
-use keepwatch_vision::{CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch};
+use keepwatch_vision::{
+    CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch, source,
+};
 use serde::Serialize;
 
+use self::recognition::Lists;
 use crate::camera_url::{Unread, unread, url_of};
+use crate::commands::plate::PlateArgs;
 use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
 use crate::credentials::recipient;
@@ -42,6 +48,8 @@ pub struct WatchArgs {
     store: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
+    #[command(flatten)]
+    plates: PlateArgs,
     /// What is recorded, for cameras given here
     #[arg(long, value_name = "events|continuous|off", value_parser = by_name::<Record>)]
     record: Option<Record>,
@@ -114,7 +122,22 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             recovered.closed.len()
         ));
     }
-    let watch = Watch::start(cameras, store.clone(), store.media())?;
+    let plates = match args.plates.is_given() {
+        true => Some(args.plates.over(loaded.config.plates.clone())),
+        false => loaded.config.plates.clone(),
+    };
+    let mut watch = Watch::new(store.clone(), store.media())?;
+    let mut lists = None;
+    if let Some((recognition, of_plates)) =
+        recognition::prepare(&loaded.config, plates, &store, context)?
+    {
+        watch.set_recognition(recognition)?;
+        lists = of_plates;
+    }
+    for (name, settings) in cameras {
+        let source = source::of(&settings);
+        watch.add(name, settings, source)?;
+    }
     let mut screen = Screen::new(context.global.quiet || context.out.json);
     let deadline = args
         .limit
@@ -128,6 +151,13 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             screen.pause(|| show(&event, context))?;
         }
         screen.draw(&watch.status());
+        let said = lists.as_mut().map(Lists::refresh).unwrap_or_default();
+        if !said.is_empty() {
+            screen.pause(|| {
+                said.iter().for_each(|text| context.out.note(text));
+                Ok(())
+            })?;
+        }
         if Instant::now() >= purge_due {
             purge(&store, &loaded.config.retention);
             purge_due = Instant::now() + PURGE;

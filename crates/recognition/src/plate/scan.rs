@@ -85,7 +85,7 @@ pub struct ScanSettings {
 impl Default for ScanSettings {
     fn default() -> Self {
         Self {
-            most_readings: 4,
+            most_readings: 8,
             enough: 0.8,
             least: 0.2,
         }

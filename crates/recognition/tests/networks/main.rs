@@ -1,6 +1,7 @@
 //! Networks of several kinds and faults, with both engines.
 
 mod onnx;
+mod plates;
 
 use std::path::PathBuf;
 

@@ -41,10 +41,10 @@ impl Recognizer for Faces {
 }
 
 fn finder() -> Faces {
-    let library = std::env::var_os("KEEPWATCH_ONNXRUNTIME").map(PathBuf::from);
+    let library = std::env::var_os("ORT_DYLIB_PATH").map(PathBuf::from);
     let engine = Engine::new(Backend::OnnxRuntime, &Vec::from_iter(library));
     let engine = engine.unwrap_or_else(|error| {
-        panic!("{error}; set KEEPWATCH_ONNXRUNTIME to the library of ONNX Runtime")
+        panic!("{error}; set ORT_DYLIB_PATH to the library of ONNX Runtime")
     });
     let load = |name: &str| {
         let path = keepwatch_testkit::testdata().join(format!("models/{name}.onnx"));

@@ -27,7 +27,7 @@ const SAME: f32 = 0.3;
 /// The least score of a plate, 0 to 1.
 const THRESHOLD: f32 = 0.2;
 /// The most plates of a picture.
-const MOST: usize = 6;
+const MOST: usize = 8;
 
 /// Finds plates with the network that is part of the program, on one thread at a time.
 pub struct NetworkFinder {

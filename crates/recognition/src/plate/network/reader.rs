@@ -17,11 +17,11 @@ const HEIGHT: usize = 48;
 /// How much is added around a plate, as shares of its width and height on each side: it is read in
 /// all of these cuts, for a character at the edge may be read in one and not in another.
 const MARGINS: [(f32, f32); 5] = [
-    (0.03, 0.06),
+    (0.04, 0.08),
     (0.0, 0.0),
-    (0.0, 0.12),
-    (0.06, 0.0),
-    (0.06, 0.12),
+    (0.02, 0.18),
+    (0.08, 0.05),
+    (0.1, 0.2),
 ];
 /// What the first cut is less sure of is no plate, and is not read again.
 const HOPELESS: f32 = 0.2;

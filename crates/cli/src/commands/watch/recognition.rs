@@ -1,0 +1,124 @@
+//! Faces and plates while cameras are watched.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use keepwatch_config::Config;
+use keepwatch_core::events::Store;
+use keepwatch_recognition::plate::grammar::Grammar;
+use keepwatch_recognition::plate::list::{ListChange, ListFiles, ListKind};
+use keepwatch_recognition::settings::PlateSettings;
+use keepwatch_vision::Result as VisionResult;
+use keepwatch_vision::recognition::{
+    KnownFaces, PlateRules, Recognition, Recognizer, RecognizerFactory, Rules, StandardRecognizer,
+};
+
+use crate::commands::{Context, plate};
+use crate::exit::{Failure, with_causes};
+use crate::networks;
+
+/// The lists of plates, read again when they change.
+pub struct Lists {
+    files: ListFiles,
+    grammar: Grammar,
+    rules: Rules,
+    started: Instant,
+}
+
+impl Lists {
+    /// Reads again what has changed. Gives what is to be said of it; mostly nothing.
+    pub fn refresh(&mut self) -> Vec<String> {
+        let changes = self.files.check(self.started.elapsed());
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        self.rules.set(self.in_force());
+        let text = |(list, change): (ListKind, ListChange)| match change {
+            ListChange::Reloaded { plates } => {
+                format!("the {} list has {plates} plates now", list.name())
+            }
+            ListChange::Broken(error) => format!(
+                "the {} list stays as it was: {}",
+                list.name(),
+                with_causes(&error)
+            ),
+        };
+        let mut said: Vec<String> = changes.into_iter().map(text).collect();
+        said.extend(plate::odd(&self.files));
+        said
+    }
+
+    fn in_force(&self) -> PlateRules {
+        PlateRules {
+            grammar: self.grammar.clone(),
+            lists: self.files.lists().clone(),
+        }
+    }
+}
+
+/// What recognises, if anything is to be recognised: faces when their models are named, plates when
+/// there are settings of them.
+pub fn prepare(
+    config: &Config,
+    plates: Option<PlateSettings>,
+    store: &Arc<Store>,
+    context: &mut Context,
+) -> Result<Option<(Recognition, Option<Lists>)>, Failure> {
+    let mut settings = config.recognition.clone();
+    settings.faces &= config.models.has_faces();
+    let plates = plates.filter(|_| settings.plates);
+    settings.plates = plates.is_some();
+    if !settings.faces && !settings.plates {
+        return Ok(None);
+    }
+    let rules = Rules::default();
+    let lists = match &plates {
+        Some(plates) => {
+            let lists = Lists {
+                files: plates.lists()?,
+                grammar: plates.grammar()?,
+                rules: rules.clone(),
+                started: Instant::now(),
+            };
+            for text in plate::odd(&lists.files) {
+                context.out.note(text);
+            }
+            rules.set(lists.in_force());
+            Some(lists)
+        }
+        None => None,
+    };
+    let engine = networks::engine(config)?;
+    context.out.note(format_args!(
+        "recognising {} with {}",
+        match (settings.faces, settings.plates) {
+            (true, true) => "faces and plates",
+            (true, false) => "faces",
+            _ => "plates",
+        },
+        networks::describe(&engine)
+    ));
+    let (faces, models) = (config.faces.clone(), config.models.clone());
+    let (store, of_plates, wants_faces) = (store.clone(), rules.clone(), settings.faces);
+    let recognizer: RecognizerFactory = Arc::new(move || -> VisionResult<Box<dyn Recognizer>> {
+        let known = match wants_faces {
+            true => {
+                let finder = faces.finder(&models, &engine)?;
+                let decision = faces.decision(finder.model());
+                Some(KnownFaces::new(store.clone(), finder, decision)?)
+            }
+            false => None,
+        };
+        let scanner = match &plates {
+            Some(plates) => Some((plates.scanner(&models, &engine)?, of_plates.clone())),
+            None => None,
+        };
+        Ok(Box::new(StandardRecognizer::new(known, scanner)))
+    });
+    let recognition = Recognition {
+        settings,
+        recognizer,
+        rules,
+    };
+    Ok(Some((recognition, lists)))
+}
