@@ -112,6 +112,11 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     })?;
     let mut sealed_to = args.recipient;
     sealed_to.extend(recipients(&loaded.config)?);
+    let plates = match args.plates.is_given() {
+        true => Some(args.plates.over(loaded.config.plates.clone())),
+        false => loaded.config.plates.clone(),
+    };
+    let plan = recognition::plan(&loaded.config, plates, context)?;
     let stop = stop_flag()?;
     let store = Arc::new(open_or_create(&root, sealed_to, context)?);
     let recovered = store.recover()?;
@@ -122,16 +127,10 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             recovered.closed.len()
         ));
     }
-    let plates = match args.plates.is_given() {
-        true => Some(args.plates.over(loaded.config.plates.clone())),
-        false => loaded.config.plates.clone(),
-    };
     let mut watch = Watch::new(store.clone(), store.media())?;
     let mut lists = None;
-    if let Some((recognition, of_plates)) =
-        recognition::prepare(&loaded.config, plates, &store, context)?
-    {
-        watch.set_recognition(recognition)?;
+    if let Some((plan, of_plates)) = plan {
+        watch.set_recognition(plan.with(&store))?;
         lists = of_plates;
     }
     for (name, settings) in cameras {

@@ -222,3 +222,35 @@ fn the_doctor_says_what_computes_networks() {
         ran.text()
     );
 }
+
+#[test]
+fn what_cannot_be_recognised_leaves_no_store() {
+    let world = World::empty();
+    let watch = |args: &[&str]| {
+        let base = [
+            "watch", "--store", "s", "--camera", "t=test:", "--for", "1s",
+        ];
+        let ran = world.run(base.iter().chain(args));
+        assert!(!world.path("s").exists());
+        ran
+    };
+    let ran = watch(&["--region", "xx"]).code(1);
+    assert!(ran.stderr.contains("xx"), "{}", ran.stderr);
+    let ran = watch(&["--allow-list", "nowhere.csv"]).code(1);
+    assert!(ran.stderr.contains("nowhere.csv"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_gallery_is_backed_up_with_its_store() {
+    let world = world();
+    faces(&world, &["enroll", "Ada", &photo("gallery/d03/1.jpg")]).ok();
+    world.run(["init"]).ok();
+    world.run(["backup", "--event-store", "store"]).ok();
+    let store = world.path("store");
+    std::fs::rename(&store, world.path("old")).unwrap();
+    let path = store.to_str().unwrap();
+    world
+        .run(["restore", "latest", "--path", path, "--target", "store"])
+        .ok();
+    assert_eq!(people(&world, "probe/d03_1.jpg"), ["Ada"]);
+}

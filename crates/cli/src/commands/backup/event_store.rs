@@ -14,7 +14,7 @@ use crate::credentials::existing;
 use crate::exit::Failure;
 
 /// The files of a store beside its database.
-const FILES: [&str; 3] = ["store", "keys", "media"];
+const FILES: [&str; 4] = ["store", "keys", "media", "private"];
 const DATABASE: &str = "events.db";
 
 /// Which event store, and what opens it.
@@ -84,7 +84,10 @@ impl EventStoreArgs {
         let file = open_and_remove(&copy)?;
         let mut sources: Vec<Source> = FILES
             .iter()
-            .map(|name| Source::Path(dir.join(name)))
+            .map(|name| dir.join(name))
+            // A store that nobody was enrolled in has no private files.
+            .filter(|path| !path.ends_with("private") || path.exists())
+            .map(Source::Path)
             .collect();
         sources.push(Source::stream(Stream {
             path: dir.join(DATABASE),

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use keepwatch_config::Config;
 use keepwatch_core::events::Store;
+use keepwatch_recognition::infer::{Engine, Model};
 use keepwatch_recognition::plate::grammar::Grammar;
 use keepwatch_recognition::plate::list::{ListChange, ListFiles, ListKind};
-use keepwatch_recognition::settings::PlateSettings;
+use keepwatch_recognition::settings::{FaceSettings, Models, PlateSettings};
 use keepwatch_vision::Result as VisionResult;
 use keepwatch_vision::recognition::{
-    KnownFaces, PlateRules, Recognition, Recognizer, RecognizerFactory, Rules, StandardRecognizer,
+    KnownFaces, PlateRules, Recognition, RecognitionSettings, Recognizer, RecognizerFactory, Rules,
+    StandardRecognizer,
 };
 
 use crate::commands::{Context, plate};
@@ -56,14 +58,23 @@ impl Lists {
     }
 }
 
+/// What is to be recognised, and with what.
+pub struct Plan {
+    settings: RecognitionSettings,
+    faces: FaceSettings,
+    plates: Option<PlateSettings>,
+    models: Models,
+    engine: Engine,
+    rules: Rules,
+}
+
 /// What recognises, if anything is to be recognised: faces when their models are named, plates when
-/// there are settings of them.
-pub fn prepare(
+/// there are settings of them. Models and lists are read, so that what cannot work is said at once.
+pub fn plan(
     config: &Config,
     plates: Option<PlateSettings>,
-    store: &Arc<Store>,
     context: &mut Context,
-) -> Result<Option<(Recognition, Option<Lists>)>, Failure> {
+) -> Result<Option<(Plan, Option<Lists>)>, Failure> {
     let mut settings = config.recognition.clone();
     settings.faces &= config.models.has_faces();
     let plates = plates.filter(|_| settings.plates);
@@ -71,9 +82,13 @@ pub fn prepare(
     if !settings.faces && !settings.plates {
         return Ok(None);
     }
+    for (_, file) in config.models.iter() {
+        Model::read(&file.path, file.sha256)?;
+    }
     let rules = Rules::default();
     let lists = match &plates {
         Some(plates) => {
+            plates.validate()?;
             let lists = Lists {
                 files: plates.lists()?,
                 grammar: plates.grammar()?,
@@ -98,27 +113,46 @@ pub fn prepare(
         },
         networks::describe(&engine)
     ));
-    let (faces, models) = (config.faces.clone(), config.models.clone());
-    let (store, of_plates, wants_faces) = (store.clone(), rules.clone(), settings.faces);
-    let recognizer: RecognizerFactory = Arc::new(move || -> VisionResult<Box<dyn Recognizer>> {
-        let known = match wants_faces {
+    let plan = Plan {
+        settings,
+        faces: config.faces.clone(),
+        plates,
+        models: config.models.clone(),
+        engine,
+        rules,
+    };
+    Ok(Some((plan, lists)))
+}
+
+impl Plan {
+    /// For the people of an event store.
+    pub fn with(self, store: &Arc<Store>) -> Recognition {
+        let (settings, rules) = (self.settings.clone(), self.rules.clone());
+        let store = store.clone();
+        let recognizer: RecognizerFactory = Arc::new(move || self.recognizer(&store));
+        Recognition {
+            settings,
+            recognizer,
+            rules,
+        }
+    }
+
+    fn recognizer(&self, store: &Arc<Store>) -> VisionResult<Box<dyn Recognizer>> {
+        let known = match self.settings.faces {
             true => {
-                let finder = faces.finder(&models, &engine)?;
-                let decision = faces.decision(finder.model());
+                let finder = self.faces.finder(&self.models, &self.engine)?;
+                let decision = self.faces.decision(finder.model());
                 Some(KnownFaces::new(store.clone(), finder, decision)?)
             }
             false => None,
         };
-        let scanner = match &plates {
-            Some(plates) => Some((plates.scanner(&models, &engine)?, of_plates.clone())),
+        let scanner = match &self.plates {
+            Some(plates) => {
+                let scanner = plates.scanner(&self.models, &self.engine)?;
+                Some((scanner, self.rules.clone()))
+            }
             None => None,
         };
         Ok(Box::new(StandardRecognizer::new(known, scanner)))
-    });
-    let recognition = Recognition {
-        settings,
-        recognizer,
-        rules,
-    };
-    Ok(Some((recognition, lists)))
+    }
 }
