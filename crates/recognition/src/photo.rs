@@ -3,7 +3,7 @@
 //! What a file is shows in its content, never in its name. It is turned as its EXIF data say, and
 //! what is transparent is dropped, not blended: a face cut out of its background stays what it was.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, Limits};
@@ -28,12 +28,17 @@ pub fn read(path: &Path) -> Result<Picture> {
         path: path.to_owned(),
         source,
     };
-    let size = std::fs::metadata(path).map_err(failed)?.len();
     let name = path.display().to_string();
-    if size > MAX_FILE {
-        return Err(too_large(name, &format!("the file has {size} bytes")));
+    let mut bytes = Vec::new();
+    // What the system says of a size need not be true: a device has none, and no end.
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(too_large(name, "the file is longer"));
     }
-    decode(&std::fs::read(path).map_err(failed)?, &name)
+    decode(&bytes, &name)
 }
 
 /// Reads what such a file holds. `name` is for messages.
@@ -229,5 +234,11 @@ mod tests {
         }
         let error = read(Path::new("/nowhere/photo.jpg")).expect_err("it is not there");
         assert!(matches!(error, Error::Read { .. }));
+    }
+
+    #[test]
+    fn a_file_without_an_end_is_refused() {
+        let error = read(Path::new("/dev/zero")).expect_err("it has no end");
+        assert!(error.to_string().contains("longer"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
 //! `keepwatch face import`
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -13,6 +15,9 @@ use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure};
 use crate::networks;
 use crate::stores::open_or_create;
+
+/// The longest gallery that is read, in bytes.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Which gallery.
 #[derive(Debug, Args)]
@@ -34,7 +39,14 @@ struct Imported {
 }
 
 pub fn run(args: &ImportArgs, context: &mut Context) -> Outcome {
-    let bytes = std::fs::read(&args.file).map_err(Failure::file("read", &args.file))?;
+    let mut bytes = Vec::new();
+    File::open(&args.file)
+        .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+        .map_err(Failure::file("read", &args.file))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let message = format!("{} is longer than any gallery", args.file.display());
+        return Err(Failure::refused(message, None));
+    }
     let people = securevision::read(&bytes)?;
     let config = args.config.load()?.config;
     let engine = networks::engine(&config)?;
