@@ -37,6 +37,8 @@ struct Purged<'a> {
     person_id: &'a str,
     /// Events that name the person.
     matches: usize,
+    /// Those of them that have not ended, and stay.
+    lasting: usize,
     /// Other events and segments of the same cameras and times.
     recordings: usize,
     dry_run: bool,
@@ -63,9 +65,15 @@ pub fn run(args: &PurgeEventsArgs, context: &mut Context) -> Outcome {
         plan.events.extend(&others.0);
         plan.segments.extend(&others.1);
     }
+    // What lasts is not deleted under whoever records it.
+    let lasting = named
+        .iter()
+        .filter(|event| event.ended_at.is_none())
+        .count();
     let mut purged = Purged {
         person_id: &args.name,
         matches: named.len(),
+        lasting,
         recordings,
         dry_run: args.dry_run,
         report: None,
@@ -85,9 +93,10 @@ pub fn run(args: &PurgeEventsArgs, context: &mut Context) -> Outcome {
             true => format!(", and {recordings} other recordings"),
             false => String::new(),
         };
-        context
-            .out
-            .line(format_args!("{} events{recordings} {done}", named.len()))?;
+        context.out.line(format_args!(
+            "{} events{recordings} {done}",
+            named.len() - lasting
+        ))?;
     }
     if !args.with_recordings && recordings > 0 {
         context.out.note(format_args!(
@@ -102,7 +111,11 @@ pub fn run(args: &PurgeEventsArgs, context: &mut Context) -> Outcome {
     for file in &left {
         context.problem(&format!("{file} could not be deleted yet"), Code::Partly);
     }
-    Ok(match left.is_empty() {
+    if lasting > 0 {
+        let problem = format!("{lasting} events have not ended and stay: delete them afterwards");
+        context.problem(&problem, Code::Partly);
+    }
+    Ok(match left.is_empty() && lasting == 0 {
         true => Code::Ok,
         false => Code::Partly,
     })
