@@ -21,6 +21,9 @@ pub mod fuzzing;
 
 mod error;
 
+#[cfg(not(any(feature = "ort", feature = "tract")))]
+compile_error!("keepwatch-recognition needs its feature ort or tract: something has to compute");
+
 pub use error::{Error, Result};
 pub use geometry::{Box2, Point, Quad};
 pub use picture::{Channels, Picture, View};

@@ -15,5 +15,6 @@ pub mod vote;
 mod components;
 #[cfg(test)]
 mod drawn;
+#[cfg(feature = "tesseract")]
 mod isolate;
 mod lines;

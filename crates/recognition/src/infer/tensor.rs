@@ -52,7 +52,6 @@ impl Tensor {
     }
 
     /// Becomes a copy of these numbers, which fit the shape.
-    #[cfg_attr(not(any(feature = "ort", feature = "tract")), allow(dead_code))]
     pub(super) fn copy_from(&mut self, shape: &[usize], data: &[f32]) {
         self.shape.clear();
         self.shape.extend_from_slice(shape);
