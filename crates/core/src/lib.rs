@@ -41,6 +41,7 @@ mod restore;
 mod scrub;
 mod segment;
 mod snapshot;
+mod wal;
 mod walk;
 
 pub use jiff;

@@ -1,6 +1,7 @@
 //! What the last backups saw of each file, so that what has not changed is not read again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -9,8 +10,10 @@ use crate::fs::Stat;
 use crate::id::Id;
 use crate::scrub::cache_error;
 use crate::snapshot::Mode;
+use crate::wal::use_wal;
 
 const SCHEMA: i64 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const ROWS_AT_ONCE: usize = 2000;
 
 /// Stands for the path of a directory.
@@ -72,9 +75,9 @@ impl FileCache {
 
     fn try_open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
-        connection.execute_batch(
-            "PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
-        )?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        use_wal(&connection, BUSY_TIMEOUT)?;
+        connection.execute_batch("PRAGMA synchronous = NORMAL;")?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if version != 0 && version != SCHEMA {
             return Err(rusqlite::Error::InvalidQuery);
@@ -263,4 +266,35 @@ fn decode_extents(bytes: &[u8]) -> Vec<(u64, u64)> {
         .chunks_exact(16)
         .map(|pair| (number(&pair[..8]), number(&pair[8..])))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+
+    use super::*;
+
+    #[test]
+    fn a_new_cache_may_be_opened_by_several_at_once() {
+        for _ in 0..40 {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("files.sqlite");
+            let start = Barrier::new(6);
+            std::thread::scope(|scope| {
+                let openers: Vec<_> = (0..6)
+                    .map(|number| {
+                        let (path, start) = (&path, &start);
+                        scope.spawn(move || {
+                            start.wait();
+                            let mut cache = FileCache::open(path)?;
+                            cache.begin(&Id::from_bytes([number; 32]), Mode::Full)
+                        })
+                    })
+                    .collect();
+                for opener in openers {
+                    opener.join().unwrap().unwrap();
+                }
+            });
+        }
+    }
 }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::chain::AppendError;
 use crate::error::{Error, Result};
+use crate::wal::use_wal;
 
 const DATABASE_CONTEXT: &str = "keepwatch v1 event database";
 const APPLICATION_ID: i64 = 0x4b57_4556;
@@ -70,7 +71,7 @@ impl Database {
             // The key is first used here.
             db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
             if mode != Mode::Read {
-                db.execute_batch("PRAGMA journal_mode = WAL;")?;
+                use_wal(&db, BUSY_TIMEOUT)?;
             }
             db.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")
         };
