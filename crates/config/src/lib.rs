@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
-use keepwatch_recognition::settings::{FaceSettings, InferenceSettings, Models, PlateSettings};
+use keepwatch_recognition::settings::{
+    FaceSettings, InferenceSettings, Models, ObjectSettings, PlateSettings,
+};
 use keepwatch_vision::CameraSettings;
 use keepwatch_vision::recognition::RecognitionSettings;
 use serde::Deserialize;
@@ -81,7 +83,9 @@ pub struct Config {
     pub faces: FaceSettings,
     /// How plates are recognised; they are not, without it.
     pub plates: Option<PlateSettings>,
-    /// How faces and plates are recognised in what cameras see.
+    /// How objects are recognised.
+    pub objects: ObjectSettings,
+    /// How faces, plates and objects are recognised in what cameras see.
     pub recognition: RecognitionSettings,
     /// The cameras, by name.
     pub cameras: BTreeMap<String, CameraSettings>,
@@ -147,6 +151,7 @@ impl Config {
             &mut models.face_detector,
             &mut models.face_embedder,
             &mut models.plate_detector,
+            &mut models.object_detector,
         ];
         for file in files.into_iter().flatten() {
             file.path = folder.join(&file.path);
@@ -178,6 +183,9 @@ impl Config {
                 .validate()
                 .map_err(|error| value("plates", error.to_string()))?;
         }
+        self.objects
+            .validate()
+            .map_err(|error| value("objects", error.to_string()))?;
         self.recognition
             .validate()
             .map_err(|error| value("recognition", error.to_string()))?;

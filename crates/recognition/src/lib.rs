@@ -9,6 +9,7 @@ pub mod face;
 pub mod geometry;
 pub mod infer;
 pub mod models;
+pub mod object;
 pub mod photo;
 pub mod picture;
 pub mod plate;

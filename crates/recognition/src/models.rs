@@ -11,6 +11,7 @@ use crate::detect::{Detector, Scrfd, Yolo, YuNet};
 use crate::error::{Error, Result};
 use crate::face::{ArcFace, Embedder, EmbedderNormalization};
 use crate::infer::{Digest, Engine, Model, Session};
+use crate::object::usual_names;
 
 /// What a network is, which decides how it is fed and what its numbers mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ impl ModelFile {
             model.unfit("its inputs and outputs are those of no network that is known here")
         })?;
         Ok(LoadedModel {
+            classes: self.classes.clone(),
             normalization: self.normalization,
             model,
             session,
@@ -109,6 +111,7 @@ impl ModelFile {
 
 /// A network that is ready.
 pub struct LoadedModel {
+    classes: Vec<String>,
     model: Model,
     session: Box<dyn Session>,
     kind: Kind,
@@ -124,6 +127,20 @@ impl LoadedModel {
     /// The file.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// The names of a detector's classes: those that were given, or else the usual ones. Empty when
+    /// neither is known.
+    pub fn classes(&self) -> Vec<String> {
+        match self.classes.as_slice() {
+            [] => usual_names(self.class_count()),
+            named => named.to_vec(),
+        }
+    }
+
+    /// How many classes a detector of objects has, if that is known.
+    pub fn class_count(&self) -> Option<usize> {
+        (self.kind == Kind::Yolo).then(|| Yolo::classes(&*self.session))?
     }
 
     /// As what finds things.
@@ -175,6 +192,7 @@ impl LoadedModel {
             session,
             kind,
             normalization,
+            ..
         } = self;
         if kind != Kind::ArcFace {
             let problem = format!("it is a {} and embeds no faces", kind.name());

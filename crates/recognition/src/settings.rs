@@ -1,11 +1,13 @@
 //! What is recognised, with what: as the configuration has it.
 
+mod objects;
 mod plates;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use objects::ObjectSettings;
 pub use plates::{FinderKind, PlateScanner, PlateSettings, ReaderKind};
 
 use crate::error::{Error, Result};
@@ -49,11 +51,18 @@ pub struct Models {
     pub face_embedder: Option<ModelFile>,
     /// Finds plates, instead of what is built in: of the YOLOv8 family.
     pub plate_detector: Option<ModelFile>,
+    /// Finds objects: of the YOLOv8 family.
+    pub object_detector: Option<ModelFile>,
 }
 
 impl Models {
     /// The names of the roles.
-    pub const ROLES: [&str; 3] = ["face_detector", "face_embedder", "plate_detector"];
+    pub const ROLES: [&str; 4] = [
+        "face_detector",
+        "face_embedder",
+        "plate_detector",
+        "object_detector",
+    ];
 
     /// Those that are set, each with its role.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &ModelFile)> {
@@ -61,6 +70,7 @@ impl Models {
             &self.face_detector,
             &self.face_embedder,
             &self.plate_detector,
+            &self.object_detector,
         ];
         let named = Self::ROLES.into_iter().zip(files);
         named.filter_map(|(role, file)| Some((role, file.as_ref()?)))

@@ -9,6 +9,7 @@
 //! - [`vault`] makes repositories and event stores.
 //! - `camera` (with the feature of that name) serves video over RTSP and HTTP, as well or as badly
 //!   as a test asks.
+//! - [`onnx`] writes small networks.
 //! - [`testdata`] finds the fixtures.
 
 #[cfg(feature = "camera")]
@@ -18,6 +19,7 @@ pub mod corrupt;
 mod crash_disk;
 mod fault;
 mod no_space;
+pub mod onnx;
 mod random;
 pub mod tree;
 pub mod vault;

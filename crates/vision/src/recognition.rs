@@ -1,13 +1,14 @@
-//! Faces and plates in what cameras see.
+//! Faces, plates and objects in what cameras see.
 //!
 //! Each camera offers the parts of its pictures in which something moves, or in which something is
 //! followed, to a pool of threads that all cameras share. What a [`Recognizer`] sees there is
 //! followed from look to look on the camera's own thread, confirmed by several looks, and becomes
-//! an event: `face_match`, `face_unknown` or `plate_read`.
+//! an event: `face_match`, `face_unknown`, `plate_read` or `object`.
 
 mod events;
 mod faces;
 mod look;
+mod objects;
 mod plates;
 mod pool;
 mod regions;
@@ -43,6 +44,8 @@ pub struct Crop<'a> {
     pub faces: bool,
     /// Whether plates are.
     pub plates: bool,
+    /// Whether other objects are.
+    pub objects: bool,
 }
 
 /// A face in a crop.
@@ -84,6 +87,17 @@ pub struct PlateSighting {
     pub confidence: f32,
 }
 
+/// An object in a crop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectSighting {
+    /// Where, in pixels of the crop.
+    pub bounds: Box2,
+    /// How sure it is that it is one, 0 to 1.
+    pub score: f32,
+    /// What it is.
+    pub label: Arc<str>,
+}
+
 /// What is in a crop.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sightings {
@@ -91,9 +105,11 @@ pub struct Sightings {
     pub faces: Vec<FaceSighting>,
     /// Plates.
     pub plates: Vec<PlateSighting>,
+    /// Other objects.
+    pub objects: Vec<ObjectSighting>,
 }
 
-/// Recognises faces and plates in parts of pictures, on one thread at a time.
+/// Recognises faces, plates and objects in parts of pictures, on one thread at a time.
 ///
 /// A recogniser lasts as long as cameras are watched: it is up to it to look now and then whether
 /// its gallery has changed. One that panics is replaced by another of its [`RecognizerFactory`].
@@ -107,7 +123,7 @@ pub trait Recognizer: Send {
 /// Makes recognisers: one for each thread, with networks of its own.
 pub type RecognizerFactory = Arc<dyn Fn() -> Result<Box<dyn Recognizer>> + Send + Sync>;
 
-/// What a [`Watch`](crate::Watch) needs to recognise faces and plates.
+/// What a [`Watch`](crate::Watch) needs to recognise what cameras see.
 #[derive(Clone)]
 pub struct Recognition {
     /// How.

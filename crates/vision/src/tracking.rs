@@ -22,7 +22,7 @@ pub struct TrackerSettings {
     pub min_iou: f32,
     /// A track counts after so many hits …
     pub hits: u32,
-    /// … within so many frames, up to 32.
+    /// … within so many frames, up to 64.
     pub window: u32,
     /// It is lost when it was not seen for this long.
     pub max_age: Duration,
@@ -86,7 +86,7 @@ struct Track {
     velocity: [f32; 4],
     seen: Duration,
     /// Bit n: it was seen n frames ago.
-    history: u32,
+    history: u64,
     confirmed: bool,
 }
 
@@ -271,7 +271,7 @@ impl Track {
         self.region = detection.region;
         self.seen = pts;
         self.history |= 1;
-        let window = u32::MAX >> (32 - settings.window.clamp(1, 32));
+        let window = u64::MAX >> (64 - settings.window.clamp(1, 64));
         self.confirmed |= (self.history & window).count_ones() >= settings.hits;
     }
 }

@@ -88,7 +88,11 @@ fn add(args: AddArgs, context: &mut Context) -> Outcome {
         (Some(role), _) => role,
         (None, Kind::YuNet | Kind::Scrfd) => "face_detector".to_owned(),
         (None, Kind::ArcFace) => "face_embedder".to_owned(),
-        (None, Kind::Yolo) => "plate_detector".to_owned(),
+        // Networks for plates have one class, those for objects many.
+        (None, Kind::Yolo) if loaded.class_count() == Some(1) => "plate_detector".to_owned(),
+        (None, Kind::Yolo) if loaded.class_count().is_some_and(|count| count > 8) => {
+            "object_detector".to_owned()
+        }
         (None, _) => {
             return Err(Failure::Usage {
                 message: format!("it is not known what a {} is for", kind.name()),
@@ -100,7 +104,7 @@ fn add(args: AddArgs, context: &mut Context) -> Outcome {
         (role.as_str(), kind),
         ("face_detector", Kind::YuNet | Kind::Scrfd)
             | ("face_embedder", Kind::ArcFace)
-            | ("plate_detector", Kind::Yolo)
+            | ("plate_detector" | "object_detector", Kind::Yolo)
     );
     if !fits {
         let message = format!("a {} is no {role}", kind.name());

@@ -34,7 +34,7 @@ fn faces(world: &World, args: &[&str]) -> Ran {
 }
 
 /// A world whose configuration names the models.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::empty();
     for file in ["yunet_n_640_640.onnx", "mobilefacenet_112.onnx"] {
         world.run(["model", "add", &model(file)]).ok();

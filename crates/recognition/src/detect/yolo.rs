@@ -147,6 +147,21 @@ impl Yolo {
         }
     }
 
+    /// How many classes a network has, if its output's shape tells.
+    pub fn classes(session: &dyn Session) -> Option<usize> {
+        let [output] = session.outputs() else {
+            return None;
+        };
+        let &[_, Some(rows), boxes] = output.shape.as_slice() else {
+            return None;
+        };
+        // A network of no fixed size does not say how many boxes it gives.
+        match head(rows, boxes.unwrap_or(usize::MAX)) {
+            Some(Head::Rows { classes }) => Some(classes),
+            _ => None,
+        }
+    }
+
     /// Takes a network that was loaded of `model`.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Networks of several kinds and faults, with both engines.
 
-mod onnx;
 mod plates;
 
 use std::path::PathBuf;
@@ -13,7 +12,7 @@ use keepwatch_recognition::face::{ArcFace, Embedder, EmbedderNormalization};
 use keepwatch_recognition::infer::{Backend, Engine, Model, Tensor};
 use keepwatch_recognition::models::{Kind, ModelFile};
 use keepwatch_recognition::{Channels, Error, Picture};
-use onnx::{Constant, Network, Node, Value};
+use keepwatch_testkit::onnx::{Constant, Network, Node, Value};
 
 /// Both. Where the library of ONNX Runtime is missing that is a failure: nothing would be compared.
 fn engines() -> [Engine; 2] {

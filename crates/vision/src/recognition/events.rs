@@ -35,7 +35,7 @@ pub(super) struct Sight {
 pub(super) struct Told {
     pub label: String,
     pub score: f32,
-    pub details: Value,
+    pub details: Option<Value>,
 }
 
 /// Something that is followed.
@@ -112,7 +112,7 @@ impl Teller {
             snapshot: None,
             clip: None,
             reason: None,
-            details: Some(Box::new(told.details)),
+            details: told.details.map(Box::new),
         };
         self.ledger.event(event.clone());
         self.status.update(|status| {
@@ -130,7 +130,7 @@ impl Teller {
         let observation = followed.observation(&told);
         if let Some(event) = &mut followed.event {
             event.observations = vec![observation];
-            event.details = Some(Box::new(told.details));
+            event.details = told.details.map(Box::new);
             self.ledger.event(event.clone());
         }
     }
@@ -147,7 +147,7 @@ impl Teller {
         let observation = followed.observation(&told);
         let mut event = followed.event.take()?;
         event.observations = vec![observation];
-        event.details = Some(Box::new(told.details));
+        event.details = told.details.map(Box::new);
         event.ended_at = Some(followed.last.max(event.started_at));
         event.reason = reason.map(str::to_owned);
         let id: EventId = event.id;

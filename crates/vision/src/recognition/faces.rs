@@ -66,7 +66,7 @@ impl Track {
             return Told {
                 label: UNKNOWN.to_owned(),
                 score: self.score,
-                details: json!({ "quality": quality }),
+                details: Some(json!({ "quality": quality })),
             };
         };
         let similarity = self.people.iter().find(|(name, ..)| name == person);
@@ -74,11 +74,11 @@ impl Track {
         Told {
             label: person.clone(),
             score: similarity,
-            details: json!({
+            details: Some(json!({
                 "person": person,
                 "similarity": number(similarity),
                 "quality": quality,
-            }),
+            })),
         }
     }
 }

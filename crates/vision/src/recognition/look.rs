@@ -8,10 +8,12 @@ use keepwatch_core::events::Region;
 
 use super::events::{Looked, Teller};
 use super::faces::{Face, Faces};
+use super::objects::{Object, Objects};
 use super::plates::{Plate, Plates};
 use super::pool::{Answer, Hatch, Look, Outcome, Pool};
 use super::regions::{Part, parts};
 use super::rules::Rules;
+use super::settings::Wanted;
 use super::{Box2, RecognitionSettings, Sightings};
 use crate::analysis::Best;
 use crate::analyzer::Seen;
@@ -36,7 +38,7 @@ pub(crate) struct Running {
 /// Recognises what one camera sees.
 pub(crate) struct Recognizing {
     settings: RecognitionSettings,
-    looks_for: [bool; 2],
+    wanted: Wanted,
     hatch: Hatch,
     answers: Receiver<Answer>,
     /// Each look is waited for.
@@ -46,6 +48,7 @@ pub(crate) struct Recognizing {
     next_due: Duration,
     faces: Faces,
     plates: Plates,
+    objects: Objects,
     teller: Teller,
     /// Memory for the parts of the next look.
     parts: Vec<Part>,
@@ -63,16 +66,15 @@ impl Recognizing {
         beside: &Tracker,
     ) -> Result<Option<Self>> {
         let all = &running.settings;
-        let faces = settings.recognize.faces.unwrap_or(all.faces);
-        let plates = settings.recognize.plates.unwrap_or(all.plates);
-        if !faces && !plates {
+        let wanted = all.wanted(settings.recognize);
+        if wanted.is_nothing() {
             return Ok(None);
         }
         let (say, answers) = crossbeam_channel::unbounded();
         let masks = settings.privacy_masks.clone();
         Ok(Some(Self {
             settings: all.clone(),
-            looks_for: [faces, plates],
+            wanted,
             hatch: running.pool.desk(camera, masks, say),
             answers,
             patient,
@@ -80,6 +82,7 @@ impl Recognizing {
             next_due: Duration::ZERO,
             faces: Faces::new(all, beside)?,
             plates: Plates::new(all, running.rules.clone(), beside)?,
+            objects: Objects::new(all, beside),
             teller: Teller {
                 camera: camera.to_owned(),
                 ledger,
@@ -99,13 +102,11 @@ impl Recognizing {
             return ended;
         }
         self.next_due = (self.next_due + self.settings.interval()).max(pts);
-        let [faces, plates] = self.looks_for;
         self.hatch.hand_in(Look {
             frame: seen.frame.clone(),
             at: seen.at,
             parts: std::mem::take(&mut self.parts),
-            faces,
-            plates,
+            wanted: self.wanted,
             round: self.round,
         });
         if self.patient
@@ -122,6 +123,7 @@ impl Recognizing {
         let moving = seen.motion.regions.iter();
         let moving = moving.map(|moving| (moving.region, self.settings.margin));
         let followed = self.faces.regions().chain(self.plates.regions());
+        let followed = followed.chain(self.objects.regions());
         let followed = followed.map(|region| (region, FOLLOWED_MARGIN));
         parts(moving.chain(followed), seen.frame.size(), &mut self.parts);
         !self.parts.is_empty()
@@ -151,7 +153,7 @@ impl Recognizing {
 
     fn seen(&mut self, look: &Look, sightings: Vec<Sightings>, ended: &mut Vec<Best>) {
         let size = look.frame.size();
-        let (mut faces, mut plates) = (Vec::new(), Vec::new());
+        let (mut faces, mut plates, mut objects) = (Vec::new(), Vec::new(), Vec::new());
         for (part, sightings) in look.parts.iter().zip(sightings) {
             faces.extend(sightings.faces.into_iter().filter_map(|sighting| {
                 let region = placed(&sighting.bounds, *part, size)?;
@@ -161,11 +163,16 @@ impl Recognizing {
                 let region = placed(&sighting.bounds, *part, size)?;
                 is_share(sighting.score).then_some(Plate { region, sighting })
             }));
+            objects.extend(sightings.objects.into_iter().filter_map(|sighting| {
+                let region = placed(&sighting.bounds, *part, size)?;
+                is_share(sighting.score).then_some(Object { region, sighting })
+            }));
         }
         // What was not looked for is not there, whoever says so.
-        let [wants_faces, wants_plates] = self.looks_for;
-        faces.retain(|_| wants_faces);
-        plates.retain(|_| wants_plates);
+        let wanted = self.wanted;
+        faces.retain(|_| wanted.faces);
+        plates.retain(|_| wanted.plates);
+        objects.retain(|_| wanted.objects);
         let looked = Looked {
             frame: &look.frame,
             at: look.at,
@@ -174,11 +181,13 @@ impl Recognizing {
         let hidden = |track| self.faces.is_hidden(track);
         self.plates
             .look(looked, &plates, &here, &self.teller, &hidden, ended);
+        self.objects
+            .look(looked, &objects, &here, &self.teller, &hidden, ended);
         self.forget();
     }
 
     fn forget(&mut self) {
-        if self.plates.is_empty() {
+        if self.plates.is_empty() && self.objects.is_empty() {
             self.faces.forget();
         }
     }
@@ -192,6 +201,8 @@ impl Recognizing {
         self.next_due = Duration::ZERO;
         let hidden = |track| self.faces.is_hidden(track);
         self.plates
+            .end_all(reason, &self.settings, &self.teller, &hidden, &mut ended);
+        self.objects
             .end_all(reason, &self.settings, &self.teller, &hidden, &mut ended);
         self.faces
             .end_all(reason, &self.settings, &self.teller, &mut ended);

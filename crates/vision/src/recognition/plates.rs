@@ -48,7 +48,7 @@ impl Track {
         Some(Told {
             label: seen.text.clean.clone(),
             score: seen.confidence,
-            details: json!({
+            details: Some(json!({
                 "text_clean": seen.text.clean,
                 "text_raw": self.text_raw,
                 "confidence": number(seen.confidence),
@@ -58,7 +58,7 @@ impl Track {
                 "regular": seen.text.regular,
                 "verdict": verdict,
                 "entry": entry,
-            }),
+            })),
         })
     }
 }

@@ -13,6 +13,7 @@ use keepwatch_core::jiff::Timestamp;
 use keepwatch_recognition::Picture;
 
 use super::regions::Part;
+use super::settings::Wanted;
 use super::{Crop, Recognizer, RecognizerFactory, Sightings};
 use crate::decoder::Frame;
 use crate::error::{Error, Result, with_causes};
@@ -28,8 +29,7 @@ pub(crate) struct Look {
     pub at: Timestamp,
     /// At least one.
     pub parts: Vec<Part>,
-    pub faces: bool,
-    pub plates: bool,
+    pub wanted: Wanted,
     /// What it was asked in: whoever asks may have lost interest.
     pub round: u64,
 }
@@ -322,8 +322,9 @@ impl Worker {
             .map(|((camera, look), picture)| Crop {
                 camera,
                 view: picture.view(),
-                faces: look.faces,
-                plates: look.plates,
+                faces: look.wanted.faces,
+                plates: look.wanted.plates,
+                objects: look.wanted.objects,
             })
             .collect();
         if crops.is_empty() {

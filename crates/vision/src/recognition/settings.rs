@@ -1,4 +1,4 @@
-//! How faces and plates are recognised.
+//! How faces, plates and objects are recognised.
 
 use std::time::Duration;
 
@@ -33,6 +33,9 @@ pub struct Recognize {
     /// Whether plates are; as for all cameras if none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plates: Option<bool>,
+    /// Whether other objects are; as for all cameras if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub objects: Option<bool>,
 }
 
 impl Recognize {
@@ -41,7 +44,21 @@ impl Recognize {
     }
 }
 
-/// How faces and plates are recognised.
+/// What is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub faces: bool,
+    pub plates: bool,
+    pub objects: bool,
+}
+
+impl Wanted {
+    pub fn is_nothing(self) -> bool {
+        !(self.faces || self.plates || self.objects)
+    }
+}
+
+/// How faces, plates and objects are recognised.
 ///
 /// Where SecureVision has a setting of the same name, the default is its own. What it counts in
 /// frames is counted in looks here: a look is a frame that a recogniser has worked on.
@@ -52,6 +69,8 @@ pub struct RecognitionSettings {
     pub faces: bool,
     /// Whether plates are. A camera may differ.
     pub plates: bool,
+    /// Whether other objects are. A camera may differ.
+    pub objects: bool,
     /// Threads that all cameras share, 1 to 64. Each has networks of its own in memory.
     pub threads: usize,
     /// Of how many cameras a thread takes the waiting frames at once, 1 to 64.
@@ -60,19 +79,20 @@ pub struct RecognitionSettings {
     pub looks_per_second: f32,
     /// By how much of its longer side a moving region is grown on each side, 0 to 2.
     pub margin: f32,
-    /// So many looks at a face or plate must agree, 1 to `frames_window` …
+    /// So many looks at a face, plate or object must agree, 1 to `frames_window` …
     pub frames_required: usize,
     /// … of the latest so many, 1 to 64.
     pub frames_window: usize,
-    /// The least overlap (IoU) with where it should be, for a face or plate to be the one of before:
-    /// 0 to 1.
+    /// The least overlap (IoU) with where it should be, for a face, plate or object to be the one of
+    /// before: 0 to 1.
     pub iou_threshold: f32,
     /// What was not seen for so many looks is gone, 1 to 10000. It is counted as time, at
     /// `looks_per_second`, so that it means the same when looks are left out.
     pub max_age_frames: u32,
     /// How far the readings of a plate must agree, 0 to 1.
     pub ocr_agreement_threshold: f32,
-    /// Whoever is back before so many seconds are over has not been away, 0 to 86400.
+    /// Whoever is back before so many seconds are over has not been away, 0 to 86400. Objects that
+    /// are nobody in particular are told of again.
     pub cooldown_seconds: f64,
     /// What becomes of faces that nobody is known by.
     pub unknown_faces: UnknownFaces,
@@ -83,6 +103,7 @@ impl Default for RecognitionSettings {
         Self {
             faces: true,
             plates: true,
+            objects: true,
             threads: 1,
             batch: 8,
             looks_per_second: 5.0,
@@ -129,6 +150,15 @@ impl RecognitionSettings {
         let agreement = self.ocr_agreement_threshold;
         within("ocr_agreement_threshold", agreement.into(), 0.0, 1.0)?;
         within("cooldown_seconds", self.cooldown_seconds, 0.0, 86_400.0)
+    }
+
+    /// What is looked for with a camera that may differ.
+    pub(super) fn wanted(&self, camera: Recognize) -> Wanted {
+        Wanted {
+            faces: camera.faces.unwrap_or(self.faces),
+            plates: camera.plates.unwrap_or(self.plates),
+            objects: camera.objects.unwrap_or(self.objects),
+        }
     }
 
     /// The time from one look to the next, at least.

@@ -1,5 +1,5 @@
 //! The recogniser that Keepwatch watches with: faces by two networks and a gallery, plates by a
-//! scanner.
+//! scanner, objects by a network.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use keepwatch_core::events::{PrivateStamp, Store};
 use keepwatch_recognition::View;
 use keepwatch_recognition::face::{Decision, FaceFinder, FoundFace, Index};
+use keepwatch_recognition::object::{FoundObject, ObjectFinder};
 use keepwatch_recognition::plate::scan::Plate;
 use keepwatch_recognition::settings::PlateScanner;
 use keepwatch_recognition::store::{gallery_stamp, read_gallery};
 
-use super::{Crop, FaceSighting, PlateSighting, Recognizer, Rules, Sightings};
+use super::{Crop, FaceSighting, ObjectSighting, PlateSighting, Recognizer, Rules, Sightings};
 use crate::error::{Result, with_causes};
 
 /// How often it is looked whether the gallery has changed.
@@ -101,16 +102,26 @@ impl KnownFaces {
     }
 }
 
-/// Recognises faces, plates, or both.
+/// Recognises faces, plates, objects, or all of them.
+#[derive(Default)]
 pub struct StandardRecognizer {
     faces: Option<KnownFaces>,
     plates: Option<(PlateScanner, Rules)>,
+    objects: Option<ObjectFinder>,
 }
 
 impl StandardRecognizer {
     /// With what there is. Of the rules, the scanner uses what plates look like.
-    pub fn new(faces: Option<KnownFaces>, plates: Option<(PlateScanner, Rules)>) -> Self {
-        Self { faces, plates }
+    pub fn new(
+        faces: Option<KnownFaces>,
+        plates: Option<(PlateScanner, Rules)>,
+        objects: Option<ObjectFinder>,
+    ) -> Self {
+        Self {
+            faces,
+            plates,
+            objects,
+        }
     }
 
     fn plates(&mut self, view: View<'_>) -> Result<Vec<PlateSighting>> {
@@ -137,31 +148,29 @@ fn sighting(plate: Plate) -> PlateSighting {
     }
 }
 
+fn object(found: FoundObject) -> ObjectSighting {
+    ObjectSighting {
+        bounds: found.bounds,
+        score: found.score,
+        label: found.label,
+    }
+}
+
 impl Recognizer for StandardRecognizer {
     fn recognize(&mut self, crops: &[Crop<'_>]) -> Vec<Result<Sightings>> {
         let mut all: Vec<Result<Sightings>> =
             crops.iter().map(|_| Ok(Sightings::default())).collect();
         if let Some(known) = &mut self.faces {
-            let wanted: Vec<usize> = (0..crops.len()).filter(|&i| crops[i].faces).collect();
-            let views: Vec<View<'_>> = wanted.iter().map(|&i| crops[i].view).collect();
-            match known.see(&views) {
-                Ok(faces) => {
-                    for (index, faces) in wanted.iter().zip(faces) {
-                        if let Ok(sightings) = &mut all[*index] {
-                            sightings.faces = faces;
-                        }
-                    }
-                }
-                Err(error) => {
-                    // All of them were computed together.
-                    let text = with_causes(&error);
-                    for index in wanted {
-                        let problem = text.clone();
-                        let error = keepwatch_recognition::Error::Inference { problem };
-                        all[index] = Err(error.into());
-                    }
-                }
-            }
+            let faces = |views: &[View<'_>]| known.see(views);
+            let put = |sightings: &mut Sightings, faces| sightings.faces = faces;
+            together(crops, |crop| crop.faces, faces, put, &mut all);
+        }
+        if let Some(finder) = &mut self.objects {
+            let objects = |views: &[View<'_>]| Ok(finder.find_all(views)?);
+            let put = |sightings: &mut Sightings, objects: Vec<FoundObject>| {
+                sightings.objects = objects.into_iter().map(object).collect();
+            };
+            together(crops, |crop| crop.objects, objects, put, &mut all);
         }
         for (crop, sightings) in crops.iter().zip(&mut all) {
             if !crop.plates {
@@ -175,5 +184,37 @@ impl Recognizer for StandardRecognizer {
             }
         }
         all
+    }
+}
+
+/// Computes the crops that are wanted together, and puts what is found in each where it belongs.
+fn together<T>(
+    crops: &[Crop<'_>],
+    is_wanted: impl Fn(&Crop<'_>) -> bool,
+    see: impl FnOnce(&[View<'_>]) -> Result<Vec<T>>,
+    put: impl Fn(&mut Sightings, T),
+    all: &mut [Result<Sightings>],
+) {
+    let wanted: Vec<usize> = (0..crops.len()).filter(|&i| is_wanted(&crops[i])).collect();
+    let views: Vec<View<'_>> = wanted.iter().map(|&i| crops[i].view).collect();
+    if views.is_empty() {
+        return;
+    }
+    match see(&views) {
+        Ok(found) => {
+            for (index, found) in wanted.into_iter().zip(found) {
+                if let Ok(sightings) = &mut all[index] {
+                    put(sightings, found);
+                }
+            }
+        }
+        Err(error) => {
+            // All of them were computed together.
+            let text = with_causes(&error);
+            for index in wanted {
+                let problem = text.clone();
+                all[index] = Err(keepwatch_recognition::Error::Inference { problem }.into());
+            }
+        }
     }
 }

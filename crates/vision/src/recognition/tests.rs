@@ -186,14 +186,13 @@ fn face(x: f32, person: Option<&str>, similarity: f32) -> FaceSighting {
 fn faces(faces: &[FaceSighting]) -> Sightings {
     Sightings {
         faces: faces.to_vec(),
-        plates: Vec::new(),
+        ..Sightings::default()
     }
 }
 
 fn plate(text: &str, confidence: f32) -> Sightings {
     let bounds = bounds(300.0);
     Sightings {
-        faces: Vec::new(),
         plates: vec![PlateSighting {
             bounds,
             quad: bounds.quad(),
@@ -203,6 +202,22 @@ fn plate(text: &str, confidence: f32) -> Sightings {
             characters: vec![confidence; text.len()],
             confidence,
         }],
+        ..Sightings::default()
+    }
+}
+
+fn object(x: f32, label: &str, score: f32) -> ObjectSighting {
+    ObjectSighting {
+        bounds: bounds(x),
+        score,
+        label: label.into(),
+    }
+}
+
+fn objects(objects: &[ObjectSighting]) -> Sightings {
+    Sightings {
+        objects: objects.to_vec(),
+        ..Sightings::default()
     }
 }
 
@@ -473,11 +488,12 @@ fn a_camera_may_look_for_less_than_the_others() {
     let none = Recognize {
         faces: Some(false),
         plates: Some(false),
+        objects: Some(false),
     };
     assert!(Scene::with(settings(), none).is_none());
     let plates_only = Recognize {
         faces: Some(false),
-        plates: None,
+        ..Recognize::default()
     };
     let mut scene = Scene::with(settings(), plates_only).expect("plates are looked for");
     let mut sees = plate("BAB1234", 0.9);
@@ -485,6 +501,54 @@ fn a_camera_may_look_for_less_than_the_others() {
     scene.looks(0, 5, &sees);
     let kinds: Vec<_> = scene.end().0.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventKind::PlateRead]);
+}
+
+#[test]
+fn objects_are_told_of_by_class_once_they_are_seen_often_enough() {
+    let mut scene = Scene::new(settings());
+    for (n, score) in [0.5, 0.9, 0.6, 0.7].into_iter().enumerate() {
+        let ms = 200 * n as u64;
+        // A car, a dog before it, and something that flickers.
+        let mut seen = vec![object(100.0, "car", score), object(110.0, "dog", 0.4)];
+        seen.extend((n == 1).then(|| object(400.0, "bench", 0.9)));
+        scene.look(ms, objects(&seen));
+    }
+    scene.looks(800, 8, &Sightings::default());
+    assert!(scene.status.get().last_event.is_some());
+    scene.looks(2400, 3, &objects(&[object(100.0, "car", 0.8)]));
+    let (events, pictures) = scene.end();
+    let mut told = told(&events);
+    told.sort_by_key(|(_, label, from, _)| (*from, *label));
+    assert_eq!(
+        told,
+        [
+            (EventKind::Object, "car", 0, 600),
+            (EventKind::Object, "dog", 0, 600),
+            (EventKind::Object, "car", 2400, 2800),
+        ]
+    );
+    let car = &events[0].observations[0];
+    assert_eq!((car.label.as_str(), car.score), ("car", 0.9));
+    assert_eq!(car.at, zero() + SignedDuration::from_millis(200));
+    assert_eq!(pictures.len(), 3);
+}
+
+#[test]
+fn unknown_faces_are_blurred_in_the_pictures_of_objects() {
+    for (unknown_faces, blurred) in [(UnknownFaces::Record, 0), (UnknownFaces::Blur, 1)] {
+        let mut scene = Scene::new(RecognitionSettings {
+            unknown_faces,
+            ..settings()
+        });
+        let mut sees = objects(&[object(100.0, "person", 0.9)]);
+        sees.faces = vec![face(110.0, None, 0.1)];
+        scene.looks(0, 4, &sees);
+        let (events, pictures) = scene.end();
+        let person = events.iter().find(|event| event.kind == EventKind::Object);
+        let id = person.expect("it was seen").id;
+        let picture = pictures.iter().find(|picture| picture.id == id);
+        assert_eq!(picture.expect("it has one").blur.len(), blurred);
+    }
 }
 
 #[test]

@@ -42,6 +42,24 @@ fn a_track_counts_after_k_hits_in_m_frames() {
 }
 
 #[test]
+fn a_window_may_be_64_frames_long() {
+    for (window, state) in [(63, TrackState::Tentative), (64, TrackState::Confirmed)] {
+        let mut tracker = Tracker::new(TrackerSettings {
+            hits: 2,
+            window,
+            max_age: ms(10_000),
+            ..TrackerSettings::default()
+        });
+        tracker.update(ms(0), &[square(0.5, 0.5)]);
+        for i in 1..63 {
+            tracker.update(ms(100 * i), &[]);
+        }
+        let updates = tracker.update(ms(6300), &[square(0.5, 0.5)]);
+        assert_eq!((updates[0].id, updates[0].state), (1, state), "{window}");
+    }
+}
+
+#[test]
 fn a_thing_that_was_hidden_for_a_moment_is_the_same_thing_where_it_should_be_by_now() {
     let mut tracker = Tracker::new(TrackerSettings::default());
     let mut ids = Vec::new();

@@ -33,7 +33,7 @@ impl Recognizer for Faces {
             });
             Ok(Sightings {
                 faces: faces.collect(),
-                plates: Vec::new(),
+                ..Sightings::default()
             })
         };
         crops.iter().map(look).collect()

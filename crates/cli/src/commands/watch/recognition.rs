@@ -1,4 +1,4 @@
-//! Faces and plates while cameras are watched.
+//! Faces, plates and objects while cameras are watched.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use keepwatch_core::events::Store;
 use keepwatch_recognition::infer::{Engine, Model};
 use keepwatch_recognition::plate::grammar::Grammar;
 use keepwatch_recognition::plate::list::{ListChange, ListFiles, ListKind};
-use keepwatch_recognition::settings::{FaceSettings, Models, PlateSettings};
+use keepwatch_recognition::settings::{FaceSettings, Models, ObjectSettings, PlateSettings};
 use keepwatch_vision::Result as VisionResult;
 use keepwatch_vision::recognition::{
     KnownFaces, PlateRules, Recognition, RecognitionSettings, Recognizer, RecognizerFactory, Rules,
@@ -63,13 +63,14 @@ pub struct Plan {
     settings: RecognitionSettings,
     faces: FaceSettings,
     plates: Option<PlateSettings>,
+    objects: ObjectSettings,
     models: Models,
     engine: Engine,
     rules: Rules,
 }
 
-/// What recognises, if anything is to be recognised: faces when their models are named, plates when
-/// there are settings of them. Models and lists are read, so that what cannot work is said at once.
+/// What recognises, if anything is to be recognised: faces and objects when their models are named,
+/// plates when there are settings of them. Models and lists are read, so that what cannot work is said at once.
 pub fn plan(
     config: &Config,
     plates: Option<PlateSettings>,
@@ -79,11 +80,9 @@ pub fn plan(
     settings.faces &= config.models.has_faces();
     let plates = plates.filter(|_| settings.plates);
     settings.plates = plates.is_some();
-    if !settings.faces && !settings.plates {
+    settings.objects &= config.models.object_detector.is_some();
+    if !settings.faces && !settings.plates && !settings.objects {
         return Ok(None);
-    }
-    for (_, file) in config.models.iter() {
-        Model::read(&file.path, file.sha256)?;
     }
     let rules = Rules::default();
     let lists = match &plates {
@@ -106,25 +105,41 @@ pub fn plan(
     let engine = networks::engine(config)?;
     context.out.note(format_args!(
         "recognising {} with {}",
-        match (settings.faces, settings.plates) {
-            (true, true) => "faces and plates",
-            (true, false) => "faces",
-            _ => "plates",
-        },
+        what(&settings),
         networks::describe(&engine)
     ));
     let plan = Plan {
         settings,
         faces: config.faces.clone(),
         plates,
+        objects: config.objects.clone(),
         models: config.models.clone(),
         engine,
         rules,
     };
+    plan.check(config)?;
     Ok(Some((plan, lists)))
 }
 
 impl Plan {
+    /// Makes the networks ready once, so that what does not fit is said before anything is done.
+    fn check(&self, config: &Config) -> Result<(), Failure> {
+        if self.settings.faces {
+            self.faces.finder(&self.models, &self.engine)?;
+        }
+        if self.settings.objects {
+            self.objects.finder(&self.models, &self.engine)?;
+        }
+        if let Some(plates) = &self.plates {
+            plates.scanner(&self.models, &self.engine)?;
+        }
+        // Whatever is named must be there, also what is not used now.
+        for (_, file) in config.models.iter() {
+            Model::read(&file.path, file.sha256)?;
+        }
+        Ok(())
+    }
+
     /// For the people of an event store.
     pub fn with(self, store: &Arc<Store>) -> Recognition {
         let (settings, rules) = (self.settings.clone(), self.rules.clone());
@@ -153,6 +168,27 @@ impl Plan {
             }
             None => None,
         };
-        Ok(Box::new(StandardRecognizer::new(known, scanner)))
+        let objects = match self.settings.objects {
+            true => Some(self.objects.finder(&self.models, &self.engine)?),
+            false => None,
+        };
+        Ok(Box::new(StandardRecognizer::new(known, scanner, objects)))
+    }
+}
+
+/// What is recognised, in words.
+fn what(settings: &RecognitionSettings) -> String {
+    let all = [
+        (settings.faces, "faces"),
+        (settings.plates, "plates"),
+        (settings.objects, "objects"),
+    ];
+    let names: Vec<&str> = all
+        .iter()
+        .filter_map(|(is, name)| is.then_some(*name))
+        .collect();
+    match names.as_slice() {
+        [first, second, third] => format!("{first}, {second} and {third}"),
+        names => names.join(" and "),
     }
 }

@@ -2,6 +2,7 @@ use std::sync::atomic::AtomicUsize;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
 
+use super::super::{RecognitionSettings, Recognize};
 use super::*;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,8 +71,7 @@ fn look(luma: u8, parts: usize) -> Look {
         frame: Frame::gray(64, 32, luma, Duration::from_millis(luma.into())),
         at: Timestamp::UNIX_EPOCH,
         parts: (0..parts).map(part).collect(),
-        faces: true,
-        plates: true,
+        wanted: RecognitionSettings::default().wanted(Recognize::default()),
         round: 0,
     }
 }

@@ -5,6 +5,7 @@
 
 /// An input or output.
 pub struct Value {
+    /// Its name.
     pub name: &'static str,
     /// 1 is a 32-bit float, 7 a 64-bit integer.
     pub kind: u64,
@@ -13,6 +14,7 @@ pub struct Value {
 }
 
 impl Value {
+    /// One of 32-bit floats.
     pub fn floats(name: &'static str, shape: &[u64]) -> Self {
         Self {
             name,
@@ -24,24 +26,34 @@ impl Value {
 
 /// An operation.
 pub struct Node {
+    /// The operator.
     pub operation: &'static str,
+    /// The names of what it takes.
     pub inputs: Vec<&'static str>,
+    /// The name of what it gives.
     pub output: &'static str,
 }
 
 /// A constant.
 pub struct Constant {
+    /// Its name.
     pub name: &'static str,
+    /// The lengths of its dimensions.
     pub shape: Vec<u64>,
+    /// Its numbers, the last dimension first.
     pub values: Vec<f32>,
 }
 
 /// A network.
 #[derive(Default)]
 pub struct Network {
+    /// What it takes.
     pub inputs: Vec<Value>,
+    /// What it gives.
     pub outputs: Vec<Value>,
+    /// What it computes, in order.
     pub nodes: Vec<Node>,
+    /// The constants that nodes take.
     pub constants: Vec<Constant>,
 }
 
@@ -65,6 +77,7 @@ impl Network {
         network
     }
 
+    /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut graph = Vec::new();
         for node in &self.nodes {

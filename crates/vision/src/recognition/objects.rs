@@ -1,0 +1,167 @@
+//! Objects of one camera: from looks to events.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use keepwatch_core::events::{EventKind, Region};
+
+use super::ObjectSighting;
+use super::events::{self, Followed, Looked, Sight, Teller, Told};
+use super::settings::RecognitionSettings;
+use crate::analysis::Best;
+use crate::tracking::{Detection, TrackState, Tracker, TrackerSettings};
+
+/// An object in a frame.
+pub(super) struct Object {
+    pub region: Region,
+    pub sighting: ObjectSighting,
+}
+
+struct Track {
+    followed: Followed,
+    label: Arc<str>,
+}
+
+impl Track {
+    fn told(&self) -> Told {
+        Told {
+            label: self.label.to_string(),
+            score: self.followed.best.rank,
+            details: None,
+        }
+    }
+}
+
+/// Follows the objects of one camera. What is seen often enough counts.
+pub(super) struct Objects {
+    tracker: Tracker,
+    tracks: HashMap<u64, Track>,
+    /// The tracker tells classes apart by number: that of a label is its place here.
+    labels: Vec<Arc<str>>,
+    detections: Vec<Detection>,
+}
+
+impl Objects {
+    pub fn new(settings: &RecognitionSettings, beside: &Tracker) -> Self {
+        Self {
+            tracker: beside.beside(tracker(settings)),
+            tracks: HashMap::new(),
+            labels: Vec::new(),
+            detections: Vec::new(),
+        }
+    }
+
+    /// Where objects are followed.
+    pub fn regions(&self) -> impl Iterator<Item = Region> {
+        self.tracks.values().map(|track| track.followed.region)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.tracks.is_empty()
+    }
+
+    /// Takes the objects of a frame, in which these faces are. Pictures of events that ended are
+    /// added to `ended`.
+    pub fn look(
+        &mut self,
+        looked: Looked<'_>,
+        objects: &[Object],
+        faces: &events::Faces,
+        teller: &Teller,
+        is_hidden: &dyn Fn(u64) -> bool,
+        ended: &mut Vec<Best>,
+    ) {
+        if self.tracks.is_empty() {
+            self.labels.clear();
+        }
+        self.detections.clear();
+        for object in objects {
+            let label = &object.sighting.label;
+            let known = self.labels.iter().position(|known| known == label);
+            let number = known.unwrap_or_else(|| {
+                self.labels.push(label.clone());
+                self.labels.len() - 1
+            });
+            self.detections.push(Detection {
+                region: object.region,
+                score: object.sighting.score,
+                label: number as u32,
+            });
+        }
+        let pts = looked.frame.pts;
+        for update in self.tracker.update(pts, &self.detections).to_vec() {
+            if update.state == TrackState::Lost {
+                ended.extend(self.lost(update.id, None, teller, is_hidden));
+                continue;
+            }
+            let Some(index) = update.detection else {
+                if let Some(track) = self.tracks.get_mut(&update.id) {
+                    track.followed.region = update.region;
+                }
+                continue;
+            };
+            let object = &objects[index];
+            let sight = Sight {
+                rank: object.sighting.score,
+                at: looked.at,
+                region: object.region,
+                frame: looked.frame.clone(),
+                faces: faces.clone(),
+            };
+            let track = match self.tracks.entry(update.id) {
+                Entry::Occupied(track) => {
+                    let track = track.into_mut();
+                    track.followed.see(sight);
+                    track
+                }
+                Entry::Vacant(place) => place.insert(Track {
+                    followed: Followed::new(update.id, sight),
+                    label: object.sighting.label.clone(),
+                }),
+            };
+            if update.state == TrackState::Confirmed && track.followed.event.is_none() {
+                let told = track.told();
+                teller.begin(EventKind::Object, &mut track.followed, told);
+            }
+        }
+    }
+
+    fn lost(
+        &mut self,
+        id: u64,
+        reason: Option<&str>,
+        teller: &Teller,
+        is_hidden: &dyn Fn(u64) -> bool,
+    ) -> Option<Best> {
+        let mut track = self.tracks.remove(&id)?;
+        let told = track.told();
+        teller.end(&mut track.followed, told, reason, is_hidden)
+    }
+
+    /// Nothing that was followed goes on.
+    pub fn end_all(
+        &mut self,
+        reason: Option<&str>,
+        settings: &RecognitionSettings,
+        teller: &Teller,
+        is_hidden: &dyn Fn(u64) -> bool,
+        ended: &mut Vec<Best>,
+    ) {
+        let mut ids: Vec<u64> = self.tracks.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            ended.extend(self.lost(id, reason, teller, is_hidden));
+        }
+        self.tracker = self.tracker.beside(tracker(settings));
+    }
+}
+
+/// Nobody else confirms objects: the tracker says what counts.
+fn tracker(settings: &RecognitionSettings) -> TrackerSettings {
+    TrackerSettings {
+        hits: settings.frames_required as u32,
+        window: settings.frames_window as u32,
+        ..settings.tracker()
+    }
+}
