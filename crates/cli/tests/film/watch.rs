@@ -66,13 +66,7 @@ fn film(world: &World, frames: u32, visits: Vec<Visit>) {
 
 /// What was recognised while the film was watched.
 fn watch(world: &World, options: &[&str]) -> Vec<Value> {
-    let mut args = vec![
-        "watch",
-        "--store",
-        "store",
-        "--camera",
-        "door=film.mp4",
-    ];
+    let mut args = vec!["watch", "--store", "store", "--camera", "door=film.mp4"];
     args.extend(options);
     let mut command = world.command(args);
     let library = std::env::var_os("ORT_DYLIB_PATH").expect("it names the library of ONNX Runtime");
@@ -183,13 +177,7 @@ fn objects_are_recorded_by_the_names_of_their_classes() {
         format!("{models}\n[objects]\nlabels = [\"dgo\"]\n"),
     )
     .unwrap();
-    let args = [
-        "watch",
-        "--store",
-        "store",
-        "--camera",
-        "door=film.mp4",
-    ];
+    let args = ["watch", "--store", "store", "--camera", "door=film.mp4"];
     let ran = world.run(args).code(1);
     assert!(
         ran.stderr.contains("no class is called \"dgo\""),

@@ -15,7 +15,17 @@ pub enum Overlap {
 /// Drops what overlaps a surer thing of the same class by more than `most` (IoU), and sorts the rest
 /// by falling score.
 pub fn suppress(found: &mut Vec<Detection>, most: f32, overlap: Overlap) {
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
+    // Equally sure ones by place, so that nothing depends on how sorting works.
+    let place = |detection: &Detection| {
+        let Box2 { x, y, w, h } = detection.bounds;
+        [y, x, h, w]
+    };
+    found.sort_unstable_by(|a, b| {
+        let ties = place(a).into_iter().zip(place(b));
+        ties.fold(b.score.total_cmp(&a.score), |so_far, (a, b)| {
+            so_far.then(a.total_cmp(&b))
+        })
+    });
     let measured = |detection: &Detection| match overlap {
         Overlap::Exact => detection.bounds,
         Overlap::WholePixels => {

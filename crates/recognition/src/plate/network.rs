@@ -9,7 +9,7 @@ mod finder;
 mod reader;
 mod sample;
 
-pub use cells::{Cell, FoundPlate, Map, decode, merge};
+pub use cells::{Cell, FoundPlate, Map, Merger, decode};
 pub use ctc::{CLASSES, read_steps};
 pub use finder::NetworkFinder;
 pub use reader::NetworkReader;

@@ -94,50 +94,83 @@ pub fn decode(
     Ok(())
 }
 
-/// Makes plates of cells, the surest first, and at most `most`: around each that is surer than its
-/// neighbours, the corners that agree are averaged.
-pub fn merge(cells: &mut Vec<Cell>, most: usize, found: &mut Vec<FoundPlate>) {
-    found.clear();
-    cells.sort_by(|a, b| b.score.total_cmp(&a.score));
-    cells.truncate(MAX_CELLS);
-    let mut first: Vec<Cell> = Vec::with_capacity(most);
-    let mut sums: Vec<(f32, [Point; 4])> = Vec::with_capacity(most);
-    for cell in cells.iter() {
-        let bounds = cell.quad.bounds();
-        let overlap = |other: &Cell| other.quad.bounds().iou(&bounds);
+/// Makes plates of cells, in memory that it keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Merger {
+    groups: Vec<Group>,
+}
+
+/// The cells of one plate.
+#[derive(Clone, Copy, Debug)]
+struct Group {
+    surest: Cell,
+    weight: f32,
+    /// The corners of cells that agree, by their weights.
+    corners: [Point; 4],
+}
+
+impl Group {
+    fn add(&mut self, cell: &Cell) {
         let weight = cell.score * cell.score;
-        match first.iter().position(|other| overlap(other) > SAME_PLATE) {
-            Some(group)
-                if overlap(&first[group]) > SAME_CORNERS && first[group].map == cell.map =>
-            {
-                let (sum, corners) = &mut sums[group];
-                *sum += weight;
-                for (corner, p) in corners.iter_mut().zip(&cell.quad.0) {
-                    corner.x += p.x * weight;
-                    corner.y += p.y * weight;
-                }
-            }
-            None if first.len() < most => {
-                first.push(*cell);
-                let weighted = |p: Point| Point {
-                    x: p.x * weight,
-                    y: p.y * weight,
-                };
-                sums.push((weight, cell.quad.0.map(weighted)));
-            }
-            _ => {}
+        self.weight += weight;
+        for (corner, p) in self.corners.iter_mut().zip(&cell.quad.0) {
+            corner.x += p.x * weight;
+            corner.y += p.y * weight;
         }
     }
-    found.extend(first.iter().zip(&sums).map(|(cell, (sum, corners))| {
-        let mean = |p: Point| Point {
-            x: p.x / sum,
-            y: p.y / sum,
+}
+
+impl Merger {
+    /// Gives the surest plates first, and at most `most`: around each cell that is surer than its
+    /// neighbours, the corners that agree are averaged.
+    pub fn merge(&mut self, cells: &mut Vec<Cell>, most: usize, found: &mut Vec<FoundPlate>) {
+        found.clear();
+        self.groups.clear();
+        // Equally sure ones by map and place, so that nothing depends on how sorting works.
+        let place = |cell: &Cell| {
+            let bounds = cell.quad.bounds();
+            [bounds.y, bounds.x]
         };
-        FoundPlate {
-            quad: Quad(corners.map(mean)),
-            score: cell.score,
+        cells.sort_unstable_by(|a, b| {
+            let by_score = b.score.total_cmp(&a.score).then(a.map.cmp(&b.map));
+            let ([ay, ax], [by, bx]) = (place(a), place(b));
+            by_score.then(ay.total_cmp(&by)).then(ax.total_cmp(&bx))
+        });
+        cells.truncate(MAX_CELLS);
+        for cell in cells.iter() {
+            let bounds = cell.quad.bounds();
+            let overlap = |group: &Group| group.surest.quad.bounds().iou(&bounds);
+            let near = |group: &Group| overlap(group) > SAME_PLATE;
+            match self.groups.iter().position(near) {
+                Some(index) => {
+                    let group = &mut self.groups[index];
+                    if overlap(group) > SAME_CORNERS && group.surest.map == cell.map {
+                        group.add(cell);
+                    }
+                }
+                None if self.groups.len() < most => {
+                    let mut group = Group {
+                        surest: *cell,
+                        weight: 0.0,
+                        corners: [Point { x: 0.0, y: 0.0 }; 4],
+                    };
+                    group.add(cell);
+                    self.groups.push(group);
+                }
+                None => {}
+            }
         }
-    }));
+        found.extend(self.groups.iter().map(|group| {
+            let mean = |p: Point| Point {
+                x: p.x / group.weight,
+                y: p.y / group.weight,
+            };
+            FoundPlate {
+                quad: Quad(group.corners.map(mean)),
+                score: group.surest.score,
+            }
+        }));
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +229,7 @@ mod tests {
         set(&mut numbers, 4, 1.0, [1.5, 0.5]);
         let mut cells = cells(&numbers).expect("the numbers fit");
         let mut found = Vec::new();
-        merge(&mut cells, 5, &mut found);
+        Merger::default().merge(&mut cells, 5, &mut found);
         assert_eq!(found.len(), 1);
         let bounds = found[0].quad.bounds();
         assert_eq!((bounds.x, bounds.w), (4.0, 48.0));

@@ -1,6 +1,6 @@
 //! Finding plates, with their corners.
 
-use super::cells::{Cell, FoundPlate, Map, decode, merge};
+use super::cells::{Cell, FoundPlate, Map, Merger, decode};
 use super::sample::sample;
 use crate::error::{Error, Result};
 use crate::geometry::{Box2, Quad};
@@ -39,6 +39,7 @@ pub struct NetworkFinder {
     whole: Tensor,
     outputs: Vec<Tensor>,
     cells: Vec<Cell>,
+    merger: Merger,
     far: Vec<FoundPlate>,
     near: Vec<FoundPlate>,
 }
@@ -59,6 +60,7 @@ impl NetworkFinder {
             whole: Tensor::default(),
             outputs: Vec::new(),
             cells: Vec::new(),
+            merger: Merger::default(),
             far: Vec::new(),
             near: Vec::new(),
         })
@@ -169,7 +171,7 @@ impl NetworkFinder {
             .for_each(|value| *value = normalized(*value));
         self.cells.clear();
         self.run(0, (zoom, zoom))?;
-        merge(&mut self.cells, 3, &mut self.near);
+        self.merger.merge(&mut self.cells, 3, &mut self.near);
         let bounds = plate.quad.bounds();
         let mut best: Option<FoundPlate> = None;
         for near in &self.near {
@@ -205,7 +207,7 @@ impl PlateFinder for NetworkFinder {
         self.halve();
         self.run(STRIDES.len(), (across * 2.0, down * 2.0))?;
         let mut far = std::mem::take(&mut self.far);
-        merge(&mut self.cells, MOST, &mut far);
+        self.merger.merge(&mut self.cells, MOST, &mut far);
         for plate in &mut far {
             *plate = self.look_closer(plate)?;
         }
