@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::gst::{element, init};
 use crate::motion::Luma;
 use crate::packet::{Codec, Packet, StreamInfo};
+use crate::pixels::convert;
 use crate::snapshot::Picture;
 use crate::source::caps_of;
 
@@ -38,10 +39,10 @@ impl Frame {
         Ok(f(luma))
     }
 
-    /// Lends the whole picture.
+    /// Lends the whole picture, as 4:2:0 whatever the camera sends.
     ///
     /// # Errors
-    /// [`Error::Picture`] when it is not 4:2:0.
+    /// [`Error::Picture`] when its form is not understood.
     pub fn with_picture<T>(&self, f: impl FnOnce(&Picture<'_>) -> T) -> Result<T> {
         let frame = self.map()?;
         let planes = frame.planes_data();
@@ -59,9 +60,20 @@ impl Frame {
             (gst_video::VideoFormat::Nv12, [y, uv, ..]) => {
                 Picture::nv12([y, uv], [stride(0), stride(1)], width, height, full_range)
             }
-            _ => return Err(Error::Picture),
+            _ => return self.as_i420()?.with_picture(f),
         };
         Ok(f(&picture?))
+    }
+
+    fn as_i420(&self) -> Result<Self> {
+        let frame = gst_video::VideoFrame::from_buffer_readable(self.buffer.clone(), &self.info)
+            .map_err(|_| Error::Picture)?;
+        let (buffer, info) = convert(&frame, gst_video::VideoFormat::I420)?;
+        Ok(Self {
+            buffer,
+            info,
+            pts: self.pts,
+        })
     }
 
     /// Its width and height in pixels.

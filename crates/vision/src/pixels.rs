@@ -318,6 +318,17 @@ fn converted<T>(
     form: gst_video::VideoFormat,
     color: Color,
 ) -> Result<Pixels> {
+    let (buffer, info) = convert(frame, form)?;
+    let frame =
+        gst_video::VideoFrame::from_buffer_readable(buffer, &info).map_err(|_| Error::Picture)?;
+    Pixels::mapped(frame, color)
+}
+
+/// A picture in another form.
+pub(crate) fn convert<T>(
+    frame: &gst_video::VideoFrame<T>,
+    form: gst_video::VideoFormat,
+) -> Result<(gst::Buffer, gst_video::VideoInfo)> {
     let to = gst_video::VideoInfo::builder(form, frame.width(), frame.height())
         .build()
         .map_err(|_| Error::Picture)?;
@@ -327,9 +338,7 @@ fn converted<T>(
     let mut out =
         gst_video::VideoFrame::from_buffer_writable(buffer, &to).map_err(|_| Error::Picture)?;
     converter.frame(frame, &mut out);
-    let frame = gst_video::VideoFrame::from_buffer_readable(out.into_buffer(), &to)
-        .map_err(|_| Error::Picture)?;
-    Pixels::mapped(frame, color)
+    Ok((out.into_buffer(), to))
 }
 
 #[cfg(test)]

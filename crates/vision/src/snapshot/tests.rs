@@ -1,5 +1,7 @@
 //! Pictures are decoded by GStreamer and compared with what they were made of.
 
+use std::time::Duration;
+
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
@@ -7,6 +9,8 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
 use super::*;
+use crate::decoder::Frame;
+use crate::pixels::{Color, Pixels};
 
 const WIDTH: usize = 174;
 const HEIGHT: usize = 94;
@@ -117,6 +121,32 @@ fn a_picture_of_full_range_is_left_as_it_is() {
     let jpeg = encode_jpeg(&planes.i420(true), &[], 95).expect("it is compressed");
     for (at, found) in decode(jpeg).2[0].iter().enumerate() {
         assert!(near(*found, luma(at % WIDTH).into()), "{at}: {found}");
+    }
+}
+
+#[test]
+fn a_picture_of_another_form_is_kept_as_well() {
+    for form in [
+        gst_video::VideoFormat::Y444,
+        gst_video::VideoFormat::Y42b,
+        gst_video::VideoFormat::Rgb,
+    ] {
+        let frame = Frame::noise(form, WIDTH as u32, HEIGHT as u32, Duration::ZERO);
+        let wanted = Pixels::of(&frame, Color::Luma).expect("it has brightness");
+        let jpeg = frame.with_picture(|picture| encode_jpeg(picture, &[], 95));
+        let jpeg = jpeg.expect("it is converted").expect("it is compressed");
+        let (width, height, [y, ..]) = decode(jpeg);
+        assert_eq!((width, height), (WIDTH, HEIGHT), "{form:?}");
+        let mean = |values: &mut dyn Iterator<Item = u8>| {
+            values.map(f32::from).sum::<f32>() / (WIDTH * HEIGHT) as f32
+        };
+        let found = mean(&mut y.into_iter());
+        let wanted = mean(&mut (0..HEIGHT).flat_map(|y| wanted.row(y).to_vec()));
+        let wanted = (wanted - 16.0) * 255.0 / 219.0;
+        assert!(
+            (found - wanted).abs() < 6.0,
+            "{form:?}: {found}, not {wanted}"
+        );
     }
 }
 
