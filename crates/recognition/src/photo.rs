@@ -49,6 +49,11 @@ pub fn read(path: &Path) -> Result<Picture> {
 /// [`Error::Photo`] for what is no picture, is broken, or is larger than [`MAX_PIXELS`]; its size is
 /// checked before memory is taken for it.
 pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
+    decode_up_to(bytes, name, MAX_PIXELS)
+}
+
+/// As [`decode`], of a picture with at most so many pixels.
+pub(crate) fn decode_up_to(bytes: &[u8], name: &str, most: u64) -> Result<Picture> {
     let bad = |error: ImageError| Error::Photo {
         name: name.to_owned(),
         problem: problem(&error),
@@ -60,7 +65,7 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     // The pixels of the largest picture with 16 bits of four channels.
-    limits.max_alloc = Some(MAX_PIXELS * 8);
+    limits.max_alloc = Some(most * 8);
     reader.limits(limits);
     if reader.format().is_none() {
         return Err(Error::Photo {
@@ -71,7 +76,7 @@ pub fn decode(bytes: &[u8], name: &str) -> Result<Picture> {
     }
     let mut decoder = reader.into_decoder().map_err(bad)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+    if u64::from(width) * u64::from(height) > most {
         return Err(too_large(
             name.to_owned(),
             &format!("it has {width} x {height} pixels"),

@@ -1,0 +1,6 @@
+//! Photographs.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_recognition::fuzzing::photograph(bytes));
