@@ -137,6 +137,47 @@ fn people_and_plates_are_recorded_once_a_visit() {
     }
     assert_eq!(events[2]["details"]["verdict"], "allow");
     assert_eq!(events[2]["details"]["entry"]["description"], "the caterer");
+    nothing_is_left_of_ada(&world);
+}
+
+/// Whoever asks to be forgotten is, and nobody else.
+fn nothing_is_left_of_ada(world: &World) {
+    let purge = |options: &[&str]| {
+        let mut args = vec!["face", "purge-events", "--store", "store", "--json", "Ada"];
+        args.extend(options);
+        world.run(args).ok().json()
+    };
+    let recordings = |purged: &Value| purged["recordings"].as_u64().unwrap();
+    let planned = purge(&["--with-recordings", "--dry-run"]);
+    assert_eq!(
+        (&planned["matches"], &planned["lasting"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(
+        recordings(&planned) >= 1,
+        "the clip of the motion: {planned}"
+    );
+    let purged = purge(&["--with-recordings"]);
+    assert_eq!(recordings(&purged), recordings(&planned));
+    let listed = [
+        "events", "list", "--store", "store", "--limit", "1000", "--json",
+    ];
+    let listed = world.run(listed).ok();
+    assert!(!listed.text().contains("Ada"));
+    let mut kinds: Vec<Value> = listed
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["kind"].clone())
+        .collect();
+    kinds.retain(|kind| kind != "motion");
+    kinds.sort_by_key(Value::to_string);
+    assert_eq!(kinds, ["face_unknown", "plate_read"]);
+    world
+        .run(["events", "verify", "--store", "store", "--media"])
+        .ok();
+    assert_eq!(purge(&[])["matches"], 0);
 }
 
 #[test]

@@ -139,6 +139,26 @@ fn each(store: &Store, kinds: &[EventKind], mut with: impl FnMut(Event)) -> Resu
     }
 }
 
+/// What the recordings of an event show at most: a clip begins before it and ends after it, and only
+/// its length is known.
+fn shown(event: &Event) -> (Timestamp, Option<Timestamp>) {
+    let Some(ended_at) = event.ended_at else {
+        return (event.started_at, None);
+    };
+    let length = event.clip.as_ref().map_or(0, |clip| clip.duration_ms);
+    let length = SignedDuration::from_millis(i64::try_from(length).unwrap_or(i64::MAX));
+    let event_itself = ended_at.duration_since(event.started_at);
+    let around = length
+        .saturating_sub(event_itself)
+        .max(SignedDuration::ZERO);
+    let from = event.started_at.checked_sub(around);
+    let to = ended_at.checked_add(around);
+    (
+        from.unwrap_or(Timestamp::MIN),
+        Some(to.unwrap_or(Timestamp::MAX)),
+    )
+}
+
 /// The other events and the segments that overlap one of these on the same camera.
 fn beside(
     store: &Store,
@@ -158,7 +178,8 @@ fn beside(
         let recorded = event.clip.is_some() || event.snapshot.is_some();
         // One that lasts is not to be deleted under whoever records it.
         let over = event.ended_at.is_some() && !ids.contains(&event.id);
-        if recorded && over && overlaps(&event.camera, event.started_at, event.ended_at) {
+        let (from, to) = shown(&event);
+        if recorded && over && overlaps(&event.camera, from, to) {
             events.insert(event.id);
         }
     })?;
