@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,12 +103,16 @@ bench-python: build wheel ## Measures the Python package beside the command line
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
 
-bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras
+bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras, faces and plates
 	@scripts/bench $(BENCH)
 	@scripts/bench-cameras $(BENCH_CAMERAS)
+	@scripts/bench-recognition
 
 bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BENCH_CAMERAS="--seconds 5 --cameras 4" for a small run)
 	@scripts/bench-cameras $(BENCH_CAMERAS)
+
+bench-recognition: setup ## Measures faces and plates, beside onnxruntime from Python, OpenCV and Tesseract
+	@scripts/bench-recognition
 
 fuzz-smoke: ## Runs each fuzz target for FUZZ_SECONDS
 	@scripts/fuzz-smoke "$(FUZZ_SECONDS)"
