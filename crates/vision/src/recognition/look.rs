@@ -27,6 +27,9 @@ use crate::tracking::Tracker;
 /// moved since.
 const FOLLOWED_MARGIN: f32 = 1.0;
 
+/// Where nothing moves, so many looks are had while something could be forgotten.
+const STILL_LOOKS: u32 = 4;
+
 /// What all cameras of a watch recognise with.
 #[derive(Clone)]
 pub(crate) struct Running {
@@ -46,6 +49,8 @@ pub(crate) struct Recognizing {
     /// Answers of earlier rounds are of no interest any more.
     round: u64,
     next_due: Duration,
+    /// When something moved last.
+    moved: Duration,
     faces: Faces,
     plates: Plates,
     objects: Objects,
@@ -80,6 +85,7 @@ impl Recognizing {
             patient,
             round: 0,
             next_due: Duration::ZERO,
+            moved: Duration::ZERO,
             faces: Faces::new(all, beside)?,
             plates: Plates::new(all, running.rules.clone(), beside)?,
             objects: Objects::new(all, beside),
@@ -98,10 +104,16 @@ impl Recognizing {
         let mut ended = Vec::new();
         self.collect(&mut ended);
         let pts = seen.frame.pts;
+        if !seen.motion.regions.is_empty() {
+            if self.is_still(pts) {
+                self.next_due = pts;
+            }
+            self.moved = pts;
+        }
         if pts < self.next_due || !self.choose(seen) {
             return ended;
         }
-        self.next_due = (self.next_due + self.settings.interval()).max(pts);
+        self.next_due = self.due_after(pts);
         self.hatch.hand_in(Look {
             frame: seen.frame.clone(),
             at: seen.at,
@@ -115,6 +127,21 @@ impl Recognizing {
             self.take(answer, &mut ended);
         }
         ended
+    }
+
+    /// Whether nothing has moved for as long as it takes to confirm something.
+    fn is_still(&self, pts: Duration) -> bool {
+        pts.saturating_sub(self.moved) > self.settings.window()
+    }
+
+    /// When the look after one at `pts` is due. What is followed where nothing moves, like a car that
+    /// was parked, is looked at only as often as it takes to notice that it is gone.
+    fn due_after(&self, pts: Duration) -> Duration {
+        let interval = self.settings.interval();
+        match self.is_still(pts) {
+            true => pts + interval.max(self.settings.max_age() / STILL_LOOKS),
+            false => (self.next_due + interval).max(pts),
+        }
     }
 
     /// Chooses the parts that are looked at: what moves, and what is followed. Gives whether there
@@ -198,7 +225,7 @@ impl Recognizing {
         self.hatch.take_back();
         self.collect(&mut ended);
         self.round += 1;
-        self.next_due = Duration::ZERO;
+        (self.next_due, self.moved) = (Duration::ZERO, Duration::ZERO);
         let hidden = |track| self.faces.is_hidden(track);
         self.plates
             .end_all(reason, &self.settings, &self.teller, &hidden, &mut ended);

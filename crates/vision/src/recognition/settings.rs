@@ -166,13 +166,23 @@ impl RecognitionSettings {
         Duration::from_secs_f64(1.0 / f64::from(self.looks_per_second))
     }
 
+    /// How long what is not seen any more is waited for.
+    pub(super) fn max_age(&self) -> Duration {
+        self.interval() * self.max_age_frames
+    }
+
+    /// The time that the looks take of which some must agree.
+    pub(super) fn window(&self) -> Duration {
+        self.interval() * self.frames_window as u32
+    }
+
     pub(super) fn tracker(&self) -> TrackerSettings {
         TrackerSettings {
             min_iou: self.iou_threshold,
             // Whether it counts is not for the tracker to say.
             hits: 1,
             window: 1,
-            max_age: self.interval() * self.max_age_frames,
+            max_age: self.max_age(),
             max_tracks: 64,
         }
     }
