@@ -35,6 +35,7 @@ pub struct NetworkFinder {
     shrinker: Shrinker,
     gray: Picture,
     small: Picture,
+    enlarged: Vec<f32>,
     input: Tensor,
     whole: Tensor,
     outputs: Vec<Tensor>,
@@ -56,6 +57,7 @@ impl NetworkFinder {
             shrinker: Shrinker::default(),
             gray: Picture::default(),
             small: Picture::default(),
+            enlarged: Vec::new(),
             input: Tensor::default(),
             whole: Tensor::default(),
             outputs: Vec::new(),
@@ -95,9 +97,9 @@ impl NetworkFinder {
                 w: gray.width() as f32,
                 h: gray.height() as f32,
             };
-            let mut values = vec![0.0; w * h];
-            sample(gray, &all.quad(), w, h, &mut values);
-            for (y, values) in values.chunks_exact(w).enumerate() {
+            self.enlarged.resize(w * h, 0.0);
+            sample(gray, &all.quad(), w, h, &mut self.enlarged);
+            for (y, values) in self.enlarged.chunks_exact(w).enumerate() {
                 let row = &mut input[y * width..][..w];
                 for (number, value) in row.iter_mut().zip(values) {
                     *number = normalized(*value);
