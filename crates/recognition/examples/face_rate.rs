@@ -59,7 +59,13 @@ fn networks(engine: &Engine, models: &Path, picture: &Picture) -> Result<(), Box
                 }
             }
         };
-        shrinker.shrink(picture.view(), width, height, &mut small);
+        let of = [picture.width(), picture.height()];
+        measure(
+            &format!("yunet {side}: scaling {} x {}", of[0], of[1]),
+            || {
+                shrinker.shrink(picture.view(), width, height, &mut small);
+            },
+        );
         measure(&format!("yunet {side}: picture to planes"), || {
             planes(&small, &mut input);
         });
