@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use crate::plate::grammar::{Grammar, Region};
-use crate::plate::list::PlateList;
+use crate::plate::list::{Addition, ListText, PlateList};
 use crate::plate::lookalike::{SAME_PLATE, distance};
 use crate::plate::text::{MAX_CHARS, clean};
 use crate::plate::vote::Votes;
@@ -38,6 +38,28 @@ pub fn plate_list(bytes: &[u8]) {
     for entry in list.entries().iter().take(8) {
         let (nearest, far) = again.nearest(&entry.text, SAME_PLATE).expect("it is there");
         assert_eq!((nearest.text.as_str(), far), (entry.text.as_str(), 0.0));
+    }
+    change(bytes, &list);
+}
+
+/// Changes a list: nothing but the one plate is another then.
+fn change(bytes: &[u8], list: &PlateList) {
+    const NEW: &str = "ZZ-99999";
+    let mut text = ListText::parse(bytes, "a list").expect("it was read as a list");
+    assert_eq!(text.bytes(), bytes);
+    match text.add(NEW, "a;b, \"c\"", 0.0) {
+        Ok(Addition::Added(_)) => {
+            assert_eq!(text.list().len(), list.len() + 1);
+            assert_eq!(text.remove(NEW).expect("it was added").len(), 1);
+        }
+        Ok(Addition::Known { .. }) => assert!(list.exact("ZZ99999").is_some()),
+        // The list is full.
+        Err(_) => return,
+    }
+    assert_eq!(text.list().len(), list.len());
+    if let Some(entry) = list.entries().first() {
+        assert!(!text.remove(&entry.text).expect("it is there").is_empty());
+        assert_eq!(text.list().len(), list.len() - 1);
     }
 }
 

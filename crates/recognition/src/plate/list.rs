@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::Path;
 
 use super::lookalike::{Meter, SAME_PLATE, hundredths, units};
@@ -18,8 +19,10 @@ use super::text::{clean, is_too_long};
 use crate::error::{Error, Result};
 
 mod csv;
+mod edit;
 mod file;
 
+pub use edit::{Addition, ListText};
 pub use file::{ListChange, ListFile, ListFiles};
 
 /// The largest file, in bytes.
@@ -132,17 +135,7 @@ impl PlateList {
     /// # Errors
     /// [`Error::Read`], also when there is none; and as [`PlateList::parse`].
     pub fn read(path: &Path) -> Result<Self> {
-        let failed = |source| Error::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(failed)?;
-        // Whatever size a file claims, no more of it than this is read.
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        Self::parse(&bytes, &path.display().to_string())
+        Self::parse(&read(path)?, &path.display().to_string())
     }
 
     /// Reads what such a file holds. `name` is for messages.
@@ -157,25 +150,8 @@ impl PlateList {
             return Err(csv::error(name, None, &problem));
         }
         let mut list = Self::default();
-        let mut columns = (0, 1);
-        for (n, row) in csv::Rows::new(bytes, name)?.enumerate() {
-            let row = row?;
-            if n == 0
-                && let Some(found) = header(&row.fields)
-            {
-                columns = found;
-                continue;
-            }
-            let field = |column| row.fields.get(column).map_or("", String::as_str);
-            let text = plate(field(columns.0))
-                .map_err(|problem| csv::error(name, Some(row.line), &problem))?;
-            let entry = Entry {
-                written: field(columns.0).to_owned(),
-                text,
-                description: field(columns.1).to_owned(),
-                line: row.line,
-            };
-            list.add(entry, name)?;
+        for row in PlateRows::new(bytes, name)? {
+            list.add(row?.entry, name)?;
         }
         Ok(list)
     }
@@ -252,6 +228,98 @@ impl PlateList {
             }
         }
         best
+    }
+}
+
+/// What is in a file, and one byte more than a list may have at most.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |source| Error::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    // Whatever size a file claims, no more of it than this is read.
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok(bytes)
+}
+
+/// A plate of a file, and where its row is.
+struct PlateRow {
+    entry: Entry,
+    /// As [`csv::Row::place`].
+    place: Range<usize>,
+}
+
+/// The plates of a file, one after the other; the same one as often as it is there.
+struct PlateRows<'a> {
+    rows: csv::Rows<'a>,
+    name: &'a str,
+    layout: Layout,
+}
+
+/// How the rows of a file are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    plate: usize,
+    description: usize,
+    /// How many columns the header names, if there is one.
+    header: Option<usize>,
+    separator: char,
+    /// Where the first row is, or would be.
+    first: usize,
+}
+
+impl<'a> PlateRows<'a> {
+    /// Reads the header.
+    fn new(bytes: &'a [u8], name: &'a str) -> Result<Self> {
+        let mut rows = csv::Rows::new(bytes, name)?;
+        let separator = rows.separator();
+        let mut layout = Layout {
+            plate: 0,
+            description: 1,
+            header: None,
+            separator,
+            first: rows.place(),
+        };
+        let mut ahead = rows.clone();
+        if let Some(Ok(row)) = ahead.next()
+            && let Some((plate, description)) = header(&row.fields)
+        {
+            (layout.plate, layout.description) = (plate, description);
+            layout.header = Some(row.fields.len());
+            rows = ahead;
+        }
+        Ok(Self { rows, name, layout })
+    }
+
+    fn entry(&self, row: &csv::Row) -> Result<Entry> {
+        let field = |column| row.fields.get(column).map_or("", String::as_str);
+        let written = field(self.layout.plate);
+        let text =
+            plate(written).map_err(|problem| csv::error(self.name, Some(row.line), &problem))?;
+        Ok(Entry {
+            written: written.to_owned(),
+            text,
+            description: field(self.layout.description).to_owned(),
+            line: row.line,
+        })
+    }
+}
+
+impl Iterator for PlateRows<'_> {
+    type Item = Result<PlateRow>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        Some(row.and_then(|row| {
+            Ok(PlateRow {
+                entry: self.entry(&row)?,
+                place: row.place,
+            })
+        }))
     }
 }
 

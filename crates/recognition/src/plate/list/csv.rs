@@ -1,22 +1,31 @@
 //! Rows of a list of plates: CSV as RFC 4180 has it, and as people and spreadsheets write it.
 
+use std::ops::Range;
+
 use crate::error::{Error, Result};
 
 /// The longest row, in bytes.
 pub(super) const MAX_ROW: usize = 4096;
+
+/// What spreadsheets begin a file with, which is no part of the first plate.
+pub(super) const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// One row: the line that it begins in, counted from 1, and its fields.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
     pub line: usize,
     pub fields: Vec<String>,
+    /// Its bytes, with its line end, behind the mark.
+    pub place: Range<usize>,
 }
 
 /// Reads rows one after the other. Empty ones and comments, whose first character is `#`, are left
 /// out.
+#[derive(Clone)]
 pub(super) struct Rows<'a> {
     name: &'a str,
     rest: &'a str,
+    len: usize,
     line: usize,
     separator: char,
 }
@@ -24,8 +33,7 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// Takes the content of the file `name`.
     pub(super) fn new(bytes: &'a [u8], name: &'a str) -> Result<Self> {
-        // Spreadsheets begin a file with a mark that is no part of the first plate.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        let bytes = bytes.strip_prefix(MARK).unwrap_or(bytes);
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(error(name, None, "it is UTF-16: save it as UTF-8"));
         }
@@ -37,12 +45,23 @@ impl<'a> Rows<'a> {
         let mut rows = Self {
             name,
             rest: text,
+            len: text.len(),
             line: 1,
             separator: ',',
         };
         rows.skip_comments();
         rows.separator = separator(rows.rest);
         Ok(rows)
+    }
+
+    /// What parts the fields of a row.
+    pub(super) fn separator(&self) -> char {
+        self.separator
+    }
+
+    /// Where the next row begins, or would begin.
+    pub(super) fn place(&self) -> usize {
+        self.len - self.rest.len()
     }
 
     fn skip_comments(&mut self) {
@@ -59,9 +78,11 @@ impl<'a> Rows<'a> {
 
     fn row(&mut self) -> Result<Row> {
         let first = self.line;
+        let begin = self.place();
         let mut row = Row {
             line: first,
             fields: vec![String::new()],
+            place: begin..begin,
         };
         let mut state = State::Start;
         let mut used = 0;
@@ -111,6 +132,7 @@ impl<'a> Rows<'a> {
             return Err(error(self.name, Some(first), "a quote is not closed"));
         }
         self.rest = &self.rest[used..];
+        row.place.end += used;
         for field in &mut row.fields {
             field.truncate(field.trim_end().len());
         }
