@@ -13,6 +13,10 @@ use crate::plate::vote::{Fused, Votes};
 /// How much surer a text must be, to be told in place of another one before the track ends.
 const MUCH_SURER: f32 = 0.1;
 
+/// How sure each character must be, with the share of the readings that have it, of a text that is
+/// no plate's for the grammar but may be one that its owner chose.
+const SURE: f32 = 0.85;
+
 /// What confirms a plate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PlateSettings {
@@ -108,8 +112,10 @@ struct Agreed {
 ///
 /// A plate counts when `frames_required` of the latest `frames_window` looks read something, and the
 /// latest readings of the track, fused by [`Votes`], agree by `ocr_agreement_threshold` on a text
-/// that fits the grammar. It is told with the list it is on. A better text of the same track takes
-/// its place, while the track lasts if it is much better, or else at its end.
+/// that fits the grammar; or that is on a list, since somebody says that it is a plate; or that may
+/// be a chosen one ([`Grammar::may_be_chosen`]), if each of its characters is sure and next to all
+/// readings have it. It is told with the list it is on. A better text of the same track takes its
+/// place, while the track lasts if it is much better, or else at its end.
 #[derive(Debug)]
 pub struct PlateConfirmer {
     settings: PlateSettings,
@@ -184,7 +190,7 @@ impl PlateConfirmer {
             return None;
         }
         let threshold = self.settings.ocr_agreement_threshold;
-        let agreed = agreed(&mut state.votes, &mut self.fused, threshold, grammar)?;
+        let agreed = agreed(&mut state.votes, &mut self.fused, threshold, grammar, lists)?;
         let is_better = match &state.told {
             None => false,
             Some(told) if told.text == agreed.text.clean => return None,
@@ -234,7 +240,7 @@ impl PlateConfirmer {
         let mut state = self.tracks.end(track)?;
         let told = state.told.filter(|told| !told.silent)?;
         let threshold = self.settings.ocr_agreement_threshold;
-        let agreed = agreed(&mut state.votes, &mut self.fused, threshold, grammar)?;
+        let agreed = agreed(&mut state.votes, &mut self.fused, threshold, grammar, lists)?;
         let far = self.meter.within(&told.text, &agreed.text.clean, u32::MAX);
         let is_better = agreed.text.clean != told.text
             && !is_another(far, &agreed.text.clean)
@@ -285,6 +291,7 @@ fn agreed(
     fused: &mut Fused,
     threshold: f32,
     grammar: &Grammar,
+    lists: &PlateLists,
 ) -> Option<Agreed> {
     votes.fuse_into(fused);
     // Sums of shares are not exact: three of five are 0.6.
@@ -294,7 +301,10 @@ fn agreed(
     let text = grammar.read(&fused.text);
     let kept = &fused.characters[text.kept.clone()];
     let confidence = kept.iter().sum::<f32>() / kept.len().max(1) as f32;
-    text.fits.then_some(Agreed { text, confidence })
+    let is_sure = || kept.iter().all(|confidence| *confidence >= SURE);
+    let chosen = || grammar.may_be_chosen(&text.clean) && is_sure();
+    let counts = text.fits || chosen() || lists.find(&text.clean).is_some();
+    counts.then_some(Agreed { text, confidence })
 }
 
 /// Whether a text is no other reading of the plate that was told but another plate, since whoever

@@ -205,6 +205,17 @@ impl Grammar {
             && (self.shapes.matches(clean) || general.is_some_and(|form| form.fits(clean)))
     }
 
+    /// Whether a cleaned text that does not fit may be of a plate that its owner chose: without a
+    /// digit, where plates have one. Whoever reads it should be sure, since names of firms and cars
+    /// look so as well.
+    pub fn may_be_chosen(&self, clean: &str) -> bool {
+        let form = self.general.as_ref().filter(|form| form.digit);
+        form.is_some_and(|form| {
+            form.len.contains(&clean.chars().count())
+                && clean.chars().all(|c| c.is_ascii_uppercase())
+        })
+    }
+
     /// Cleans what was read, and corrects it where the patterns tell digits from letters.
     ///
     /// What fits a country's series stays as it is. What does not is corrected if few changes make
@@ -250,12 +261,17 @@ impl Grammar {
     }
 
     fn trimmed(&self, text: &str, len: usize) -> Option<PlateText> {
+        // A word without a digit is no plate that was read badly at both ends and in between.
+        let budget = match text.contains(|c: char| c.is_ascii_digit()) {
+            true => self.budget,
+            false => 0,
+        };
         let candidates = [(1, 0), (0, 1), (1, 1)]
             .into_iter()
             .filter_map(|(left, right)| {
                 let kept = left..len.checked_sub(right).filter(|end| *end > left)?;
                 let part: String = text.chars().skip(left).take(kept.len()).collect();
-                let (cost, corrected, clean) = self.shapes.correct(&part, self.budget)?;
+                let (cost, corrected, clean) = self.shapes.correct(&part, budget)?;
                 let cost = cost + (left + right) as u32 * ONE;
                 let found = PlateText {
                     clean,

@@ -95,6 +95,57 @@ fn readings_that_do_not_agree_or_fit_are_nothing() {
 }
 
 #[test]
+fn a_chosen_plate_counts_when_it_is_sure() {
+    let see = |texts: &[&str], confidence: f32, region: Region| {
+        let mut gate = Gate::new(region);
+        let seen = texts.iter().zip(0..);
+        let mut seen = seen.filter_map(|(text, now)| gate.see(1, now, text, confidence));
+        seen.next().map(|seen| (seen.text.clean, seen.text.fits))
+    };
+    let chosen = Some(("BIMMIAN".to_owned(), false));
+    assert_eq!(see(&["BIMMIAN"; 3], 0.95, Region::Eu), chosen);
+    assert_eq!(see(&["BIMMIAN"; 9], 0.8, Region::Eu), None);
+    assert_eq!(
+        see(&["BIMMIAN", "BIMMIAN", "BIMM1AN"], 0.95, Region::Eu),
+        None
+    );
+    assert_eq!(see(&["BIMMIAN"; 9], 0.95, Region::De), None);
+    // What the first looks read from afar is forgotten.
+    let afar = ["BIMNIAN", "BIMMIAN"].into_iter();
+    let near: Vec<&str> = afar.chain(["BIMMIAN"; 10]).collect();
+    assert_eq!(see(&near, 0.95, Region::Eu), chosen);
+}
+
+#[test]
+fn a_listed_plate_counts_though_no_plate_of_the_region_looks_so() {
+    // Of another country, with a region that has two forms only.
+    let mut gate = Gate::new(Region::Br);
+    let seen = (0..3).find_map(|now| gate.see(1, now, "RK3OOAG", 0.8));
+    let seen = seen.expect("it is on the allow list");
+    assert!(!seen.text.fits);
+    let listed = seen.listed.expect("it is listed");
+    assert_eq!(
+        (listed.list, listed.plate.as_str()),
+        (ListKind::Allow, "RK300AG")
+    );
+    assert!(gate.end(1).is_none());
+    assert!(gate.tell(2, 90, &["RK311AG"; 9]).is_empty());
+}
+
+#[test]
+fn looks_that_read_nothing_tell_of_no_plate_and_hide_none() {
+    let mut gate = Gate::new(Region::Eu);
+    assert!(gate.tell(1, 0, &[""; 50]).is_empty());
+    assert!(gate.end(1).is_none());
+    // Read at last, and by as many looks as it takes.
+    assert!(gate.tell(2, 60, &[""; 50]).is_empty());
+    assert_eq!(
+        gate.tell(2, 110, &["RK300AG", "", "RK300AG", "", "RK300AG"]),
+        ["RK300AG"]
+    );
+}
+
+#[test]
 fn errors_in_different_places_do_not_matter() {
     let mut gate = Gate::new(Region::Br);
     assert_eq!(

@@ -53,6 +53,7 @@ fn what_no_plate_looks_like_does_not_fit_and_stays() {
         (Region::Br, "ABCXYZT"),
         (Region::Br, "AB12"),
         (Region::De, "1234567890"),
+        (Region::De, "BIMMIAN"),
         (Region::Eu, "GWAGENS"),
         (Region::Eu, "BIMMIAN"),
         (Region::Eu, "A1"),
@@ -88,6 +89,25 @@ fn the_general_form_is_no_regular_one() {
     assert!(regular(Region::Eu, "RK300AG") && regular(Region::Us, "7ABC123"));
     assert!(!regular(Region::Eu, "12X4Y6Z") && !regular(Region::Us, "NEILDMND"));
     assert!(regular(Region::Br, "ABC1234") && !regular(Region::Br, "ABC12345X7"));
+}
+
+#[test]
+fn plates_without_a_digit_may_be_chosen_where_others_have_one() {
+    let may = |region, text| Grammar::new(region).may_be_chosen(text);
+    assert!(may(Region::Eu, "GWAGEN") && may(Region::Eu, "BIMMIAN"));
+    for (region, text) in [
+        (Region::Eu, "TAXI"),
+        (Region::Eu, "AMBULANCE"),
+        (Region::Eu, "GWAGEN1"),
+        (Region::Eu, "КВАРТАЛ"),
+        (Region::Eu, ""),
+        // They fit, or there are none.
+        (Region::Us, "NEILDMND"),
+        (Region::De, "GWAGEN"),
+        (Region::Br, "GWAGENS"),
+    ] {
+        assert!(!may(region, text), "{region} {text}");
+    }
 }
 
 #[test]
