@@ -1,5 +1,6 @@
 //! Licence plates: finding, straightening, reading and understanding them.
 
+pub mod area;
 pub mod grammar;
 pub mod list;
 pub mod localize;

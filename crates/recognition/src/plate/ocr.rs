@@ -2,13 +2,15 @@
 
 #[cfg(feature = "tesseract")]
 mod hocr;
+mod settings;
 #[cfg(feature = "tesseract")]
 mod tesseract;
 #[cfg(feature = "tesseract")]
 mod traineddata;
 
+pub use settings::{PageMode, TesseractSettings};
 #[cfg(feature = "tesseract")]
-pub use tesseract::{DATAPATHS, PageMode, TesseractReader, TesseractSettings};
+pub use tesseract::{DATAPATHS, TesseractReader};
 
 use crate::error::Result;
 use crate::geometry::Quad;
@@ -17,7 +19,8 @@ use crate::picture::View;
 /// What was read on one plate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
-    /// The likeliest characters, without blanks or dashes. Empty if nothing was read.
+    /// The likeliest characters: capitals and digits, without blanks or dashes. Empty if nothing was
+    /// read.
     pub text: String,
     /// The mean of what each of its characters is sure of, from 0 to 1.
     pub confidence: f32,

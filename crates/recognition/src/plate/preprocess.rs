@@ -7,11 +7,14 @@ mod filter;
 
 pub use filter::{adaptive_threshold, bilateral, clahe, invert};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::picture::Picture;
 
 /// Smooths areas and keeps edges (`enable_bilateral`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Bilateral {
     /// The diameter of the circle that is averaged over, in pixels (`bilateral_d`).
     pub diameter: usize,
@@ -33,7 +36,8 @@ impl Default for Bilateral {
 }
 
 /// Makes black and white of it, by the mean around each pixel (`enable_adaptive_threshold`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct AdaptiveThreshold {
     /// The side of the square that is averaged over, an odd number of pixels
     /// (`adaptive_block_size`).
@@ -52,7 +56,8 @@ impl Default for AdaptiveThreshold {
 }
 
 /// Evens out contrast, tile by tile (`enable_clahe`).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Clahe {
     /// How much more often than on average a brightness may count (`clahe_clip_limit`).
     pub clip_limit: f32,
@@ -70,7 +75,8 @@ impl Default for Clahe {
 }
 
 /// What is done to plates, in this order.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct PreprocessSettings {
     /// What is kept around a plate that is read with all that is on it, in pixels of the picture.
     pub crop_margin_px: f32,
@@ -105,6 +111,8 @@ impl Default for PreprocessSettings {
 }
 
 impl PreprocessSettings {
+    /// Refuses what cannot work.
+    ///
     /// # Errors
     /// [`Error::Setting`] with the first that cannot be.
     pub fn check(&self) -> Result<()> {
@@ -127,30 +135,33 @@ impl PreprocessSettings {
         }) = self.bilateral
         {
             if !(1..=31).contains(&diameter) {
-                return wrong("bilateral_d", "give from 1 to 31 pixels");
+                return wrong("bilateral.diameter", "give from 1 to 31 pixels");
             }
             let positive = |sigma: f32| sigma > 0.0 && sigma.is_finite();
             if !positive(sigma_color) {
-                return wrong("bilateral_sigma_color", "give a number above 0");
+                return wrong("bilateral.sigma_color", "give a number above 0");
             }
             if !positive(sigma_space) {
-                return wrong("bilateral_sigma_space", "give a number above 0");
+                return wrong("bilateral.sigma_space", "give a number above 0");
             }
         }
         if let Some(AdaptiveThreshold { block_size, c }) = self.adaptive_threshold {
             if !(3..=255).contains(&block_size) || block_size % 2 == 0 {
-                return wrong("adaptive_block_size", "give an odd number from 3 to 255");
+                return wrong(
+                    "adaptive_threshold.block_size",
+                    "give an odd number from 3 to 255",
+                );
             }
             if !c.is_finite() {
-                return wrong("adaptive_c", "it is no number");
+                return wrong("adaptive_threshold.c", "it is no number");
             }
         }
         if let Some(Clahe { clip_limit, tiles }) = self.clahe {
             if !(clip_limit > 0.0 && clip_limit.is_finite()) {
-                return wrong("clahe_clip_limit", "give a number above 0");
+                return wrong("clahe.clip_limit", "give a number above 0");
             }
             if !(1..=64).contains(&tiles) {
-                return wrong("clahe_tile_size", "give from 1 to 64 tiles");
+                return wrong("clahe.tiles", "give from 1 to 64 tiles");
             }
         }
         Ok(())
@@ -229,12 +240,12 @@ mod tests {
             ..good
         };
         let cases = [
-            (threshold(10), "adaptive_block_size"),
-            (threshold(1), "adaptive_block_size"),
-            (bilateral(0, 1.0), "bilateral_d"),
-            (bilateral(9, f32::NAN), "bilateral_sigma_color"),
-            (clahe(0.0, 8), "clahe_clip_limit"),
-            (clahe(2.0, 0), "clahe_tile_size"),
+            (threshold(10), "adaptive_threshold.block_size"),
+            (threshold(1), "adaptive_threshold.block_size"),
+            (bilateral(0, 1.0), "bilateral.diameter"),
+            (bilateral(9, f32::NAN), "bilateral.sigma_color"),
+            (clahe(0.0, 8), "clahe.clip_limit"),
+            (clahe(2.0, 0), "clahe.tiles"),
             (
                 PreprocessSettings {
                     crop_margin_px: -1.0,

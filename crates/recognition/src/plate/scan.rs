@@ -3,6 +3,7 @@
 use super::grammar::{Grammar, PlateText};
 use super::localize::{Candidate, Localizer};
 use super::ocr::{PlateReader, Reading};
+use super::text::Substitutions;
 use crate::detect::{Detection, Detector};
 use crate::error::Result;
 use crate::picture::{Picture, View};
@@ -64,6 +65,9 @@ pub struct Plate {
     pub candidate: Candidate,
     /// What stands on it.
     pub reading: Reading,
+    /// The same with the substitutions: what several readings of a plate are compared by. It is as
+    /// long as the reading.
+    pub substituted: String,
     /// What that means, by the grammar.
     pub text: PlateText,
     /// How likely it is to be a plate and read right, from 0 to 1.
@@ -109,6 +113,7 @@ pub struct Scanner<F, R> {
     finder: F,
     reader: R,
     settings: ScanSettings,
+    substitutions: Substitutions,
     candidates: Vec<Candidate>,
     gray: Picture,
 }
@@ -120,9 +125,18 @@ impl<F: PlateFinder, R: PlateReader> Scanner<F, R> {
             finder,
             reader,
             settings,
+            substitutions: Substitutions::default(),
             candidates: Vec::new(),
             gray: Picture::default(),
         }
+    }
+
+    /// Puts these characters in place of others in all that is read, before the grammar says what it
+    /// means.
+    #[must_use]
+    pub fn with_substitutions(mut self, substitutions: Substitutions) -> Self {
+        self.substitutions = substitutions;
+        self
     }
 
     /// The plates of a picture, the likeliest first.
@@ -140,13 +154,16 @@ impl<F: PlateFinder, R: PlateReader> Scanner<F, R> {
                 break;
             }
             let reading = self.reader.read(self.gray.view(), &candidate.quad)?;
-            let text = grammar.read(&reading.text);
+            let mut substituted = reading.text.clone();
+            self.substitutions.apply(&mut substituted);
+            let text = grammar.read(&substituted);
             let value = plausible(&text) * reading.confidence * (0.8 + 0.2 * candidate.score);
             enough = value >= self.settings.enough;
             if value >= self.settings.least {
                 plates.push(Plate {
                     candidate: *candidate,
                     reading,
+                    substituted,
                     text,
                     value,
                 });
@@ -234,6 +251,25 @@ mod tests {
         let plates = scan(&mut sides, ALL);
         assert!(!plates.is_empty());
         assert!(plates.iter().all(|plate| plate.reading.text == "AB123"));
+    }
+
+    #[test]
+    fn substitutions_come_before_the_grammar() {
+        let mut sides = sides(reading("OBI2Q", 0.9), Reading::default());
+        let localizer = Localizer::new(LocalizerSettings::default()).expect("good settings");
+        let pairs = [('I', '1'), ('Q', '3'), ('O', '0')];
+        let plates = Scanner::new(localizer, &mut sides, ALL)
+            .with_substitutions(Substitutions::new(pairs).expect("capitals and digits"))
+            .scan(
+                two_plates().view(),
+                &Grammar::custom(&["[A-Z]{2}[0-9]{3}"]).expect("a good pattern"),
+            )
+            .expect("it reads");
+        let plate = &plates[0];
+        assert_eq!(plate.reading.text, "OBI2Q");
+        assert_eq!(plate.substituted, "0B123");
+        // A letter stands first there.
+        assert_eq!(plate.text.clean, "OB123");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How plates are recognised.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,9 @@ use crate::plate::list::ListFiles;
 use crate::plate::localize::{Localizer, LocalizerSettings};
 use crate::plate::lookalike::SAME_PLATE;
 use crate::plate::network::{NetworkFinder, NetworkReader};
-use crate::plate::ocr::PlateReader;
+use crate::plate::ocr::{PlateReader, TesseractSettings};
 use crate::plate::scan::{DetectedPlates, PlateFinder, ScanSettings, Scanner};
+use crate::plate::text::Substitutions;
 
 /// What finds and reads plates, as the settings say.
 pub type PlateScanner = Scanner<Box<dyn PlateFinder>, Box<dyn PlateReader>>;
@@ -64,6 +66,11 @@ pub struct PlateSettings {
     pub reader: ReaderKind,
     /// Readings that are less sure are left out, 0 to 1.
     pub min_confidence: f32,
+    /// Characters that are put in place of others in what is read, before the patterns say what it
+    /// means: capitals and digits.
+    pub substitutions: BTreeMap<char, char>,
+    /// How Tesseract reads, where it is the reader.
+    pub tesseract: Option<TesseractSettings>,
 }
 
 impl Default for PlateSettings {
@@ -78,6 +85,8 @@ impl Default for PlateSettings {
             finder: FinderKind::default(),
             reader: ReaderKind::default(),
             min_confidence: ScanSettings::default().least,
+            substitutions: BTreeMap::new(),
+            tesseract: None,
         }
     }
 }
@@ -101,7 +110,21 @@ impl PlateSettings {
                 });
             }
         }
-        Ok(())
+        self.substitutions()?;
+        match &self.tesseract {
+            Some(_) if self.reader != ReaderKind::Tesseract => Err(Error::Setting {
+                name: "tesseract",
+                problem: "it says how Tesseract reads, and Tesseract is not the reader: set \
+                          reader = \"tesseract\", or leave it out"
+                    .to_owned(),
+            }),
+            Some(tesseract) => tesseract.check(),
+            None => Ok(()),
+        }
+    }
+
+    fn substitutions(&self) -> Result<Substitutions> {
+        Substitutions::new(self.substitutions.iter().map(|(&from, &to)| (from, to)))
     }
 
     /// What plates look like.
@@ -139,28 +162,75 @@ impl PlateSettings {
         };
         let reader: Box<dyn PlateReader> = match self.reader {
             ReaderKind::Network => Box::new(NetworkReader::new(engine)?),
-            ReaderKind::Tesseract => tesseract()?,
+            ReaderKind::Tesseract => tesseract(&self.tesseract.clone().unwrap_or_default())?,
         };
         let settings = ScanSettings {
             least: self.min_confidence,
             ..ScanSettings::default()
         };
-        Ok(Scanner::new(finder, reader, settings))
+        Ok(Scanner::new(finder, reader, settings).with_substitutions(self.substitutions()?))
     }
 }
 
 #[cfg(feature = "tesseract")]
-fn tesseract() -> Result<Box<dyn PlateReader>> {
-    use crate::plate::ocr::{TesseractReader, TesseractSettings};
-    Ok(Box::new(TesseractReader::new(
-        &TesseractSettings::default(),
-    )?))
+fn tesseract(settings: &TesseractSettings) -> Result<Box<dyn PlateReader>> {
+    use crate::plate::ocr::TesseractReader;
+    Ok(Box::new(TesseractReader::new(settings)?))
 }
 
 #[cfg(not(feature = "tesseract"))]
-fn tesseract() -> Result<Box<dyn PlateReader>> {
+fn tesseract(_: &TesseractSettings) -> Result<Box<dyn PlateReader>> {
     Err(Error::Backend {
         backend: "tesseract",
         problem: "this program was built without it".to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plate::preprocess::PreprocessSettings;
+
+    #[test]
+    fn settings_that_cannot_work_are_refused_by_name() {
+        PlateSettings::default()
+            .validate()
+            .expect("the defaults work");
+        type Change = fn(&mut PlateSettings);
+        for (name, change) in [
+            ("region", (|s| s.region = "xx".to_owned()) as Change),
+            ("patterns", |s| s.patterns = vec!["A".to_owned()]),
+            ("allow_distance", |s| s.allow_distance = f32::NAN),
+            ("min_confidence", |s| s.min_confidence = 55.0),
+            ("substitutions", |s| {
+                s.substitutions = BTreeMap::from([('o', '0')])
+            }),
+            // Nothing is set that has no effect.
+            ("tesseract", |s| {
+                s.tesseract = Some(TesseractSettings::default())
+            }),
+            ("language", |s| {
+                s.reader = ReaderKind::Tesseract;
+                s.tesseract = Some(TesseractSettings {
+                    language: "../eng".to_owned(),
+                    ..TesseractSettings::default()
+                });
+            }),
+            ("min_height", |s| {
+                s.reader = ReaderKind::Tesseract;
+                s.tesseract = Some(TesseractSettings {
+                    preprocess: PreprocessSettings {
+                        min_height: 0,
+                        ..PreprocessSettings::default()
+                    },
+                    ..TesseractSettings::default()
+                });
+            }),
+        ] {
+            let mut settings = PlateSettings::default();
+            change(&mut settings);
+            let error = settings.validate().expect_err(name).to_string();
+            assert!(error.starts_with(name), "{name}: {error}");
+        }
+    }
 }

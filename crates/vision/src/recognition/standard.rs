@@ -140,8 +140,9 @@ fn sighting(plate: Plate) -> PlateSighting {
         bounds: plate.candidate.quad.bounds(),
         quad: plate.candidate.quad,
         score: plate.candidate.score,
-        // Readers give capitals and digits, and nothing to clean.
-        text_clean: plate.reading.text.clone(),
+        // Readers give capitals and digits, and nothing to clean; what the grammar makes of them is for
+        // all readings together.
+        text_clean: plate.substituted,
         characters: places.map(|place| place[0].1).collect(),
         text_raw: plate.reading.text,
         confidence: plate.reading.confidence,

@@ -9,55 +9,15 @@ use tesseract_plumbing::tesseract_sys::{
     TessPageSegMode_PSM_SINGLE_WORD,
 };
 
-use super::{PlateReader, Reading};
+use super::{PageMode, PlateReader, Reading, TesseractSettings};
 use super::{hocr, traineddata};
 use crate::error::{Error, Result};
 use crate::geometry::{Box2, Quad};
 use crate::picture::{Picture, View};
 use crate::plate::isolate::{By, Isolator, Shape};
-use crate::plate::preprocess::{PreprocessSettings, Preprocessor, invert};
+use crate::plate::preprocess::{Preprocessor, invert};
 use crate::plate::rectify::Rectifier;
-
-/// What Tesseract expects a picture to hold (its "page segmentation modes").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PageMode {
-    /// A line of text: mode 7.
-    #[default]
-    Line,
-    /// One word: mode 8.
-    Word,
-    /// A line, and no thoughts about where its words are: mode 13.
-    RawLine,
-}
-
-/// How Tesseract reads.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TesseractSettings {
-    /// The name of a language file without `.traineddata`, or several joined by `+`. Words of the
-    /// language are not used with one language; with several, Tesseract gives no way to leave them
-    /// out.
-    pub language: String,
-    /// Where language files are. By default the directories that packages install them in.
-    pub datapath: Option<PathBuf>,
-    /// What it expects.
-    pub page_mode: PageMode,
-    /// The only characters that it gives.
-    pub whitelist: String,
-    /// What is done to a plate before it is read.
-    pub preprocess: PreprocessSettings,
-}
-
-impl Default for TesseractSettings {
-    fn default() -> Self {
-        Self {
-            language: "eng".to_owned(),
-            datapath: None,
-            page_mode: PageMode::default(),
-            whitelist: "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789".to_owned(),
-            preprocess: PreprocessSettings::default(),
-        }
-    }
-}
+use crate::plate::text::clean;
 
 /// Where Debian, others and Homebrew put language files: the first that has them is taken.
 pub const DATAPATHS: [&str; 6] = [
@@ -103,16 +63,17 @@ impl TesseractReader {
     /// Starts an engine.
     ///
     /// # Errors
-    /// [`Error::Setting`] when the language is not installed or a setting cannot be; [`Error::Read`]
+    /// [`Error::Setting`] when a setting cannot be, or the language is not installed; [`Error::Read`]
     /// when its file cannot be read.
     pub fn new(settings: &TesseractSettings) -> Result<Self> {
+        settings.check()?;
         let language = &settings.language;
         let languages: Vec<&str> = language.split('+').collect();
         let directory = find_languages(&languages, settings.datapath.as_deref())?;
         let mut engine = TessBaseApi::create();
         // Tesseract writes to the standard error of the program otherwise.
         set(&mut engine, c"debug_file", c"/dev/null")?;
-        let name = c_string("tesseract_lang", language)?;
+        let name = c_string("language", language)?;
         let started = if let [_] = languages[..] {
             let path = language_file(&directory, language);
             let mut file = read_language(&path)?;
@@ -132,7 +93,7 @@ impl TesseractReader {
             PageMode::Word => TessPageSegMode_PSM_SINGLE_WORD,
             PageMode::RawLine => TessPageSegMode_PSM_RAW_LINE,
         });
-        let whitelist = c_string("char_whitelist", &settings.whitelist)?;
+        let whitelist = c_string("whitelist", &settings.whitelist)?;
         set(&mut engine, c"tessedit_char_whitelist", &whitelist)?;
         // The characters are dark when they get here; it need not try them both ways.
         set(&mut engine, c"tessedit_do_invert", c"0")?;
@@ -215,9 +176,9 @@ impl TesseractReader {
             .engine
             .get_hocr_text(0)
             .map_err(|error| failed(&error.to_string()))?;
-        Ok(Reading::new(hocr::characters(
-            &answer.as_ref().to_string_lossy(),
-        )))
+        let mut characters = hocr::characters(&answer.as_ref().to_string_lossy());
+        characters.iter_mut().for_each(keep_characters);
+        Ok(Reading::new(characters))
     }
 }
 
@@ -231,6 +192,31 @@ impl PlateReader for TesseractReader {
         }
         self.read_whole(picture, quad)
     }
+}
+
+/// Leaves of what may stand at a place what can be part of a cleaned plate; nothing if the likeliest
+/// is a dash or the like, which nobody looks for on a plate.
+fn keep_characters(place: &mut Vec<(char, f32)>) {
+    let cleaned = |c: char| {
+        let mut encoded = [0; 4];
+        let cleaned = clean(c.encode_utf8(&mut encoded));
+        let mut characters = cleaned.chars();
+        characters.next().filter(|_| characters.next().is_none())
+    };
+    if place.first().is_none_or(|(c, _)| cleaned(*c).is_none()) {
+        place.clear();
+        return;
+    }
+    let mut kept: Vec<(char, f32)> = Vec::with_capacity(place.len());
+    for (c, confidence) in place.drain(..) {
+        // The likelier of two that are one when they are cleaned comes first.
+        if let Some(c) = cleaned(c)
+            && !kept.iter().any(|(known, _)| *known == c)
+        {
+            kept.push((c, confidence));
+        }
+    }
+    *place = kept;
 }
 
 /// How likely a reading is to be right, to choose among those of one plate. Plates have about seven
@@ -262,16 +248,6 @@ fn language_file(directory: &Path, language: &str) -> PathBuf {
 
 /// The first directory that has them all.
 fn find_languages(languages: &[&str], datapath: Option<&Path>) -> Result<PathBuf> {
-    for language in languages {
-        // It becomes part of a path.
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if language.is_empty() || !language.chars().all(plain) {
-            return Err(Error::Setting {
-                name: "tesseract_lang",
-                problem: format!("{language:?} is no name of a language file, such as eng"),
-            });
-        }
-    }
     let directories: Vec<PathBuf> = match datapath {
         Some(path) => vec![path.to_owned()],
         None => DATAPATHS.iter().map(PathBuf::from).collect(),
@@ -290,7 +266,7 @@ fn find_languages(languages: &[&str], datapath: Option<&Path>) -> Result<PathBuf
         .collect();
     let looked = looked.join(", ");
     Err(Error::Setting {
-        name: "tesseract_lang",
+        name: "language",
         problem: match missing {
             Some(language) => format!(
                 "there is no {language}.traineddata in {looked}; Debian has it in the package \
@@ -315,7 +291,7 @@ fn read_language(path: &Path) -> Result<Vec<u8>> {
 
 fn not_a_language(path: &Path) -> Error {
     Error::Setting {
-        name: "tesseract_lang",
+        name: "language",
         problem: format!(
             "Tesseract cannot use {}; install the language again",
             path.display()
@@ -368,13 +344,28 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_elsewhere_are_refused() {
-        for language in ["", "../eng", "eng+", "e/ng", "eng\0"] {
-            let told = error(&TesseractSettings {
-                language: language.to_owned(),
-                ..TesseractSettings::default()
-            });
-            assert!(told.contains("no name of a language file"), "{told}");
+    fn settings_that_cannot_be_are_refused_first() {
+        let told = error(&TesseractSettings {
+            language: "../eng".to_owned(),
+            ..TesseractSettings::default()
+        });
+        assert!(told.contains("no name of a language file"), "{told}");
+    }
+
+    #[test]
+    fn what_is_read_are_capitals_and_digits() {
+        for (before, after) in [
+            (
+                vec![('a', 0.9), ('A', 0.5), ('-', 0.4), ('4', 0.3)],
+                vec![('A', 0.9), ('4', 0.3)],
+            ),
+            (vec![('-', 0.9), ('I', 0.5)], vec![]),
+            (vec![('А', 0.9)], vec![('A', 0.9)]),
+            (vec![], vec![]),
+        ] {
+            let mut place = before.clone();
+            keep_characters(&mut place);
+            assert_eq!(place, after, "{before:?}");
         }
     }
 
