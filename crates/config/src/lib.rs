@@ -129,9 +129,10 @@ impl Config {
         environment: &BTreeMap<String, String>,
         read: &dyn Fn(&str) -> std::io::Result<String>,
     ) -> Result<Loaded> {
-        let (mut table, notices) = securevision::settings(environment)?;
-        merge::onto(&mut table, file);
-        merge::overrides(&mut table, environment)?;
+        let mut given = file;
+        merge::overrides(&mut given, environment)?;
+        let (mut table, notices) = securevision::settings(environment, &given)?;
+        merge::onto(&mut table, given);
         secret::expand(&mut table, environment)?;
         let credentials = secret::take_credentials(&mut table, read)?;
         let mut config: Config = Table::try_into(table).map_err(|error| Error::value(&error))?;
@@ -156,10 +157,17 @@ impl Config {
         for file in files.into_iter().flatten() {
             file.path = folder.join(&file.path);
         }
-        let plates = self.plates.as_mut();
-        let lists = plates.map(|plates| [&mut plates.allow_list, &mut plates.deny_list]);
-        let others = lists.into_iter().flatten();
-        for path in others.chain([&mut self.inference.library]).flatten() {
+        let mut others = vec![&mut self.inference.library];
+        if let Some(plates) = &mut self.plates {
+            others.extend([&mut plates.allow_list, &mut plates.deny_list]);
+            others.extend(
+                plates
+                    .tesseract
+                    .as_mut()
+                    .map(|tesseract| &mut tesseract.datapath),
+            );
+        }
+        for path in others.into_iter().flatten() {
             *path = folder.join(&*path);
         }
     }

@@ -1,4 +1,10 @@
 //! The variables of SecureVision, read so that a change needs no new set-up at once.
+//!
+//! As there, a name may be in capitals or not, and a group of settings may be given as a JSON object,
+//! over which the variable of a single setting goes.
+
+mod recognition;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -6,85 +12,177 @@ use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::merge::set;
+use values::{days, number};
 
 const PREFIX: &str = "SECUREVISION__";
 
-/// The name of its only camera.
-const CAMERA: &str = "camera";
-
-/// A variable that sets one key: what it is called here, and what makes a value of the text.
-type Key = (&'static str, &'static str, fn(&str) -> Option<Value>);
-
-const KEYS: [Key; 4] = [
-    ("VIDEO__FPS_TARGET", "cameras.camera.fps_target", number),
-    (
-        "VIDEO__READ_TIMEOUT_S",
-        "cameras.camera.read_timeout",
-        number,
-    ),
-    (
-        "VIDEO__RECONNECT_INTERVAL_S",
-        "cameras.camera.retry_first",
-        number,
-    ),
-    ("EVENTS__RETENTION_DAYS", "retention.events", days),
+/// Groups of settings, which may be given as JSON.
+const GROUPS: [&str; 11] = [
+    "API",
+    "EVENTS",
+    "FACE",
+    "PLATES",
+    "PLATES__DETECTOR",
+    "PLATES__OCR",
+    "PLATES__POSTPROCESS",
+    "PLATES__ROI",
+    "TRACKING",
+    "VIDEO",
+    "VIDEO__SOURCE",
 ];
 
-/// Parts that this version has no settings for, and why.
-const NOT_READ: [(&str, &str); 6] = [
-    ("VIDEO__SOURCE__BACKEND", "GStreamer is the only backend"),
-    ("VIDEO__", "there is no such setting"),
-    ("EVENTS__DB_URL", "the store is given by store.path"),
-    ("TRACKING__", "tracking needs no settings"),
-    ("FACE__", "there is no such setting"),
-    ("", "there is no such setting"),
-];
+/// What makes a value of a text; none if it cannot be used.
+type Reader = fn(&str) -> Option<Value>;
 
-/// What the variables say, as the tables of a file, and a notice for each.
-pub(crate) fn settings(environment: &BTreeMap<String, String>) -> Result<(Table, Vec<String>)> {
-    let mut table = Table::new();
-    let mut notices = Vec::new();
-    let ours: BTreeMap<&str, &str> = environment
-        .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(PREFIX)?, value.as_str())))
-        .collect();
-    let url = source(&ours);
+/// What has become of a setting.
+#[derive(Clone, Copy)]
+enum Now {
+    /// It is a key, which is called so.
+    Key(&'static str, Reader),
+    /// It is part of one.
+    Part(&'static str),
+    /// It is none, and why.
+    NotRead(&'static str),
+}
+
+/// Of the camera, the store and the rest.
+fn rule(name: &str) -> Option<Now> {
+    Some(match name {
+        "VIDEO__FPS_TARGET" => Now::Key("cameras.camera.fps_target", number),
+        "VIDEO__READ_TIMEOUT_S" => Now::Key("cameras.camera.read_timeout", number),
+        "VIDEO__RECONNECT_INTERVAL_S" => Now::Key("cameras.camera.retry_first", number),
+        "VIDEO__SOURCE__TYPE" | "VIDEO__SOURCE__URL" | "VIDEO__SOURCE__DEVICE_INDEX" => {
+            Now::Part("cameras.camera.url")
+        }
+        "VIDEO__SOURCE__BACKEND" => Now::NotRead("GStreamer is the only backend"),
+        "VIDEO__FRAME_RESIZE" => Now::NotRead(
+            "motion is looked for in small pictures (cameras.camera.analysis_size), faces and \
+             plates in those of the camera",
+        ),
+        "VIDEO__ROTATE_180" => Now::NotRead("have the camera turn its picture"),
+        "VIDEO__ONVIF_DISCOVERY_ENABLED" => {
+            Now::NotRead("keepwatch camera discover looks for cameras")
+        }
+        "EVENTS__RETENTION_DAYS" => Now::Key("retention.events", days),
+        "EVENTS__DB_URL" => Now::NotRead("the store is given by store.path"),
+        "TESSERACT_CMD" => Now::NotRead("Tesseract is part of the program"),
+        _ if name.starts_with("API__") => Now::NotRead("there is no server"),
+        _ => return None,
+    })
+}
+
+/// What is made of the variables: the tables of a file, and what is to be said.
+struct Made {
+    table: Table,
+    notices: Vec<String>,
+}
+
+/// The variables by their names in capitals, without the prefix.
+type Variables = BTreeMap<String, String>;
+
+/// What the variables say, as the tables of a file, and a notice for each. `given` is what goes
+/// before them.
+pub(crate) fn settings(
+    environment: &BTreeMap<String, String>,
+    given: &Table,
+) -> Result<(Table, Vec<String>)> {
+    let ours = ours(environment)?;
+    let mut made = Made {
+        table: Table::new(),
+        notices: Vec::new(),
+    };
     for (name, text) in &ours {
-        let known = KEYS.iter().find(|(known, ..)| known == name);
-        let told = if let Some((_, key, value)) = known {
-            let value = value(text).ok_or_else(|| Error::Value {
-                problem: format!("the variable {PREFIX}{name} has no value that can be used"),
-                similar: None,
-            })?;
-            put(&mut table, key, value);
-            format!("{PREFIX}{name} is called {key} now")
-        } else if name.starts_with("VIDEO__SOURCE__") && !name.ends_with("BACKEND") {
-            format!("{PREFIX}{name} is part of cameras.{CAMERA}.url now")
-        } else {
-            let reason = NOT_READ.iter().find(|(part, _)| name.starts_with(part));
-            let reason = reason.map_or("", |(_, reason)| reason);
-            format!("{PREFIX}{name} is not read: {reason}")
+        let rule = recognition::rule(name, &ours, given).or_else(|| rule(name));
+        made.take(name, text, rule)?;
+    }
+    recognition::finish(&ours, given, &mut made);
+    if let Some(url) = source(&ours) {
+        made.put("cameras.camera.url", values::text(&url));
+    }
+    Ok((made.table, made.notices))
+}
+
+impl Made {
+    fn take(&mut self, name: &str, text: &str, rule: Option<Now>) -> Result<()> {
+        let told = match rule {
+            Some(Now::Key(key, read)) => {
+                let value = read(text).ok_or_else(|| unusable(name))?;
+                self.put(key, value);
+                format!("is called {key} now")
+            }
+            Some(Now::Part(key)) => format!("is part of {key} now"),
+            Some(Now::NotRead(reason)) => format!("is not read: {reason}"),
+            None => "is not read: there is no such setting".to_owned(),
         };
-        notices.push(told);
+        self.notices.push(format!("{PREFIX}{name} {told}"));
+        Ok(())
     }
-    if let Some(url) = url {
-        // A dollar sign was nothing special there.
-        let url = url.replace('$', "$$");
-        put(
-            &mut table,
-            &format!("cameras.{CAMERA}.url"),
-            Value::String(url),
-        );
+
+    fn put(&mut self, path: &str, value: Value) {
+        let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
+        set(&mut self.table, &keys, value).expect("the paths of this module lead to values");
     }
-    Ok((table, notices))
+}
+
+fn unusable(name: &str) -> Error {
+    Error::Value {
+        problem: format!("the variable {PREFIX}{name} has no value that can be used"),
+        similar: None,
+    }
+}
+
+/// The variables, one for each setting.
+fn ours(environment: &BTreeMap<String, String>) -> Result<Variables> {
+    let mut groups: Vec<(String, &str)> = Vec::new();
+    let mut ours = Variables::new();
+    for (name, text) in environment {
+        let name = name.to_ascii_uppercase();
+        let Some(name) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        if GROUPS.contains(&name) {
+            groups.push((name.to_owned(), text));
+        } else {
+            ours.insert(name.to_owned(), text.clone());
+        }
+    }
+    // A group within a group goes before that.
+    groups.sort_by_key(|(name, _)| std::cmp::Reverse(name.matches("__").count()));
+    for (name, text) in groups {
+        let group: serde_json::Value = serde_json::from_str(text).map_err(|_| unusable(&name))?;
+        if !group.is_object() {
+            return Err(unusable(&name));
+        }
+        flatten(&name, &group, &mut ours);
+    }
+    Ok(ours)
+}
+
+fn flatten(name: &str, value: &serde_json::Value, ours: &mut Variables) {
+    let text = match value {
+        serde_json::Value::Object(group) => {
+            for (key, value) in group {
+                flatten(
+                    &format!("{name}__{}", key.to_ascii_uppercase()),
+                    value,
+                    ours,
+                );
+            }
+            return;
+        }
+        // As if it were not there.
+        serde_json::Value::Null => return,
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    ours.entry(name.to_owned()).or_insert(text);
 }
 
 /// The camera, if one is set at all.
-fn source(ours: &BTreeMap<&str, &str>) -> Option<String> {
+fn source(ours: &Variables) -> Option<String> {
     let part = |name: &str| {
-        ours.get(name)
-            .copied()
-            .filter(|text| !text.trim().is_empty())
+        let text = ours.get(name).map(String::as_str);
+        text.filter(|text| !text.trim().is_empty())
     };
     let url = part("VIDEO__SOURCE__URL");
     let index = part("VIDEO__SOURCE__DEVICE_INDEX");
@@ -92,18 +190,4 @@ fn source(ours: &BTreeMap<&str, &str>) -> Option<String> {
         Some("device") => Some(format!("device:/dev/video{}", index.unwrap_or("0"))),
         _ => url.map(str::to_owned),
     }
-}
-
-fn put(table: &mut Table, path: &str, value: Value) {
-    let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
-    set(table, &keys, value).expect("the paths of this file lead to values");
-}
-
-fn number(text: &str) -> Option<Value> {
-    text.trim().parse().ok().map(Value::Float)
-}
-
-fn days(text: &str) -> Option<Value> {
-    let days: u32 = text.trim().parse().ok()?;
-    Some(Value::String(format!("{days}d")))
 }

@@ -1,6 +1,11 @@
 use std::collections::BTreeMap;
 
+use keepwatch_recognition::plate::ocr::TesseractSettings;
+use keepwatch_recognition::plate::preprocess::{AdaptiveThreshold, Bilateral, Clahe};
+
 use super::*;
+
+mod securevision;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let pairs = pairs.iter();
@@ -136,46 +141,6 @@ fn what_is_wrong_is_said_with_its_place_and_without_secrets() {
 }
 
 #[test]
-fn variables_of_securevision_are_read_and_named() {
-    let variables = [
-        ("SECUREVISION__VIDEO__SOURCE__TYPE", "rtsp"),
-        (
-            "SECUREVISION__VIDEO__SOURCE__URL",
-            "rtsp://u:p$w@10.0.0.5/stream",
-        ),
-        ("SECUREVISION__VIDEO__FPS_TARGET", "7"),
-        ("SECUREVISION__VIDEO__READ_TIMEOUT_S", "4.5"),
-        ("SECUREVISION__EVENTS__RETENTION_DAYS", "14"),
-        ("SECUREVISION__TRACKING__ENABLED", "true"),
-    ];
-    let loaded = Config::load(None, &environment(&variables), &|_| unreachable!());
-    let loaded = loaded.expect("it is read");
-    let camera = &loaded.config.cameras["camera"];
-    assert_eq!(
-        camera.url.credentials().expect("they are there").password(),
-        "p$w"
-    );
-    assert!((camera.fps_target - 7.0).abs() < 1e-6);
-    assert_eq!(camera.read_timeout.as_millis(), 4500);
-    assert_eq!(
-        loaded.config.retention.events,
-        Some(SignedDuration::from_hours(14 * 24))
-    );
-    assert_eq!(loaded.notices.len(), variables.len());
-    let notices = loaded.notices.join("\n");
-    assert!(
-        notices.contains("FPS_TARGET is called cameras.camera.fps_target now"),
-        "{notices}"
-    );
-    assert!(!notices.contains("p$w"));
-
-    let device = [("SECUREVISION__VIDEO__SOURCE__TYPE", "device")];
-    let loaded = Config::load(None, &environment(&device), &|_| unreachable!());
-    let config = loaded.expect("it is read").config;
-    assert_eq!(config.cameras["camera"].url.location(), "/dev/video0");
-}
-
-#[test]
 fn a_password_in_a_variable_is_taken_as_it_is() {
     for password in ["0815", "true", "pa$$w${rd}", "\"quoted\"", "1_000"] {
         let variables = [
@@ -225,6 +190,61 @@ fn first_cell(line: &str) -> &str {
     line.split('|').nth(1).unwrap_or_default()
 }
 
+/// Of the tables in which every key that has a default has one that can be written.
+#[test]
+fn the_document_has_the_defaults_of_recognition() {
+    let written = |value: serde_json::Result<serde_json::Value>| value.expect("it is written");
+    let tesseract = written(serde_json::to_value(TesseractSettings::default()));
+    let filters = ["bilateral", "clahe", "adaptive_threshold"];
+    let tables = [
+        written(serde_json::to_value(PlateSettings::default())),
+        tesseract["preprocess"].clone(),
+        tesseract,
+        written(serde_json::to_value(RecognitionSettings::default())),
+    ];
+    let mut compared = 0;
+    for (key, value) in tables
+        .iter()
+        .flat_map(|table| table.as_object().expect("a table"))
+    {
+        // What is off by default has no value, and tables have rows of their own.
+        if value.is_null() || value.is_object() || value.is_array() {
+            continue;
+        }
+        // Single precision has more digits in double.
+        let value = match value.as_f64() {
+            Some(number) if value.is_f64() => format!("{:?}", number as f32),
+            _ => value.to_string(),
+        };
+        let plain = value.trim_end_matches(".0");
+        let row =
+            |line: &&str| line.starts_with("| `") && first_cell(line).contains(&format!("`{key}`"));
+        let has = |line: &str| {
+            [&value, plain]
+                .iter()
+                .any(|value| line.contains(&format!("| `{value}` | ")))
+        };
+        assert!(DOCUMENT.lines().filter(row).any(has), "{key}: {value}");
+        compared += 1;
+    }
+    assert!(compared > 25, "{compared}");
+    let of_filters = [
+        written(serde_json::to_value(Bilateral::default())),
+        written(serde_json::to_value(Clahe::default())),
+        written(serde_json::to_value(AdaptiveThreshold::default())),
+    ];
+    for (filter, settings) in filters.iter().zip(of_filters) {
+        let row = DOCUMENT
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{filter}` | ")));
+        let row = row.expect("it has a row");
+        for (key, value) in settings.as_object().expect("a table") {
+            assert!(row.contains(&format!("`{key}`")), "{key}");
+            assert!(row.contains(&format!("`{value}`")), "{key}: {value}");
+        }
+    }
+}
+
 #[test]
 fn the_document_names_every_key_with_its_default() {
     let camera = CameraSettings::new("rtsp://h/".parse().expect("an address"));
@@ -244,6 +264,10 @@ fn the_document_names_every_key_with_its_default() {
     keys.extend(table(serde_json::to_value(FaceSettings::default())));
     keys.extend(table(serde_json::to_value(PlateSettings::default())));
     keys.extend(table(serde_json::to_value(RecognitionSettings::default())));
+    let tesseract = serde_json::to_value(TesseractSettings::default()).expect("it is written");
+    keys.extend(keys_of(&tesseract));
+    keys.extend(keys_of(&tesseract["preprocess"]));
+    keys.retain(|key| key != "preprocess");
     keys.extend(["sha256", "kind", "normalization", "recognize"].map(str::to_owned));
     keys.retain(|key| key != "motion");
     for key in keys {
