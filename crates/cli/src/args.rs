@@ -128,7 +128,7 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Face(face::FaceCommand),
-    /// Read licence plates in photographs
+    /// Read licence plates in photographs, and keep the lists of them
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Plate(plate::PlateCommand),

@@ -43,6 +43,8 @@ use crate::commands::events::EventsCommand;
 #[cfg(feature = "vision")]
 use crate::commands::face::FaceCommand;
 use crate::commands::key::KeyCommand;
+#[cfg(feature = "vision")]
+use crate::commands::plate::PlateCommand;
 use crate::exit::{Code, Failure, report_problem};
 use crate::open::{Opened, open};
 use crate::output::{Output, Unread};
@@ -119,9 +121,9 @@ pub fn unread(command: &Command) -> Unread {
             Unread::Ends
         }
         #[cfg(feature = "vision")]
-        Command::Plate(_) => Unread::Ends,
+        Command::Plate(PlateCommand::Read(_) | PlateCommand::List(_)) => Unread::Ends,
         #[cfg(feature = "vision")]
-        Command::Face(_) => Unread::GoesOn,
+        Command::Face(_) | Command::Plate(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,

@@ -15,6 +15,8 @@ mod logging;
 mod networks;
 mod open;
 mod output;
+#[cfg(feature = "vision")]
+mod rewrite;
 mod select;
 mod stores;
 mod values;

@@ -1,10 +1,9 @@
 //! `keepwatch model`
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use keepwatch_core::fs::{AtomicFile, Replace, plain_path};
+use keepwatch_core::fs::plain_path;
 use keepwatch_recognition::face::EmbedderNormalization;
 use keepwatch_recognition::infer::{Digest, Model};
 use keepwatch_recognition::models::{Kind, ModelFile};
@@ -17,6 +16,7 @@ use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure, with_causes};
 use crate::networks;
 use crate::output::Align;
+use crate::rewrite::replace;
 
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
@@ -176,15 +176,7 @@ fn write(config: &Path, role: &str, file: &ModelFile, force: bool) -> Result<(),
         table["normalization"] = value(normalization.name());
     }
     models.insert(role, Item::Table(table));
-    let failed = |error| Failure::file("write", config)(error);
-    let mut out = AtomicFile::create(config, Replace::Files)?;
-    out.write_all(document.to_string().as_bytes())
-        .map_err(failed)?;
-    if let Ok(metadata) = std::fs::metadata(config) {
-        let kept = out.file().set_permissions(metadata.permissions());
-        kept.map_err(Failure::file("write", config))?;
-    }
-    Ok(out.commit()?)
+    replace(config, document.to_string().as_bytes())
 }
 
 #[derive(Serialize)]

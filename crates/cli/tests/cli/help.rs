@@ -33,6 +33,22 @@ fn help_reads_so() {
         .map(|name| vec![name]),
     );
     commands.extend(["list", "add", "remove", "passwd", "rotate"].map(|name| vec!["key", name]));
+    #[cfg(feature = "vision")]
+    {
+        commands.extend(["face", "plate", "model", "doctor"].map(|name| vec![name]));
+        let face = [
+            "enroll",
+            "identify",
+            "list",
+            "remove",
+            "refresh",
+            "import",
+            "purge-events",
+        ];
+        commands.extend(face.map(|name| vec!["face", name]));
+        commands.extend(["read", "list", "add", "remove"].map(|name| vec!["plate", name]));
+        commands.extend(["add", "list", "verify"].map(|name| vec!["model", name]));
+    }
     let mut text = String::new();
     for mut command in commands {
         command.push("-h");

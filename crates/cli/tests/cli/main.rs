@@ -14,6 +14,8 @@ mod keys;
 #[cfg(feature = "vision")]
 mod live;
 mod never_again;
+#[cfg(feature = "vision")]
+mod plates;
 mod restore;
 mod sealed;
 mod world;

@@ -234,7 +234,7 @@ fn what_cannot_be_recognised_leaves_no_store() {
         assert!(!world.path("s").exists());
         ran
     };
-    let ran = watch(&["--region", "xx"]).code(1);
+    let ran = watch(&["--region", "xx"]).code(2);
     assert!(ran.stderr.contains("xx"), "{}", ran.stderr);
     let ran = watch(&["--allow-list", "nowhere.csv"]).code(1);
     assert!(ran.stderr.contains("nowhere.csv"), "{}", ran.stderr);
