@@ -63,7 +63,7 @@ pub enum Failure {
     Recognition(#[from] keepwatch_recognition::Error),
     /// The configuration is wrong.
     #[cfg(feature = "vision")]
-    #[error("the configuration: {0}")]
+    #[error("the configuration")]
     Config(#[from] keepwatch_config::Error),
     /// A pattern cannot be used.
     #[error(transparent)]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Ran, World, run};
 
-fn testdata() -> PathBuf {
+pub fn testdata() -> PathBuf {
     let folder = std::env::var_os("KEEPWATCH_TESTDATA").map(PathBuf::from);
     let folder = folder.expect("KEEPWATCH_TESTDATA names the folder of the test data");
     assert!(

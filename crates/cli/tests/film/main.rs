@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod faces;
+mod plates;
 mod watch;
 #[path = "../cli/world.rs"]
 #[allow(dead_code, reason = "another test binary needs all of it")]
