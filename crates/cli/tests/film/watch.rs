@@ -140,6 +140,33 @@ fn people_and_plates_are_recorded_once_a_visit() {
     nothing_is_left_of_ada(&world);
 }
 
+#[test]
+fn plates_that_look_like_none_are_recorded_when_they_are_sure_or_listed() {
+    // Chosen by its owner, without a digit.
+    let plate = || vec![shown("plates/dev/eu/eu4.jpg", 360, 30, 70)];
+    let watched = |options: &[&str]| {
+        let world = World::empty();
+        world
+            .run_bare(["plate", "add", "--file", "deny.csv", "bimm-ian"])
+            .ok();
+        film(&world, 100, plate());
+        watch(&world, options)
+    };
+    let events = watched(&["--region", "eu"]);
+    assert_eq!(told(&events), [("plate_read", "BIMMIAN")], "{events:#?}");
+    assert_eq!(
+        (
+            &events[0]["details"]["fits"],
+            &events[0]["details"]["verdict"]
+        ),
+        (&json!(false), &json!("unlisted"))
+    );
+    assert_eq!(told(&watched(&["--region", "br"])), []);
+    let events = watched(&["--region", "br", "--deny-list", "deny.csv"]);
+    assert_eq!(told(&events), [("plate_read", "BIMMIAN")], "{events:#?}");
+    assert_eq!(events[0]["details"]["verdict"], "deny");
+}
+
 /// Whoever asks to be forgotten is, and nobody else.
 fn nothing_is_left_of_ada(world: &World) {
     let purge = |options: &[&str]| {

@@ -203,11 +203,11 @@ mod tests {
             ("allow_distance", |s| s.allow_distance = f32::NAN),
             ("min_confidence", |s| s.min_confidence = 55.0),
             ("substitutions", |s| {
-                s.substitutions = BTreeMap::from([('o', '0')])
+                s.substitutions = BTreeMap::from([('o', '0')]);
             }),
             // Nothing is set that has no effect.
             ("tesseract", |s| {
-                s.tesseract = Some(TesseractSettings::default())
+                s.tesseract = Some(TesseractSettings::default());
             }),
             ("language", |s| {
                 s.reader = ReaderKind::Tesseract;
