@@ -40,7 +40,10 @@ impl Held {
             _ => Path::new("."),
         };
         let lock = File::open(folder).map_err(Failure::file("open", folder))?;
-        lock.lock().map_err(Failure::file("lock", folder))?;
+        // Some file systems have no locks on directories; there, who writes last wins.
+        if let Err(error) = lock.lock() {
+            tracing::debug!(folder = %folder.display(), %error, "it cannot be locked");
+        }
         Ok(Self {
             path: real,
             _lock: lock,

@@ -78,7 +78,8 @@ pub struct PlateSighting {
     pub score: f32,
     /// What was read, as the reader gives it; empty when nothing was.
     pub text_raw: String,
-    /// The same, cleaned ([`clean`](keepwatch_recognition::plate::text::clean)).
+    /// The same, cleaned ([`clean`](keepwatch_recognition::plate::text::clean)), with what is put in
+    /// place of others.
     pub text_clean: String,
     /// How sure each character of the cleaned text is, 0 to 1, as
     /// [`Votes::add`](keepwatch_recognition::plate::vote::Votes::add) takes it.

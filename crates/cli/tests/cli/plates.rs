@@ -88,6 +88,12 @@ fn lists_are_listed() {
     );
     let text = plate(&world, &["list", "--deny"]).ok();
     assert_eq!(text.text(), "LIST  PLATE  DESCRIPTION\ndeny  X1\n");
+    world.write("etc/lists/deny.csv", "RK 300 AG\n");
+    let said = plate(&world, &["list"]).ok().stderr;
+    assert!(
+        said.contains("the plate in line 4 of the allow list"),
+        "{said}"
+    );
     plate(&world, &["list", "--file", "none.csv"]).code(1);
     // There is no configuration.
     let ran = world.run_bare(["plate", "list"]).code(2);

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keepwatch_recognition::Error;
-use keepwatch_recognition::plate::list::{Addition, Entry, ListKind, ListText, PlateList};
+use keepwatch_recognition::plate::list::{
+    Addition, Entry, ListKind, ListText, PlateList, PlateLists,
+};
 use keepwatch_recognition::plate::lookalike::SAME_PLATE;
 use keepwatch_recognition::settings::PlateSettings;
 use serde::Serialize;
@@ -165,13 +167,9 @@ struct Listed {
 /// Lists plates.
 pub fn list(args: &ListArgs, context: &mut Context) -> Outcome {
     let mut rows = Vec::new();
+    let mut lists = PlateLists::default();
     for (kind, path) in args.chosen.all()? {
         let list = PlateList::read(&path)?;
-        for warning in list.warnings() {
-            context
-                .out
-                .note(format_args!("the lists of plates: {warning}"));
-        }
         rows.extend(list.entries().iter().map(|entry| Listed {
             list: kind,
             plate: entry.written.clone(),
@@ -180,6 +178,14 @@ pub fn list(args: &ListArgs, context: &mut Context) -> Outcome {
             file: path.display().to_string(),
             line: entry.line,
         }));
+        match kind {
+            Some(ListKind::Deny) => lists.deny = list,
+            _ => lists.allow = list,
+        }
+    }
+    for warning in lists.warnings() {
+        let text = format_args!("the lists of plates: {warning}");
+        context.out.note(text);
     }
     if context.out.json {
         context.out.json_rows(&rows)?;

@@ -392,5 +392,23 @@ mod tests {
             prop_assert_eq!(content(list.list(), |_| true), expected);
             prop_assert!(list.list().exact(plate).is_none());
         }
+
+        #[test]
+        fn whatever_a_list_looks_like_only_the_one_plate_changes(
+            before in "\u{feff}?([ABid1-3 ,;\t\"#x\r]|\n|plate\n|description|,){0,40}",
+        ) {
+            let Ok(mut list) = ListText::parse(before.as_bytes(), "list") else {
+                return Ok(());
+            };
+            prop_assert_eq!(shown(&list), before);
+            let there = content(list.list(), |_| true);
+            list.add("ZZ-99999", "a;b, \"c\"", 0.0).expect("it fits");
+            list.remove("ZZ99999").expect("it was added");
+            prop_assert_eq!(content(list.list(), |_| true), there.clone());
+            if let Some(first) = list.list().entries().first().cloned() {
+                list.remove(&first.written).expect("it is there");
+                prop_assert_eq!(&content(list.list(), |_| true)[..], &there[1..]);
+            }
+        }
     }
 }
