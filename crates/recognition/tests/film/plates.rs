@@ -59,7 +59,7 @@ fn plates_are_found_and_read() {
 fn networks_find_and_read_most_plates() {
     let engine = engine(Backend::OnnxRuntime);
     let accuracy = measure::measure(&photographs(), Chain::Networks, &engine, What::All);
-    for (region, found, folded) in [("br", 100, 85), ("eu", 100, 98), ("us", 96, 75)] {
+    for (region, found, folded) in [("br", 100, 90), ("eu", 100, 98), ("us", 96, 78)] {
         let counts: &Counts = &accuracy.regions[region];
         at_least(&format!("{region} found"), counts.found, counts.all, found);
         let read = format!("{region} read");
