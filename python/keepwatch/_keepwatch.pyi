@@ -40,27 +40,39 @@ __all__ = [
     "Checked",
     "Chunk",
     "Detection",
+    "EnrolReport",
     "Entry",
     "EntryIterator",
     "Event",
     "EventStore",
     "EvidenceReport",
     "ExportReport",
+    "Face",
+    "FaceFinder",
+    "FaceGallery",
+    "FaceMatch",
     "FileCounts",
     "FileReport",
     "Finding",
     "ForgetEntry",
     "ForgetReport",
     "Frame",
+    "GalleryImport",
     "HAS_VISION",
     "Identity",
     "KeyInfo",
     "Media",
+    "Model",
     "Observation",
+    "Person",
     "Pipeline",
+    "PlateReader",
+    "PlateReading",
     "Problem",
     "Progress",
     "PruneReport",
+    "RefreshReport",
+    "RefusedPhoto",
     "Region",
     "Repository",
     "RestoreReport",
@@ -74,7 +86,9 @@ __all__ = [
     "__version__",
     "decrypt_file",
     "encrypt_file",
+    "identify",
     "keygen",
+    "read_plates",
     "seal",
     "sealed_info",
     "securevision_cleanup",
@@ -1426,6 +1440,437 @@ def seal(
 def sealed_info(path: _StrPath, /) -> SealedInfo:
     """Reads the header of a sealed file."""
 
+# Faces and plates.
+
+class _Array(Protocol):
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def tobytes(self) -> bytes: ...
+
+_Picture: TypeAlias = _StrPath | bytes | bytearray | memoryview | _Array | Frame
+_Channels: TypeAlias = Literal["rgb", "bgr"]
+_Backend: TypeAlias = Literal["auto", "onnxruntime", "tract"]
+_Region: TypeAlias = Literal["eu", "us", "br", "de", "custom"]
+_Box: TypeAlias = tuple[float, float, float, float]
+_Point: TypeAlias = tuple[float, float]
+
+@disjoint_base
+class Face:
+    """A face in a picture."""
+
+    @property
+    def bbox(self) -> _Box:
+        """Left, top, width and height in pixels."""
+
+    @property
+    def landmarks(self) -> tuple[_Point, _Point, _Point, _Point, _Point] | None:
+        """Right eye, left eye, nose, right and left corner of the mouth, each x and y in pixels;
+        right and left are the person's.
+        """
+
+    @property
+    def score(self) -> float:
+        """How sure it is that it is a face, 0 to 1."""
+
+    @property
+    def size(self) -> float | None:
+        """The shorter side of its box in pixels; none for a face without landmarks, as below."""
+
+    @property
+    def sharpness(self) -> float | None:
+        """How sharp it is: the variance of the Laplacian of its brightness, aligned."""
+
+    @property
+    def turn(self) -> float | None:
+        """How far it is turned to a side: 0 from the front, 1 with the nose as far aside as an eye."""
+
+    @property
+    def refused(self) -> str | None:
+        """Why it cannot be compared with anybody; none if it can."""
+
+    @property
+    def embedding(self) -> tuple[float, ...] | None:
+        """The face in numbers, of length 1; none if it cannot be compared. The cosine of two of
+        them, of one model, is how similar the faces are. Who it is can be told from them: keep them
+        as what they are, biometric data.
+        """
+
+@final
+class FaceFinder:
+    """Finds faces in pictures, and makes numbers of them that can be compared."""
+
+    def __new__(
+        cls,
+        *,
+        detector: Model | _StrPath | None = None,
+        embedder: Model | _StrPath | None = None,
+        config: _StrPath | Mapping[str, Any] | None = None,
+        min_score: float | None = None,
+        longest_side: int | None = None,
+        min_size: float | None = None,
+        min_sharpness: float | None = None,
+        max_turn: float | None = None,
+        backend: _Backend | None = None,
+        library: _StrPath | None = None,
+    ) -> Self:
+        """Loads the networks: a `detector` (YuNet or SCRFD) and an `embedder` (of ArcFace's kind),
+        each a path or a Model. `config` is a configuration (docs/CONFIG.md), its path or a
+        dictionary of what is in it; arguments count before it.
+
+        `min_score` is the least score of the detector, 0 to 1, and `longest_side` the size it works
+        at, where it has none of its own. Faces that are smaller than `min_size` pixels, less sharp
+        than `min_sharpness` or turned further than `max_turn` are found and have no embedding.
+
+        `backend` is what computes; `library` is that of ONNX Runtime.
+        """
+
+    def find(self, picture: _Picture, *, channels: _Channels = "rgb") -> list[Face]:
+        """The faces of a picture, the surest first.
+
+        `picture` is a path, the bytes of a picture file, a NumPy array (`uint8`, `[height, width]` of
+        brightness or `[height, width, 3]` of colours) or a Frame. `channels` is the order of the
+        colours in an array, `rgb`, or `bgr` as OpenCV has it.
+        """
+
+    @property
+    def model(self) -> str:
+        """The SHA-256 of the model that makes numbers of faces, in hexadecimal digits: those of two
+        models cannot be compared.
+        """
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a face has."""
+
+@final
+@disjoint_base
+class FaceMatch(Face):
+    """A face in a picture, and whose it is."""
+
+    @property
+    def name(self) -> str | None:
+        """Whose it is; none for somebody who is not enrolled, or a face that cannot be compared."""
+
+    @property
+    def similarity(self) -> float | None:
+        """How similar it is to the nearest person, whether it is them or not: a cosine, -1 to 1.
+        None if nobody is enrolled, or the face cannot be compared.
+        """
+
+    @property
+    def second(self) -> float | None:
+        """The same of the second person, if there is one."""
+
+@final
+class FaceGallery:
+    """The people whose faces are known, kept in an event store, encrypted with its key."""
+
+    def __new__(
+        cls,
+        store: EventStore,
+        *,
+        detector: Model | _StrPath | None = None,
+        embedder: Model | _StrPath | None = None,
+        config: _StrPath | Mapping[str, Any] | None = None,
+        threshold: float | None = None,
+        margin: float | None = None,
+        min_score: float | None = None,
+        longest_side: int | None = None,
+        min_size: float | None = None,
+        min_sharpness: float | None = None,
+        max_turn: float | None = None,
+        backend: _Backend | None = None,
+        library: _StrPath | None = None,
+    ) -> Self:
+        """The gallery of an event store: the one that `keepwatch face` uses, too.
+
+        To enrol and identify, it needs networks: a `detector` (YuNet or SCRFD) and an `embedder` (of
+        ArcFace's kind), each a path or a Model, or a `config` that names them: a configuration
+        (docs/CONFIG.md), its path or a dictionary of what is in it; arguments count before it. Who is
+        enrolled is known, and forgotten, without them.
+
+        A face is a person's that is at least as similar as `threshold`, and by `margin` more than to
+        the next; without a threshold, that of the model holds. The rest is as for FaceFinder.
+        """
+
+    def enroll(
+        self,
+        name: str,
+        /,
+        *photos: _Picture,
+        channels: _Channels = "rgb",
+        allow_partial: bool = False,
+    ) -> EnrolReport:
+        """Adds photographs of somebody, who may be new, with one face each: seen from the front,
+        sharp, at least 60 pixels wide. Bystanders that are much smaller do not count.
+
+        Photographs are as for `identify`. If one cannot be used, PictureError says which and why, and
+        nobody is enrolled; with `allow_partial`, the report says so, and the others are.
+        """
+
+    def identify(self, picture: _Picture, *, channels: _Channels = "rgb") -> list[FaceMatch]:
+        """Whose the faces of a picture are, the surest first.
+
+        `picture` is a path, the bytes of a picture file, a NumPy array (`uint8`, `[height, width]` of
+        brightness or `[height, width, 3]` of colours) or a Frame. `channels` is the order of the
+        colours in an array, `rgb`, or `bgr` as OpenCV has it.
+        """
+
+    def people(self) -> list[Person]:
+        """Who is enrolled, by name."""
+
+    def remove(self, name: str, /) -> int:
+        """Forgets somebody, with all photographs, of which it gives the number. Events that name
+        them stay: `keepwatch face purge-events` deletes those.
+        """
+
+    def refresh(self) -> RefreshReport:
+        """Enrols everybody anew with the model that is used now, after another one was used before.
+        Whose photographs were not kept, as those of SecureVision, is lost, as the report says.
+        """
+
+    def import_npz(self, path: _StrPath, /) -> GalleryImport:
+        """Adds the people of a gallery of SecureVision, `gallery.npz`. It must be of the same
+        embedder: the file does not say of which it is.
+        """
+
+    @property
+    def model(self) -> str | None:
+        """The SHA-256 of the model that makes numbers of faces, in hexadecimal digits, if there is
+        one.
+        """
+
+    @property
+    def threshold(self) -> float | None:
+        """The least similarity with somebody that is enough, if there are networks."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, name: str, /) -> bool: ...
+
+@final
+class Model:
+    """A neural network in a file (ONNX)."""
+
+    def __new__(
+        cls,
+        path: _StrPath,
+        *,
+        sha256: str | None = None,
+        kind: Literal["yunet", "scrfd", "yolo", "arcface"] | None = None,
+        normalization: Literal["arcface", "imagenet"] | None = None,
+    ) -> Self:
+        """Names one; it is read when it is used.
+
+        With `sha256`, a file that has changed is refused. `kind` is needed where the inputs and
+        outputs of the network do not tell. `normalization` is what an embedder of faces was trained
+        with, where it is not known.
+        """
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def sha256(self) -> str | None:
+        """What its SHA-256 must be, in hexadecimal digits."""
+
+@final
+class PlateReader:
+    """Finds and reads licence plates."""
+
+    def __new__(
+        cls,
+        *,
+        region: _Region | None = None,
+        patterns: _Strings | None = None,
+        allow_list: _StrPath | None = None,
+        deny_list: _StrPath | None = None,
+        allow_distance: float | None = None,
+        deny_distance: float | None = None,
+        min_confidence: float | None = None,
+        finder: Literal["network", "classical"] | None = None,
+        detector: Model | _StrPath | None = None,
+        config: _StrPath | Mapping[str, Any] | None = None,
+        backend: _Backend | None = None,
+        library: _StrPath | None = None,
+    ) -> Self:
+        """Makes ready what finds and reads plates, which is part of the package.
+
+        `region` is where they are from, `eu` unless something else is said; or `patterns` are
+        regular expressions for what they look like, such as `[A-Z]{2}[0-9]{3,4}`. The lists are
+        files with a plate in each line, or `plate_text,description`; a reading is on a list that is
+        as near to one of its plates as `allow_distance` and `deny_distance` say: characters that are
+        taken for each other count less than 1, others 1. Files that change are read again. Readings
+        that are less sure than `min_confidence`, 0 to 1, are left out.
+
+        `finder` is `network` or `classical`, without a network; `detector` finds plates instead of
+        the network that is part of the package: a Model of the YOLOv8 family, or its path. `config`,
+        `backend` and `library` are as for FaceFinder.
+        """
+
+    def read(self, picture: _Picture, *, channels: _Channels = "rgb") -> list[PlateReading]:
+        """The plates of a picture, the likeliest first.
+
+        `picture` is a path, the bytes of a picture file, a NumPy array (`uint8`, `[height, width]` of
+        brightness or `[height, width, 3]` of colours) or a Frame. `channels` is the order of the
+        colours in an array, `rgb`, or `bgr` as OpenCV has it.
+        """
+
+    @property
+    def region(self) -> _Region:
+        """Where plates are from: `eu`, `us`, `br`, `de`, or `custom` with patterns."""
+
+@final
+class EnrolReport:
+    """What became of photographs of somebody."""
+
+    @property
+    def name(self) -> str:
+        """Their name."""
+
+    @property
+    def added(self) -> int:
+        """Photographs that were added."""
+
+    @property
+    def known(self) -> int:
+        """Photographs that were there."""
+
+    @property
+    def photos(self) -> int:
+        """Photographs that the person has now."""
+
+    @property
+    def refused(self) -> tuple[RefusedPhoto, ...]:
+        """Those that could not be used."""
+
+    @property
+    def resembles(self) -> str | None:
+        """Somebody else whom the person looks like: faces between the two are nobody's."""
+
+    @property
+    def similarity(self) -> float | None:
+        """How similar they are."""
+
+@final
+class GalleryImport:
+    """What became of a gallery of SecureVision."""
+
+    @property
+    def people(self) -> int:
+        """How many people were in it."""
+
+    @property
+    def added(self) -> int:
+        """How many of them are new."""
+
+@final
+class Person:
+    """Somebody who is enrolled."""
+
+    @property
+    def name(self) -> str:
+        """Their name."""
+
+    @property
+    def photos(self) -> int:
+        """How many photographs there are of them."""
+
+    @property
+    def added(self) -> datetime | None:
+        """When the last of them was added."""
+
+@final
+class PlateReading:
+    """A plate that was read."""
+
+    @property
+    def text(self) -> str:
+        """Capitals and digits, corrected where the region's patterns tell letters from digits."""
+
+    @property
+    def text_raw(self) -> str:
+        """As it was read."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure the reading is, 0 to 1."""
+
+    @property
+    def bbox(self) -> _Box:
+        """Left, top, width and height in pixels."""
+
+    @property
+    def corners(self) -> tuple[_Point, _Point, _Point, _Point]:
+        """Top left, top right, bottom right and bottom left, each x and y in pixels."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether plates of the region look so."""
+
+    @property
+    def matched_list(self) -> Literal["allow", "deny"] | None:
+        """On which list it is: `allow`, `deny`, or none."""
+
+    @property
+    def matched_plate(self) -> str | None:
+        """The plate as the list has it."""
+
+    @property
+    def description(self) -> str | None:
+        """What the list says of it."""
+
+@final
+class RefreshReport:
+    """What became of a gallery that was made anew."""
+
+    @property
+    def model(self) -> str:
+        """The SHA-256 of the model that it is of now."""
+
+    @property
+    def people(self) -> int:
+        """How many people are in it."""
+
+    @property
+    def lost(self) -> tuple[tuple[str, int], ...]:
+        """Who has lost photographs: names, each with how many."""
+
+@final
+class RefusedPhoto:
+    """A photograph that nobody could be enrolled with."""
+
+    @property
+    def photo(self) -> str:
+        """Its path, or which one it is."""
+
+    @property
+    def problem(self) -> str:
+        """Why not."""
+
+def identify(
+    picture: _Picture, gallery: FaceGallery, *, channels: _Channels = "rgb"
+) -> list[FaceMatch]:
+    """Whose the faces of a picture are: `gallery.identify(picture)`."""
+
+def read_plates(
+    picture: _Picture,
+    *,
+    region: _Region | None = None,
+    patterns: _Strings | None = None,
+    allow_list: _StrPath | None = None,
+    deny_list: _StrPath | None = None,
+    min_confidence: float | None = None,
+    channels: _Channels = "rgb",
+) -> list[PlateReading]:
+    """Finds and reads the licence plates of a picture, the likeliest first.
+
+    The arguments are those of PlateReader and its `read`. What reads is kept for the next call with
+    the same arguments; who needs several at once keeps a PlateReader for each.
+    """
+
 class _Report(Protocol):
     @property
     def kind(self) -> str: ...
@@ -1652,6 +2097,18 @@ class CameraStatus:
     @property
     def recording(self) -> int:
         """Recordings that are being written."""
+
+    @property
+    def looks(self) -> int:
+        """Frames that were looked at for faces and plates."""
+
+    @property
+    def looks_skipped(self) -> int:
+        """Frames that were to be looked at, and were not, since a newer one was there first."""
+
+    @property
+    def looks_failed(self) -> int:
+        """Frames in which recognition failed."""
 
 @final
 class Detection:

@@ -30,11 +30,15 @@ __all__ = [
     "InvalidTypeError",
     "InvalidValueError",
     "KeepwatchError",
+    "ModelError",
     "NeedsFullKeyError",
+    "OtherModelError",
     "PartialBackupError",
     "PartialError",
     "PartialRestoreError",
     "PathNotFoundError",
+    "PersonNotFoundError",
+    "PictureError",
     "RepositoryExistsError",
     "RepositoryNotFoundError",
     "SnapshotNotFoundError",
@@ -150,6 +154,22 @@ class ConfigError(KeepwatchError, ValueError):
 
 class CameraError(KeepwatchError):
     """A camera failed."""
+
+
+class PictureError(KeepwatchError, ValueError):
+    """A picture cannot be used: it is none, is broken or too large, or has no face to enrol."""
+
+
+class ModelError(KeepwatchError):
+    """A neural network is not named, has changed or does not fit, or nothing can compute it."""
+
+
+class OtherModelError(ModelError):
+    """Faces were enrolled with another model, and cannot be compared with those of this one."""
+
+
+class PersonNotFoundError(KeepwatchError, LookupError):
+    """Nobody is enrolled by this name."""
 
 
 class PartialError(KeepwatchError):

@@ -135,13 +135,11 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Vision(keepwatch_vision::Error::Core(error)) => of_core(error),
             #[cfg(feature = "vision")]
+            Failure::Vision(keepwatch_vision::Error::Recognition(error)) => of_recognition(error),
+            #[cfg(feature = "vision")]
             Failure::Vision(_) => Code::Failed,
             #[cfg(feature = "vision")]
-            Failure::Recognition(keepwatch_recognition::Error::Store(error)) => of_core(error),
-            #[cfg(feature = "vision")]
-            Failure::Recognition(error) if error.is_damage() => Code::Damaged,
-            #[cfg(feature = "vision")]
-            Failure::Recognition(_) => Code::Failed,
+            Failure::Recognition(error) => of_recognition(error),
             #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
@@ -182,6 +180,15 @@ impl Failure {
             cause = error.source();
         }
         false
+    }
+}
+
+#[cfg(feature = "vision")]
+fn of_recognition(error: &keepwatch_recognition::Error) -> Code {
+    match error {
+        keepwatch_recognition::Error::Store(error) => of_core(error),
+        error if error.is_damage() => Code::Damaged,
+        _ => Code::Failed,
     }
 }
 

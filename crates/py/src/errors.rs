@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use keepwatch_core::crypto::Error as CryptoError;
 use keepwatch_core::storage::StorageError;
 use keepwatch_core::{Error as CoreError, fs::PatternError, with_causes};
+use keepwatch_recognition::Error as RecognitionError;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -24,6 +25,8 @@ pub enum Raise {
     Core(CoreError),
     /// A sealed file or key.
     Crypto(CryptoError),
+    /// Faces and plates.
+    Recognition(RecognitionError),
     /// A camera.
     #[cfg(feature = "vision")]
     Vision(keepwatch_vision::Error),
@@ -68,6 +71,7 @@ macro_rules! raise_from {
 raise_from! {
     Core(CoreError);
     Crypto(CryptoError);
+    Recognition(RecognitionError);
     #[cfg(feature = "vision")]
     Vision(keepwatch_vision::Error);
     #[cfg(feature = "vision")]
@@ -119,6 +123,7 @@ fn to_python(py: Python<'_>, raise: Raise) -> PyResult<PyErr> {
         Raise::File(operation, path, error) => of_io(py, operation, &path, error),
         Raise::Core(error) => of_core(py, error),
         Raise::Crypto(error) => of_crypto(py, error),
+        Raise::Recognition(error) => of_recognition(py, error),
         #[cfg(feature = "vision")]
         Raise::Vision(error) => of_vision(py, error),
         #[cfg(feature = "vision")]
@@ -137,6 +142,7 @@ fn of_vision(py: Python<'_>, error: keepwatch_vision::Error) -> PyResult<PyErr> 
     let hint = error.hint();
     match error {
         Error::Core(error) => of_core(py, error),
+        Error::Recognition(error) => of_recognition(py, error),
         Error::Io {
             operation,
             path,
@@ -150,6 +156,24 @@ fn of_vision(py: Python<'_>, error: keepwatch_vision::Error) -> PyResult<PyErr> 
         }
         error => make(py, "CameraError", &with_causes(&error), hint.as_deref()),
     }
+}
+
+fn of_recognition(py: Python<'_>, error: RecognitionError) -> PyResult<PyErr> {
+    let class = match error {
+        RecognitionError::Store(error) => return of_core(py, error),
+        RecognitionError::Read { path, source } => return of_io(py, "read", &path, source),
+        RecognitionError::Photo { .. } | RecognitionError::Pixels { .. } => "PictureError",
+        RecognitionError::OtherModel { .. } => "OtherModelError",
+        RecognitionError::Model { .. }
+        | RecognitionError::Backend { .. }
+        | RecognitionError::Inference { .. }
+        | RecognitionError::NoModel { .. } => "ModelError",
+        // Settings are called as the arguments are that set them.
+        RecognitionError::Setting { .. } | RecognitionError::List { .. } => "InvalidValueError",
+        ref error if error.is_damage() => "DamagedError",
+        _ => "KeepwatchError",
+    };
+    make(py, class, &with_causes(&error), error.hint())
 }
 
 fn of_core(py: Python<'_>, error: CoreError) -> PyResult<PyErr> {

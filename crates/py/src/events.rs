@@ -166,6 +166,11 @@ impl EventStore {
     pub fn open_store(&self, py: Python<'_>) -> Result<Arc<Store>> {
         self.store.get(py)
     }
+
+    /// Where it is.
+    pub fn place(&self) -> &Path {
+        &self.path
+    }
 }
 
 #[pymethods]

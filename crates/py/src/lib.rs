@@ -16,6 +16,7 @@ mod errors;
 mod event;
 mod events;
 mod handle;
+mod recognition;
 mod record;
 mod sealed;
 mod securevision;
@@ -41,6 +42,16 @@ mod _keepwatch {
     #[pymodule_export]
     use crate::events::{
         EventStore, EvidenceReport, ExportReport, Finding, VerifyReport, verify_evidence,
+    };
+    #[pymodule_export]
+    use crate::recognition::{
+        faces::{Face, FaceFinder},
+        gallery::{
+            EnrolReport, FaceGallery, FaceMatch, GalleryImport, Person, RefreshReport,
+            RefusedPhoto, identify,
+        },
+        networks::Model,
+        plates::{PlateReader, PlateReading, read_plates},
     };
     #[pymodule_export]
     use crate::sealed::{SealedReader, SealedWriter, seal, unseal};

@@ -114,7 +114,10 @@ impl Error {
             Self::OtherModel { .. } => Some(
                 "keepwatch face refresh enrols everybody anew with the model that is configured now",
             ),
-            Self::Backend { .. } => {
+            Self::Backend {
+                backend: "onnxruntime",
+                ..
+            } => {
                 Some("pip install onnxruntime has the library; inference.library says where it is")
             }
             _ => None,

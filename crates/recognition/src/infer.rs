@@ -4,6 +4,7 @@
 //! with `tract`, which is part of the program. A session takes one tensor and gives those that the
 //! network makes of it; what they mean is known in [`detect`](crate::detect), [`face`](crate::face)
 
+pub mod library;
 mod model;
 #[cfg(feature = "ort")]
 mod onnxruntime;
@@ -30,6 +31,17 @@ pub enum Backend {
     OnnxRuntime,
     /// `tract`, in Rust alone: slower, and always there.
     Tract,
+}
+
+impl Backend {
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::OnnxRuntime => "onnxruntime",
+            Self::Tract => "tract",
+        }
+    }
 }
 
 impl FromStr for Backend {
@@ -147,6 +159,16 @@ impl Engine {
             Kind::OnnxRuntime(runtime) => Some(runtime.library()),
             #[cfg(feature = "tract")]
             Kind::Tract => None,
+        }
+    }
+
+    /// What it is called, with its library.
+    pub fn describe(&self) -> String {
+        match (self.backend(), self.library()) {
+            (Backend::OnnxRuntime, Some(library)) => {
+                format!("ONNX Runtime ({})", library.display())
+            }
+            (backend, _) => backend.name().to_owned(),
         }
     }
 

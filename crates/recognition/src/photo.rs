@@ -76,18 +76,30 @@ pub(crate) fn decode_up_to(bytes: &[u8], name: &str, most: u64) -> Result<Pictur
     }
     let mut decoder = reader.into_decoder().map_err(bad)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > most {
-        return Err(too_large(
-            name.to_owned(),
-            &format!("it has {width} x {height} pixels"),
-        ));
-    }
+    check_up_to(width.into(), height.into(), most, name)?;
     let orientation = decoder.orientation().map_err(bad)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
     image.apply_orientation(orientation);
     let image = image.into_rgb8();
     let (width, height) = (image.width() as usize, image.height() as usize);
     Picture::new(image.into_raw(), width, height, Channels::Rgb)
+}
+
+/// Refuses pictures with more pixels than are worked on. `name` is for messages.
+///
+/// # Errors
+/// [`Error::Photo`].
+pub fn check_size(width: u64, height: u64, name: &str) -> Result<()> {
+    check_up_to(width, height, MAX_PIXELS, name)
+}
+
+fn check_up_to(width: u64, height: u64, most: u64, name: &str) -> Result<()> {
+    let long = width.max(height) > u64::from(MAX_SIDE);
+    if long || width * height > most {
+        let size = format!("it has {width} x {height} pixels");
+        return Err(too_large(name.to_owned(), &size));
+    }
+    Ok(())
 }
 
 fn too_large(name: String, size: &str) -> Error {

@@ -9,6 +9,7 @@ mod events;
 mod faces;
 mod look;
 mod objects;
+mod plan;
 mod plates;
 mod pool;
 mod regions;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use keepwatch_recognition::face::Quality;
 use keepwatch_recognition::{Box2, Quad, View};
 
+pub use plan::{Plan, PlanSettings, PlateFiles};
 pub use rules::{PlateRules, Rules};
 pub use settings::{RecognitionSettings, Recognize, UnknownFaces};
 pub use standard::{KnownFaces, StandardRecognizer};

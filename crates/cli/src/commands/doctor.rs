@@ -49,7 +49,7 @@ pub fn run(args: &DoctorArgs, context: &mut Context) -> Outcome {
         keepwatch_vision::version().map_err(|error| with_causes(&error)),
     ));
     let engine = networks::engine(&config);
-    let described = engine.as_ref().map(networks::describe);
+    let described = engine.as_ref().map(Engine::describe);
     let described = described.map_err(|error| with_causes(error));
     findings.push(finding("inference", described));
     if let Ok(engine) = &engine {

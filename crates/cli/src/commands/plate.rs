@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use keepwatch_recognition::plate::grammar::Region;
-use keepwatch_recognition::plate::list::ListFiles;
 use keepwatch_recognition::settings::PlateSettings;
 
 use crate::commands::{Context, Outcome};
@@ -66,12 +65,4 @@ impl PlateArgs {
         settings.deny_list = self.deny_list.or(settings.deny_list);
         settings
     }
-}
-
-/// What is odd in the lists, in words.
-pub fn odd(lists: &ListFiles) -> Vec<String> {
-    let warnings = lists.warnings().into_iter();
-    warnings
-        .map(|warning| format!("the lists of plates: {warning}"))
-        .collect()
 }

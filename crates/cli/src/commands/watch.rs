@@ -14,12 +14,12 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::RetentionConfig;
 use keepwatch_core::crypto::PublicKey;
 use keepwatch_core::events::{Event, Store, check_camera_name};
+use keepwatch_vision::recognition::PlateFiles;
 use keepwatch_vision::{
     CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch, source,
 };
 use serde::Serialize;
 
-use self::recognition::Lists;
 use crate::camera_url::{Unread, unread, url_of};
 use crate::commands::plate::PlateArgs;
 use crate::commands::{Context, Outcome};
@@ -150,7 +150,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             screen.pause(|| show(&event, context))?;
         }
         screen.draw(&watch.status());
-        let said = lists.as_mut().map(Lists::refresh).unwrap_or_default();
+        let said = lists.as_mut().map(PlateFiles::refresh).unwrap_or_default();
         if !said.is_empty() {
             screen.pause(|| {
                 said.iter().for_each(|text| context.out.note(text));

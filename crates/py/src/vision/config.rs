@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use keepwatch_config::{Config, Loaded, Table};
+use keepwatch_config::{Config, Table};
 use keepwatch_core::events::check_camera_name;
 use keepwatch_vision::CameraSettings;
 use pyo3::prelude::*;
@@ -16,12 +16,25 @@ use crate::errors::{Raise, Result, wrong_type};
 /// Variables that set parts of a configuration. A dictionary counts alone.
 const OVERRIDES: [&str; 2] = ["KEEPWATCH__", "SECUREVISION__"];
 
-/// Reads the path of a configuration file, what such a file holds, or addresses of cameras by name.
-pub fn load(config: &Bound<'_, PyAny>) -> Result<Loaded> {
+/// Reads the path of a configuration file, what such a file holds, or addresses of cameras by name,
+/// and warns of what is to be said of it. Paths in a file begin where it is.
+pub fn load(config: &Bound<'_, PyAny>) -> Result<Config> {
     let read = |path: &str| std::fs::read_to_string(path);
+    let warn = |notices: Vec<String>| -> PyResult<()> {
+        for notice in notices {
+            let warnings = config.py().import("warnings")?;
+            warnings.call_method1("warn", (notice,))?;
+        }
+        Ok(())
+    };
     if let Ok(path) = config.extract::<PathBuf>() {
         let text = std::fs::read_to_string(&path).map_err(Raise::file("read", &path))?;
-        return Ok(Config::load(Some(&text), &environment(), &read)?);
+        let mut loaded = Config::load(Some(&text), &environment(), &read)?;
+        warn(loaded.notices)?;
+        if let Some(folder) = path.parent() {
+            loaded.config.place(folder);
+        }
+        return Ok(loaded.config);
     }
     let Ok(mapping) = config.cast::<PyMapping>() else {
         return Err(Raise::Python(wrong_type(
@@ -31,18 +44,16 @@ pub fn load(config: &Bound<'_, PyAny>) -> Result<Loaded> {
     let values = PyDict::new(config.py());
     values.update(mapping)?;
     if let Some(cameras) = addresses(&values)? {
-        let config = Config {
+        return Ok(Config {
             cameras,
             ..Config::default()
-        };
-        return Ok(Loaded {
-            config,
-            ..Loaded::default()
         });
     }
     let mut variables = environment();
     variables.retain(|name, _| !OVERRIDES.iter().any(|prefix| name.starts_with(prefix)));
-    Ok(Config::load_table(table(&values)?, &variables, &read)?)
+    let loaded = Config::load_table(table(&values)?, &variables, &read)?;
+    warn(loaded.notices)?;
+    Ok(loaded.config)
 }
 
 fn environment() -> BTreeMap<String, String> {

@@ -34,6 +34,11 @@ impl Frame {
             time: wall,
         }
     }
+
+    /// Its pixels.
+    pub fn pixels(&self) -> &Pixels {
+        &self.pixels
+    }
 }
 
 #[pymethods]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use keepwatch_core::events;
+use keepwatch_vision::recognition::{Plan, PlanSettings, PlateFiles};
 use keepwatch_vision::{Analyzer, CameraSettings, CameraStatus as Status, State, Watch, source};
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyTuple};
@@ -18,6 +19,7 @@ use super::store::{self, StoreSource};
 use crate::credential::{IdentitySource, KeySource, Secret};
 use crate::errors::{Raise, Result};
 use crate::event::Event;
+use crate::recognition::networks::places;
 use crate::record::Strings;
 use crate::work::{self, Stop};
 
@@ -79,11 +81,8 @@ impl Pipeline {
         analyzers: Option<&Bound<'_, PyAny>>,
         color: &str,
     ) -> Result<Self> {
-        let loaded = config::load(config)?;
-        for notice in &loaded.notices {
-            py.import("warnings")?.call_method1("warn", (notice,))?;
-        }
-        let cameras = loaded.config.cameras;
+        let config = config::load(config)?;
+        let cameras = config.cameras;
         if cameras.is_empty() {
             return Err(Raise::value("config", "it names no camera"));
         }
@@ -91,12 +90,27 @@ impl Pipeline {
         for settings in cameras.values() {
             settings.validate()?;
         }
+        let settings = PlanSettings {
+            recognition: config.recognition,
+            faces: config.faces,
+            plates: config.plates,
+            models: config.models,
+        };
+        let (inference, places) = (config.inference, places(py));
+        let plan = work::run(py, &Stop::default(), || {
+            Plan::new(settings, || inference.engine(&places))
+        })??;
+        let (plan, lists) = plan.unzip();
+        let lists = lists.flatten();
+        for text in lists.iter().flat_map(PlateFiles::odd) {
+            py.import("warnings")?.call_method1("warn", (text,))?;
+        }
         let failure = Arc::new(Failure::default());
         let analyzers = callables(analyzers, self::color(color)?, &failure)?;
         let store = store::open(
             py,
             store,
-            loaded.config.store,
+            config.store,
             store::Keys {
                 passphrase,
                 key_file,
@@ -104,17 +118,20 @@ impl Pipeline {
                 recipients,
             },
         )?;
-        let retention = loaded.config.retention.policy();
+        let retention = config.retention.policy();
         let running = work::run(py, &Stop::default(), move || -> Result<Running> {
             store.recover()?;
             let mut watch = Watch::new(store.clone(), store.media())?;
             for analyzer in analyzers {
                 watch.add_analyzer(analyzer);
             }
+            if let Some(plan) = plan {
+                watch.set_recognition(plan.with(&store))?;
+            }
             for (name, settings) in cameras {
                 add(&mut watch, name, settings)?;
             }
-            let keeper = Keeper::start(store, retention)?;
+            let keeper = Keeper::start(store, retention, lists)?;
             Ok(Running {
                 watch,
                 _keeper: keeper,

@@ -39,6 +39,12 @@ record! {
         moving: bool,
         /// Recordings that are being written.
         recording: usize,
+        /// Frames that were looked at for faces and plates.
+        looks: u64,
+        /// Frames that were to be looked at, and were not, since a newer one was there first.
+        looks_skipped: u64,
+        /// Frames in which recognition failed.
+        looks_failed: u64,
     }
 }
 
@@ -69,6 +75,9 @@ impl CameraStatus {
             analysed: status.analysed,
             moving: status.moving,
             recording: status.recording,
+            looks: status.looks,
+            looks_skipped: status.looks_skipped,
+            looks_failed: status.looks_failed,
         }
     }
 }

@@ -10,7 +10,7 @@ use keepwatch_recognition::face::{Decision, FaceFinder, FoundFace, Index};
 use keepwatch_recognition::object::{FoundObject, ObjectFinder};
 use keepwatch_recognition::plate::scan::Plate;
 use keepwatch_recognition::settings::PlateScanner;
-use keepwatch_recognition::store::{gallery_stamp, read_gallery};
+use keepwatch_recognition::store::{gallery_stamp, read_index};
 
 use super::{Crop, FaceSighting, ObjectSighting, PlateSighting, Recognizer, Rules, Sightings};
 use crate::error::{Result, with_causes};
@@ -47,13 +47,7 @@ impl KnownFaces {
     }
 
     fn read(&self) -> Result<Index> {
-        match read_gallery(&self.store)? {
-            Some(gallery) if !gallery.people().is_empty() => {
-                gallery.check_model(self.finder.model())?;
-                Ok(Index::new(&gallery))
-            }
-            _ => Ok(Index::default()),
-        }
+        Ok(read_index(&self.store, self.finder.model())?)
     }
 
     /// Takes over what has changed; what cannot be read leaves those who are known.

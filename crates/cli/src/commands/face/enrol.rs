@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use keepwatch_recognition::face::{Added, Gallery, Photo};
+use keepwatch_recognition::face::Photo;
 use keepwatch_recognition::photo;
-use keepwatch_recognition::store::change_gallery;
+use keepwatch_recognition::store::enrol;
 use serde::Serialize;
 
 use crate::commands::events::StoreArgs;
@@ -50,7 +50,7 @@ struct Refused {
     problem: String,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct Resembles {
     person_id: String,
     similarity: f32,
@@ -83,41 +83,18 @@ pub fn run(args: &EnrolArgs, context: &mut Context) -> Outcome {
             hint: Some("one face, seen from the front, sharp, and at least 60 pixels wide"),
         });
     }
-    let enrolled = change_gallery(&store, |gallery| {
-        let empty = || Gallery::new(finder.model(), finder.dimensions());
-        let gallery = gallery.get_or_insert_with(empty);
-        if gallery.people().is_empty() {
-            *gallery = empty();
-        }
-        gallery.check_model(finder.model())?;
-        let mut enrolled = Enrolled {
-            person_id: args.name.clone(),
-            added: 0,
-            known: 0,
-            photos: 0,
-            refused: Vec::new(),
-            resembles: None,
-        };
-        for photo in photos {
-            let lookalike = gallery.lookalike(&args.name, &photo.embedding, decision.threshold);
-            if let Some((name, similarity)) = lookalike {
-                enrolled.resembles = Some(Resembles {
-                    person_id: name.to_owned(),
-                    similarity,
-                });
-            }
-            match gallery.add(&args.name, photo)? {
-                Added::New => enrolled.added += 1,
-                Added::Known => enrolled.known += 1,
-            }
-        }
-        let person = gallery.person(&args.name);
-        enrolled.photos = person.map_or(0, |person| person.photos.len());
-        Ok(enrolled)
-    })?;
+    let done = enrol(&store, &finder, &args.name, photos, decision.threshold)?;
+    let resembles = done.resembles.map(|(person_id, similarity)| Resembles {
+        person_id,
+        similarity,
+    });
     let enrolled = Enrolled {
+        person_id: args.name.clone(),
+        added: done.added,
+        known: done.known,
+        photos: done.photos,
         refused,
-        ..enrolled
+        resembles,
     };
     if context.out.json {
         context.out.json(&enrolled)?;

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use keepwatch_core::events::Store;
 use keepwatch_recognition::face::{Decision, FaceFinder, FoundFace, Index};
 use keepwatch_recognition::photo;
-use keepwatch_recognition::store::read_gallery;
+use keepwatch_recognition::store::read_index;
 use serde::Serialize;
 
 use crate::commands::events::StoreArgs;
@@ -54,7 +53,7 @@ pub fn run(args: &IdentifyArgs, context: &mut Context) -> Outcome {
     let engine = networks::engine(&config)?;
     let mut finder = config.faces.finder(&config.models, &engine)?;
     let decision = config.faces.decision(finder.model());
-    let index = index(&args.store.open(context)?, &finder)?;
+    let index = read_index(&args.store.open(context)?, finder.model())?;
     if index.is_empty() {
         context.out.note("nobody is enrolled");
     }
@@ -70,16 +69,6 @@ pub fn run(args: &IdentifyArgs, context: &mut Context) -> Outcome {
         }
     }
     Ok(code)
-}
-
-fn index(store: &Store, finder: &FaceFinder) -> Result<Index, Failure> {
-    match read_gallery(store)? {
-        Some(gallery) if !gallery.people().is_empty() => {
-            gallery.check_model(finder.model())?;
-            Ok(Index::new(&gallery))
-        }
-        _ => Ok(Index::default()),
-    }
 }
 
 fn look<'a>(

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use clap::Args;
-use keepwatch_recognition::face::{Added, Gallery, Photo, securevision};
-use keepwatch_recognition::store::change_gallery;
+use keepwatch_recognition::face::securevision;
+use keepwatch_recognition::store::import;
 use serde::Serialize;
 
 use crate::commands::events::StoreArgs;
@@ -67,21 +67,7 @@ pub fn run(args: &ImportArgs, context: &mut Context) -> Outcome {
     let recipients = crate::stores::recipients(&config)?;
     let store = open_or_create(args.store.path(), recipients, context)?;
     let count = people.len();
-    let added = change_gallery(&store, |gallery| {
-        let empty = || Gallery::new(finder.model(), finder.dimensions());
-        let gallery = gallery.get_or_insert_with(empty);
-        gallery.check_model(finder.model())?;
-        let mut added = 0;
-        for (name, embedding) in people {
-            let photo = Photo {
-                added: context.now(),
-                embedding,
-                face: Vec::new(),
-            };
-            added += usize::from(gallery.add(&name, photo)? == Added::New);
-        }
-        Ok(added)
-    })?;
+    let added = import(&store, &finder, people, context.now())?;
     let imported = Imported {
         people: count,
         added,

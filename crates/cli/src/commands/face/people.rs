@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use keepwatch_recognition::infer::Digest;
-use keepwatch_recognition::store::{change_gallery, read_gallery};
+use keepwatch_recognition::store::{self, read_gallery};
 use serde::Serialize;
 
 use crate::commands::events::StoreArgs;
@@ -88,18 +88,7 @@ struct Removed<'a> {
 /// Forgets somebody.
 pub fn remove(args: &RemoveArgs, context: &mut Context) -> Outcome {
     let store = args.store.open(context)?;
-    let photos = change_gallery(&store, |gallery| {
-        let removed = gallery
-            .as_mut()
-            .and_then(|gallery| gallery.remove(&args.name));
-        if gallery
-            .as_ref()
-            .is_some_and(|gallery| gallery.people().is_empty())
-        {
-            *gallery = None;
-        }
-        Ok(removed)
-    })?;
+    let photos = store::remove(&store, &args.name)?;
     let photos = photos.ok_or_else(|| Failure::Refused {
         message: format!("nobody is enrolled as {:?}", args.name),
         hint: Some("keepwatch face list says who is"),
@@ -151,24 +140,18 @@ pub fn refresh(args: &RefreshArgs, context: &mut Context) -> Outcome {
     let engine = networks::engine(&config)?;
     let mut finder = config.faces.finder(&config.models, &engine)?;
     let store = args.store.open(context)?;
-    let refreshed = change_gallery(&store, |gallery| {
-        let Some(gallery) = gallery else {
-            return Ok(None);
-        };
-        let lost = gallery.reembed(finder.embedder())?;
-        Ok(Some(Refreshed {
-            model: gallery.model(),
-            people: gallery.people().len(),
-            lost: lost
-                .into_iter()
-                .map(|(person_id, photos)| Lost { person_id, photos })
-                .collect(),
-        }))
-    })?;
-    let refreshed = refreshed.ok_or(Failure::Refused {
+    let done = store::refresh(&store, finder.embedder())?.ok_or(Failure::Refused {
         message: "nobody is enrolled".to_owned(),
         hint: None,
     })?;
+    let lost = done.lost.into_iter();
+    let refreshed = Refreshed {
+        model: done.model,
+        people: done.people,
+        lost: lost
+            .map(|(person_id, photos)| Lost { person_id, photos })
+            .collect(),
+    };
     if context.out.json {
         context.out.json(&refreshed)?;
     } else {

@@ -11,7 +11,7 @@ use keepwatch_recognition::plate::scan::Plate;
 use keepwatch_recognition::settings::PlateScanner;
 use serde::Serialize;
 
-use super::{PlateArgs, odd};
+use super::PlateArgs;
 use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure, with_causes};
@@ -75,7 +75,7 @@ pub fn run(args: ReadArgs, context: &mut Context) -> Outcome {
     let settings = args.plates.over(config.plates.clone());
     let grammar = settings.grammar()?;
     let lists = settings.lists()?;
-    for text in odd(&lists) {
+    for text in lists.odd() {
         context.out.note(text);
     }
     let engine = networks::engine(&config)?;

@@ -25,6 +25,22 @@ pub enum ListChange {
     Broken(Error),
 }
 
+impl ListChange {
+    /// What is to be said of it, without a plate.
+    pub fn describe(&self, list: ListKind) -> String {
+        match self {
+            Self::Reloaded { plates } => {
+                format!("the {} list has {plates} plates now", list.name())
+            }
+            Self::Broken(error) => format!(
+                "the {} list stays as it was: {}",
+                list.name(),
+                keepwatch_core::with_causes(error)
+            ),
+        }
+    }
+}
+
 /// What tells that a file is another one, or has other content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -162,6 +178,14 @@ impl ListFiles {
     /// What is odd in them, as [`PlateLists::warnings`].
     pub fn warnings(&self) -> Vec<Warning> {
         self.lists.warnings()
+    }
+
+    /// The same in words, as they are said of both lists.
+    pub fn odd(&self) -> Vec<String> {
+        let warnings = self.warnings().into_iter();
+        warnings
+            .map(|warning| format!("the lists of plates: {warning}"))
+            .collect()
     }
 
     /// Reads again what has changed, as [`ListFile::check`], and tells of it; mostly there is
