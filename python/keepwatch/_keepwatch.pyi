@@ -1545,7 +1545,6 @@ class FaceFinder:
         """How many numbers a face has."""
 
 @final
-@disjoint_base
 class FaceMatch(Face):
     """A face in a picture, and whose it is."""
 

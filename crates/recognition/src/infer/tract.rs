@@ -51,6 +51,15 @@ pub(super) fn session(model: &Model) -> Result<Box<dyn Session>> {
     };
     let input = only_input(model, ports(network.input_outlets().map_err(bad)?, true)?)?;
     let outputs = ports(network.output_outlets().map_err(bad)?, false)?;
+    // Where the shape of the input is not known, the file says of what follows from it only that it
+    // is not known, and the network would stay with that.
+    let network = match input.shape.iter().all(Option::is_some) {
+        true => network,
+        false => onnx()
+            .with_ignore_value_info(true)
+            .model_for_read(&mut Cursor::new(model.bytes()))
+            .map_err(bad)?,
+    };
     let mut loaded = Loaded {
         name: model.name().to_owned(),
         input,

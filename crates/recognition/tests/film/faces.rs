@@ -245,9 +245,12 @@ fn labelled_pairs_are_told_apart() {
 /// People are enrolled with the pictures of the gallery; the others are of them or of a stranger.
 #[test]
 fn known_people_are_recognised_and_strangers_are_not() {
-    let engine = engine(Backend::OnnxRuntime);
-    for detector in ["yunet_n_640_640", "yunet_n_dynamic"] {
-        let mut finder = finder(&engine, detector);
+    for (detector, backend) in [
+        ("yunet_n_640_640", Backend::OnnxRuntime),
+        ("yunet_n_dynamic", Backend::OnnxRuntime),
+        ("yunet_n_dynamic", Backend::Tract),
+    ] {
+        let mut finder = finder(&engine(backend), detector);
         let mut gallery = Gallery::new(finder.model(), finder.dimensions());
         let folder = testdata().join("faces/dev");
         for person in names(&folder.join("gallery")) {
