@@ -29,6 +29,13 @@ def test_the_guide_runs(
     fill(tmp_path / "documents")
     (tmp_path / "letter.txt").write_text("Dear stranger,\nit works.\n")
     shutil.copy(testdata / "video" / "car-detection.mp4", tmp_path)
+    people = testdata / "faces" / "dev"
+    shutil.copytree(people / "gallery" / "d03", tmp_path / "ada")
+    shutil.copy(people / "probe" / "d03_1.jpg", tmp_path / "visitor.jpg")
+    shutil.copy(testdata / "plates" / "dev" / "br" / "PJB2414.jpg", tmp_path / "car.jpg")
+    (tmp_path / "models").mkdir()
+    for name, model in [("yunet", "yunet_n_640_640"), ("mobilefacenet", "mobilefacenet_112")]:
+        shutil.copy(testdata / "models" / f"{model}.onnx", tmp_path / "models" / f"{name}.onnx")
     blocks = BLOCK.findall((DOCS / "PYTHON.md").read_text())
     assert len(blocks) > 10
     names: dict[str, object] = {"__name__": "guide"}
