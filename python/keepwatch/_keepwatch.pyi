@@ -79,6 +79,8 @@ __all__ = [
     "SealedInfo",
     "SealedReader",
     "SealedWriter",
+    "SecureVisionPlateFinder",
+    "SecureVisionPlateReader",
     "SecureVisionTracker",
     "Snapshot",
     "Stats",
@@ -1848,6 +1850,33 @@ class RefusedPhoto:
     @property
     def problem(self) -> str:
         """Why not."""
+
+@final
+class SecureVisionPlateFinder:
+    """Finds plates in OpenCV's pictures."""
+
+    def __new__(
+        cls,
+        model: _StrPath | None = None,
+        *,
+        score: float = 0.25,
+        overlap: float = 0.45,
+        side: int | None = None,
+    ) -> Self:
+        """With a model of the YOLOv8 family (ONNX), or the network that is part of the package."""
+
+    def find(self, picture: _Picture, /) -> list[tuple[float, float, float, float, float]]:
+        """Left, top, right and bottom of each in pixels, and its score, the likeliest first."""
+
+@final
+class SecureVisionPlateReader:
+    """Reads plates in OpenCV's pictures."""
+
+    def __new__(cls) -> Self:
+        """With the network that is part of the package."""
+
+    def read(self, picture: _Picture, bbox: _Box, /) -> tuple[str, float]:
+        """The text within left, top, right and bottom, and how sure it is, 0 to 1."""
 
 def identify(
     picture: _Picture, gallery: FaceGallery, *, channels: _Channels = "rgb"

@@ -19,7 +19,7 @@ import pytest
 from keepwatch.compat.securevision.face import FaceGallery
 from keepwatch.compat.securevision.face.enroll import enroll_gallery
 from keepwatch.compat.securevision.face.loader import FaceModels
-from keepwatch.errors import DamagedError, UnsupportedError, WrongKeyError
+from keepwatch.errors import DamagedError, ModelError, UnsupportedError, WrongKeyError
 
 
 @pytest.fixture(autouse=True)
@@ -370,19 +370,6 @@ def test_enrolling_tells_how_many(tmp_path: Path, caplog: Any, key_file: Path) -
 def test_models_are_not_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    made = []
-
-    class FaceAnalysis:
-        def __init__(self, **options: Any) -> None:
-            made.append(options["name"])
-
-        def prepare(self, **options: Any) -> None:
-            made.append(options["det_size"])
-
-    app: Any = types.ModuleType("insightface.app")
-    app.FaceAnalysis = FaceAnalysis
-    monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
-    monkeypatch.setitem(sys.modules, "insightface.app", app)
     monkeypatch.setenv("INSIGHTFACE_HOME", str(tmp_path / "insightface"))
     FaceModels.clear_cache()
     with pytest.raises(UnsupportedError, match="there are no models in"):
@@ -392,7 +379,11 @@ def test_models_are_not_downloaded(
     assert "there are no models in" in caplog.text
     models = tmp_path / "insightface" / "models" / "buffalo_l"
     models.mkdir(parents=True)
-    (models / "det.onnx").touch()
-    assert FaceModels.get_models() is FaceModels.get_models()
-    assert made == ["buffalo_l", (640, 640)]
-    FaceModels.clear_cache()
+    (models / "det_10g.onnx").touch()
+    with pytest.raises(UnsupportedError):
+        FaceModels.get_models()
+    (models / "w600k_r50.onnx").touch()
+    with pytest.raises(ModelError, match="det_10g"):
+        FaceModels.get_models()
+    with pytest.raises(FileNotFoundError):
+        FaceModels.get_models(detector="nothing.onnx")

@@ -94,8 +94,27 @@ face.gallery FaceGallery.match (self, query_embedding, threshold)
 face.gallery FaceGallery.get_person_ids (self)
 face.gallery FaceGallery.size (self)
 face.enroll enroll_gallery (gallery_path, cache_path, force_rebuild=False, verbose=False)
+face.recognizer FaceRecognizer (gallery, similarity_threshold=0.35, min_face_size=40, detect_blur=False, blur_threshold=100.0, det_size=(640, 640))
+face.recognizer FaceRecognizer.open (self)
+face.recognizer FaceRecognizer.process_frame (self, frame)
+face.recognizer FaceRecognizer.close (self)
+face.recognizer FaceRecognizer.get_latest_observations (self)
+face.recognizer FaceRecognizer.get_stats (self)
+face.recognizer FaceRecognizer.from_config (face_settings, gallery)
 face.loader FaceModels.get_models (det_size=(640, 640))
 face.loader FaceModels.clear_cache ()
+plates.detector YOLOPlateDetector (model_path, conf_threshold=0.25, iou_threshold=0.45, max_det=10, input_size=640)
+plates.detector YOLOPlateDetector.load (self)
+plates.detector YOLOPlateDetector.detect (self, frame)
+plates.detector YOLOPlateDetector.get_stats (self)
+plates.ocr OCRResult (text_raw, text_clean, confidence, preprocessing_used)
+plates.pipeline PlateRecognizer (detector, ocr, lists, min_confidence=0.55, min_aspect_ratio=1.5, max_aspect_ratio=6.0, min_width_px=80, min_height_px=20)
+plates.pipeline PlateRecognizer.open (self)
+plates.pipeline PlateRecognizer.process_frame (self, frame)
+plates.pipeline PlateRecognizer.close (self)
+plates.pipeline PlateRecognizer.get_latest_observations (self)
+plates.pipeline PlateRecognizer.get_stats (self)
+plates.pipeline PlateRecognizer.from_config (plates_settings, detector, ocr, lists)
 plates.lists PlateListLoader (whitelist_path, blacklist_path)
 plates.lists PlateListLoader.load (self)
 plates.lists PlateListLoader.match (self, plate_text)
@@ -225,8 +244,8 @@ EXPORTS = {
         "PlateReadRecord",
         "persist_and_broadcast",
     },
-    "face": {"FaceGallery"},
-    "plates": {"PlateListLoader"},
+    "face": {"FaceGallery", "FaceRecognizer"},
+    "plates": {"PlateListLoader", "PlateRecognizer", "YOLOPlateDetector"},
 }
 
 

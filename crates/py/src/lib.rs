@@ -52,6 +52,7 @@ mod _keepwatch {
         },
         networks::Model,
         plates::{PlateReader, PlateReading, read_plates},
+        securevision::{SecureVisionPlateFinder, SecureVisionPlateReader},
     };
     #[pymodule_export]
     use crate::sealed::{SealedReader, SealedWriter, seal, unseal};

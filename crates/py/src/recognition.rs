@@ -5,4 +5,5 @@ pub mod gallery;
 pub mod networks;
 pub mod picture;
 pub mod plates;
+pub mod securevision;
 pub mod settings;

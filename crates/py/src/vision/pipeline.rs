@@ -94,6 +94,7 @@ impl Pipeline {
             recognition: config.recognition,
             faces: config.faces,
             plates: config.plates,
+            objects: config.objects,
             models: config.models,
         };
         let (inference, places) = (config.inference, places(py));

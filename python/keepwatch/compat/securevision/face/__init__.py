@@ -1,5 +1,6 @@
-"""The gallery of faces."""
+"""The gallery of faces, and whose a face is."""
 
 from .gallery import FaceGallery
+from .recognizer import FaceRecognizer
 
-__all__ = ["FaceGallery"]
+__all__ = ["FaceGallery", "FaceRecognizer"]

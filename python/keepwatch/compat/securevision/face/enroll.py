@@ -31,8 +31,8 @@ def enroll_gallery(
         cache_path: The file of the gallery.
         force_rebuild: Replace the file if there is one.
         verbose: Log where an error comes from.
-        embedder: Finds the faces; InsightFace does, if it is left out.
-        read_image: Reads a picture; OpenCV does, if it is left out.
+        embedder: Finds the faces; ``FaceModels.get_models()`` does, if it is left out.
+        read_image: Reads a picture, see :meth:`FaceGallery.build`.
         passphrase: What the file is sealed with.
         key_file: A file of 32 random bytes that it is sealed with.
 

@@ -37,7 +37,7 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 class Embedder(Protocol):
-    """Finds faces in a picture, each with its ``embedding``; InsightFace's models are one."""
+    """Finds faces in a picture, each with its ``embedding``, as ``FaceModels.get_models`` gives it."""
 
     def get(self, img: Any, /) -> Sequence[Any]:
         """The faces in a picture."""
@@ -89,7 +89,8 @@ class FaceGallery:
         Args:
             embedder: Finds the faces.
             force_rebuild: Replace the file if there is one; otherwise nothing is done.
-            read_image: Reads a picture; OpenCV does, if it is left out.
+            read_image: Reads a picture. If it is left out, the models of ``FaceModels`` do so
+                themselves, and for others OpenCV does.
 
         Returns:
             How many persons are in it; 0 if nothing was done.
@@ -110,7 +111,8 @@ class FaceGallery:
         )
         if not folders:
             raise InvalidValueError(f"No person folders found in {self.gallery_path}")
-        read_image = read_image or _opencv()
+        if read_image is None:
+            read_image = _itself if getattr(embedder, "reads_files", False) else _opencv()
         enrolled: dict[str, list[Vectors]] = {}
         for folder in folders:
             embeddings = [
@@ -300,6 +302,10 @@ def _embed(embedder: Embedder, read_image: ReadImage, picture: Path) -> Vectors 
         logger.warning("%s is left out: its embedding is not finite", picture)
         return None
     return embedding
+
+
+def _itself(picture: Path) -> Path:
+    return picture
 
 
 def _opencv() -> ReadImage:

@@ -60,21 +60,30 @@ class PlateListLoader:
         if both:
             logger.warning("plates in both lists, where the blacklist counts: %d", len(both))
 
-    def match(self, plate_text: str) -> ListName | None:
+    def match(self, plate_text: str, *, hyphens: bool = True) -> ListName | None:
         """The list that a plate is in.
+
+        Args:
+            plate_text: The plate, however it is written.
+            hyphens: Whether hyphens count; they do not for what reads none.
 
         Raises:
             RuntimeError: The lists are not loaded.
         """
         if not self._loaded:
             raise RuntimeError("Lists not loaded. Call load() first.")
-        plate = comparable(plate_text)
+
+        def same(text: str) -> str:
+            text = comparable(text)
+            return text if hyphens else text.replace("-", "")
+
+        plate = same(plate_text)
         # Nothing is nobody's plate.
         if not plate:
             return None
-        if plate in _comparable(self.blacklist):
+        if plate in map(same, self.blacklist):
             return "blacklist"
-        return "whitelist" if plate in _comparable(self.whitelist) else None
+        return "whitelist" if plate in map(same, self.whitelist) else None
 
     def add(self, plate: str, to: ListName) -> None:
         """Puts a plate into a list; :meth:`save` writes it down."""
