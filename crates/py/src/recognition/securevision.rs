@@ -19,6 +19,9 @@ use crate::errors::Result;
 use crate::record::{FilePath, Whole};
 use crate::work::{self, Stop};
 
+/// Left, top, right and bottom in pixels, and a score.
+type Scored = (f32, f32, f32, f32, f32);
+
 /// Finds plates in OpenCV's pictures.
 #[pyclass(frozen, module = "keepwatch._keepwatch")]
 pub struct SecureVisionPlateFinder(Mutex<Box<dyn PlateFinder>>);
@@ -59,7 +62,7 @@ impl SecureVisionPlateFinder {
         &self,
         py: Python<'_>,
         picture: &Bound<'_, PyAny>,
-    ) -> Result<Vec<(f32, f32, f32, f32, f32)>> {
+    ) -> Result<Vec<Scored>> {
         let given = Given::take(picture, Order::Bgr, "given")?;
         let found = work::run(py, &Stop::default(), || {
             let mut finder = self.0.lock().unwrap_or_else(PoisonError::into_inner);
