@@ -42,7 +42,7 @@ export INSTA_WORKSPACE_ROOT = $(CURDIR)
 HAS_TESTDATA := $(wildcard $(KEEPWATCH_TESTDATA)/vectors)
 # Where the library of ONNX Runtime is, which `setup` has installed.
 ONNXRUNTIME = $(lastword $(sort $(wildcard $(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*)))
-test-rust: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
+test-rust test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
 	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')

@@ -2245,6 +2245,9 @@ class Pipeline:
         `analyzers` look at each picture that is analysed: callables that take a Frame, or objects
         with a method `analyze` that does. What they give, Detections, is followed from picture to
         picture, and becomes events of the kind `object`. `color` is that of their frames.
+
+        Faces, plates and objects are recognised as the configuration says, with its models and lists
+        and with the gallery of the store. Of lists that change, the logger `keepwatch` is told.
         """
 
     def stop(self) -> None:

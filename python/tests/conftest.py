@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,36 @@ def testdata() -> Path:
     if not path.is_dir():
         pytest.skip(f"no test data at {path}; KEEPWATCH_TESTDATA says where it is")
     return path
+
+
+@pytest.fixture(scope="session")
+def models(testdata: Path) -> dict[str, Any]:
+    folder = testdata / "models"
+    return {
+        "detector": folder / "yunet_n_dynamic.onnx",
+        "embedder": folder / "mobilefacenet_112.onnx",
+    }
+
+
+@pytest.fixture(scope="session")
+def faces(testdata: Path) -> Path:
+    return testdata / "faces" / "dev"
+
+
+@pytest.fixture(scope="session")
+def plates(testdata: Path) -> Path:
+    return testdata / "plates" / "dev"
+
+
+@pytest.fixture
+def event_store(tmp_path: Path) -> Iterator[keepwatch.EventStore]:
+    with keepwatch.EventStore.create(tmp_path / "events", passphrase=PASSPHRASE) as store:
+        yield store
+
+
+@pytest.fixture
+def gallery(event_store: keepwatch.EventStore, models: dict[str, Any]) -> keepwatch.FaceGallery:
+    return keepwatch.FaceGallery(event_store, **models)
 
 
 @pytest.fixture(scope="session")

@@ -122,7 +122,8 @@ def test_small_and_blurred_faces_are_left_out(gallery: FaceGallery) -> None:
     def stats(image: Any, size: int, **options: Any) -> dict[str, Any]:
         recognizer = FaceRecognizer(gallery, models=Found(gallery, size), **options)
         recognizer.open()
-        assert len(list(recognizer.process_frame(frame(image)))) == recognizer.get_stats()["matched"]
+        events = list(recognizer.process_frame(frame(image)))
+        assert len(events) == recognizer.get_stats()["matched"]
         return recognizer.get_stats()
 
     assert stats(flat, 60)["matched"] == 1
@@ -204,7 +205,8 @@ def test_what_is_no_good_plate_is_told_and_is_no_event(tmp_path: Path) -> None:
     (tmp_path / "black.csv").write_text("CD-456\n")
     lists = PlateListLoader(tmp_path / "white.csv", tmp_path / "black.csv")
     good = BBox(0, 0, 100, 30)
-    boxes = Boxes(BBox(0, 0, 30, 30), BBox(0, 0, 40, 10), BBox(0, 0, 60, 15), good, good, good, good)
+    small = [BBox(0, 0, 30, 30), BBox(0, 0, 40, 10), BBox(0, 0, 60, 15)]
+    boxes = Boxes(*small, good, good, good, good)
     texts = Texts(
         OCRResult("ab-123", "AB-123", 90.0, "gray"),
         OCRResult("AB123", "AB123", 90.0, "gray"),
@@ -262,7 +264,7 @@ def test_a_plate_that_is_seen_from_aside_is_read_by_its_box(testdata: Path) -> N
     right = 0
     pictures = sorted((testdata / "plates" / "dev" / "br").glob("*.jpg"))
     for picture in pictures:
-        texts = [ocr.extract_text(picture, seen.bbox).text_clean for seen in detector.detect(picture)]
-        right += picture.stem in texts
+        reads = [ocr.extract_text(picture, seen.bbox) for seen in detector.detect(picture)]
+        right += picture.stem in [read.text_clean for read in reads]
     assert right >= 0.8 * len(pictures)
     assert ocr.extract_text(pictures[0], BBox(-50, -50, -10, -20)).text_clean == ""

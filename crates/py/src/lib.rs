@@ -46,12 +46,10 @@ mod _keepwatch {
     #[pymodule_export]
     use crate::recognition::{
         faces::{Face, FaceFinder},
-        gallery::{
-            EnrolReport, FaceGallery, FaceMatch, GalleryImport, Person, RefreshReport,
-            RefusedPhoto, identify,
-        },
+        gallery::{FaceGallery, FaceMatch, identify},
         networks::Model,
         plates::{PlateReader, PlateReading, read_plates},
+        reports::{EnrolReport, GalleryImport, Person, RefreshReport, RefusedPhoto},
         securevision::{SecureVisionPlateFinder, SecureVisionPlateReader},
     };
     #[pymodule_export]

@@ -5,5 +5,6 @@ pub mod gallery;
 pub mod networks;
 pub mod picture;
 pub mod plates;
+pub mod reports;
 pub mod securevision;
 pub mod settings;

@@ -18,78 +18,15 @@ use pyo3::types::PyTuple;
 use super::faces::Face;
 use super::networks::{ModelSource, places};
 use super::picture::{Given, Order};
+use super::reports::{EnrolReport, GalleryImport, Person, RefreshReport, RefusedPhoto};
 use super::settings::{FaceOptions, Settings, finder};
 use crate::errors::{self, Raise, Result};
 use crate::events::EventStore;
-use crate::record::{FilePath, Time, Tuple, Whole, record};
+use crate::record::{FilePath, Time, Tuple, Whole};
 use crate::work::{self, Stop};
 
 /// The longest gallery of SecureVision that is read, in bytes.
 const MAX_FILE: u64 = 1 << 30;
-
-record! {
-    /// Somebody who is enrolled.
-    Person {
-        /// Their name.
-        name: String,
-        /// How many photographs there are of them.
-        photos: usize,
-        /// When the last of them was added.
-        added: Option<Time>,
-    }
-}
-
-record! {
-    /// A photograph that nobody could be enrolled with.
-    RefusedPhoto {
-        /// Its path, or which one it is.
-        photo: String,
-        /// Why not.
-        problem: String,
-    }
-}
-
-record! {
-    /// What became of photographs of somebody.
-    EnrolReport {
-        /// Their name.
-        name: String,
-        /// Photographs that were added.
-        added: usize,
-        /// Photographs that were there.
-        known: usize,
-        /// Photographs that the person has now.
-        photos: usize,
-        /// Those that could not be used.
-        refused: Tuple,
-        /// Somebody else whom the person looks like: faces between the two are nobody's.
-        resembles: Option<String>,
-        /// How similar they are.
-        similarity: Option<f32>,
-    }
-}
-
-record! {
-    /// What became of a gallery that was made anew.
-    RefreshReport {
-        /// The SHA-256 of the model that it is of now.
-        model: String,
-        /// How many people are in it.
-        people: usize,
-        /// Who has lost photographs: names, each with how many.
-        lost: Tuple,
-    }
-}
-
-record! {
-    /// What became of a gallery of SecureVision.
-    GalleryImport {
-        /// How many people were in it.
-        people: usize,
-        /// How many of them are new.
-        added: usize,
-    }
-}
 
 /// A face in a picture, and whose it is.
 #[pyclass(frozen, extends = Face, module = "keepwatch")]
@@ -356,6 +293,10 @@ impl FaceGallery {
         let stop = Stop::default();
         let (enrolled, refused) = work::run(py, &stop, || -> Result<_> {
             let (faces, mut refused) = networks.faces(&photos, &stop);
+            // Who is interrupted has enrolled nobody.
+            if stop.load(Ordering::Relaxed) {
+                return Err(keepwatch_core::Error::Interrupted.into());
+            }
             if !refused.is_empty() && (faces.is_empty() || !allow_partial) {
                 return Err(refused.swap_remove(0).1.into());
             }

@@ -58,11 +58,7 @@ impl SecureVisionPlateFinder {
 
     /// Left, top, right and bottom of each in pixels, and its score, the likeliest first.
     #[pyo3(signature = (picture, /))]
-    fn find(
-        &self,
-        py: Python<'_>,
-        picture: &Bound<'_, PyAny>,
-    ) -> Result<Vec<Scored>> {
+    fn find(&self, py: Python<'_>, picture: &Bound<'_, PyAny>) -> Result<Vec<Scored>> {
         let given = Given::take(picture, Order::Bgr, "given")?;
         let found = work::run(py, &Stop::default(), || {
             let mut finder = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -65,6 +65,9 @@ impl Pipeline {
     /// `analyzers` look at each picture that is analysed: callables that take a Frame, or objects
     /// with a method `analyze` that does. What they give, Detections, is followed from picture to
     /// picture, and becomes events of the kind `object`. `color` is that of their frames.
+    ///
+    /// Faces, plates and objects are recognised as the configuration says, with its models and lists
+    /// and with the gallery of the store. Of lists that change, the logger `keepwatch` is told.
     #[new]
     #[pyo3(signature = (
         config, *, store=None, passphrase=None, key_file=None, identity=None, recipients=None,

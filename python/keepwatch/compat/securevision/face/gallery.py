@@ -37,7 +37,7 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 class Embedder(Protocol):
-    """Finds faces in a picture, each with its ``embedding``, as ``FaceModels.get_models`` gives it."""
+    """Finds faces, each with its ``embedding``; ``FaceModels.get_models`` gives one."""
 
     def get(self, img: Any, /) -> Sequence[Any]:
         """The faces in a picture."""

@@ -25,10 +25,10 @@ class YOLOPlateDetector:
     """Finds plates with a model of the YOLOv8 family.
 
     Args:
-        model_path: The model in ONNX. Of weights (``.pt``), the ``.onnx`` beside them is taken. None
-            is the network that is part of Keepwatch.
-        conf_threshold: The least score, 0.0 to 1.0; at least 0.7 counts for the network that is part
-            of Keepwatch.
+        model_path: The model in ONNX. Of weights (``.pt``), the ``.onnx`` beside them is taken.
+            None is the network that is part of Keepwatch.
+        conf_threshold: The least score, 0.0 to 1.0; at least 0.7 counts for the network that is
+            part of Keepwatch.
         iou_threshold: Boxes that overlap by more are one plate.
         max_det: The most plates in a frame.
         input_size: The size that a model without a fixed one works at.

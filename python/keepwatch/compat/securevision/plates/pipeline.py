@@ -121,7 +121,8 @@ class PlateRecognizer(Processor):
         aspect = width / height if height > 0 else 0.0
         if not self.min_aspect_ratio <= aspect <= self.max_aspect_ratio:
             self._stats["rejected_aspect_ratio"] += 1
-            reason = f"aspect {aspect:.2f} outside [{self.min_aspect_ratio}, {self.max_aspect_ratio}]"
+            limits = f"[{self.min_aspect_ratio}, {self.max_aspect_ratio}]"
+            reason = f"aspect {aspect:.2f} outside {limits}"
             return replace(seen, status="rejected_aspect_ratio", reason=reason)
         if width < self.min_width_px * _SOFT or height < self.min_height_px * _SOFT:
             self._stats["rejected_size"] += 1
