@@ -2,7 +2,7 @@
 //!
 //! What such a network gives is decoded by functions of numbers alone: [`yunet::decode`],
 //! [`scrfd::decode`], [`yolo::decode`]. Whatever the numbers are (no numbers, infinities, absurd
-//! sizes), what comes out lies in the picture or does not come out.
+//! sizes), at least a 64th of what comes out lies in the picture.
 
 mod input;
 mod nms;

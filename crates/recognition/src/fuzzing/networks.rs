@@ -82,17 +82,12 @@ fn of_yolo(head: yolo::Head, numbers: &[f32]) {
 fn check(mut found: Vec<Detection>, overlap: Overlap) {
     assert!(found.len() <= MAX_CANDIDATES);
     suppress(&mut found, 0.4, overlap);
-    let edge = SIDE as f32 + 0.01;
     for detection in &found {
-        let bounds = detection.bounds;
         assert!((0.0..=1.0).contains(&detection.score), "{detection:?}");
-        assert!(bounds.w > 0.0 && bounds.h > 0.0, "{detection:?}");
+        let visible = detection.bounds.within(SIDE, SIDE);
+        let visible = visible.unwrap_or_else(|| panic!("{detection:?}"));
         assert!(
-            bounds.x >= 0.0 && bounds.x + bounds.w <= edge,
-            "{detection:?}"
-        );
-        assert!(
-            bounds.y >= 0.0 && bounds.y + bounds.h <= edge,
+            visible.area() * 64.0 >= detection.bounds.area(),
             "{detection:?}"
         );
         let mut landmarks = detection.landmarks.iter().flatten();
