@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_new_cache_may_be_opened_by_several_at_once() {
         for _ in 0..40 {
-            let dir = tempfile::tempdir().unwrap();
+            let dir = tempfile::tempdir().expect("there is room");
             let path = dir.path().join("files.sqlite");
             let start = Barrier::new(6);
             std::thread::scope(|scope| {
@@ -292,7 +292,8 @@ mod tests {
                     })
                     .collect();
                 for opener in openers {
-                    opener.join().unwrap().unwrap();
+                    let opened = opener.join().expect("nobody panics");
+                    opened.expect("it is opened");
                 }
             });
         }
