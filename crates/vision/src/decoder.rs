@@ -106,7 +106,9 @@ impl Frame {
         pts: Duration,
     ) -> Self {
         init().expect("GStreamer is there");
+        // As those that come out of a decoder have one.
         let info = gst_video::VideoInfo::builder(format, width, height)
+            .fps(gst::Fraction::new(25, 1))
             .build()
             .expect("it is a form");
         let bytes = (0..info.size() as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8);

@@ -329,7 +329,10 @@ pub(crate) fn convert<T>(
     frame: &gst_video::VideoFrame<T>,
     form: gst_video::VideoFormat,
 ) -> Result<(gst::Buffer, gst_video::VideoInfo)> {
+    // The converter refuses to change either of these.
     let to = gst_video::VideoInfo::builder(form, frame.width(), frame.height())
+        .fps(frame.info().fps())
+        .interlace_mode(frame.info().interlace_mode())
         .build()
         .map_err(|_| Error::Picture)?;
     let converter =
