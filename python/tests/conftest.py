@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,10 @@ PASSPHRASE = "correct horse battery staple"
 
 #: What is about builds without cameras is run with one, and nothing else is.
 collect_ignore = [] if os.environ.get("KEEPWATCH_PORTABLE") == "1" else ["test_portable.py"]
+
+# A shell that starts the tests in the background has them, and what they start, ignore Ctrl-C: those
+# that are about it would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def fill(root: Path) -> Path:
