@@ -16,6 +16,7 @@ mod regions;
 mod rules;
 mod settings;
 mod standard;
+mod tracks;
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
 //! Faces of one camera: from looks to events.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 
 use keepwatch_core::events::{EventKind, Region};
 use keepwatch_recognition::confirm::{FaceConfirmer, FaceSeen};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::events::{self, Followed, Looked, Sight, Teller, Told, number};
 use super::settings::{RecognitionSettings, UnknownFaces};
+use super::tracks::Tracks;
 use super::{Box2, FaceSighting};
 use crate::analysis::Best;
 use crate::error::Result;
@@ -38,6 +40,18 @@ struct Track {
     people: Vec<(String, usize, f32)>,
     /// Of whom its event is.
     person: Option<String>,
+}
+
+impl AsRef<Followed> for Track {
+    fn as_ref(&self) -> &Followed {
+        &self.followed
+    }
+}
+
+impl AsMut<Followed> for Track {
+    fn as_mut(&mut self) -> &mut Followed {
+        &mut self.followed
+    }
 }
 
 impl Track {
@@ -85,32 +99,28 @@ impl Track {
 
 /// Follows and confirms the faces of one camera.
 pub(super) struct Faces {
-    tracker: Tracker,
+    tracks: Tracks<Track>,
     confirmer: FaceConfirmer,
     unknown: UnknownFaces,
     frames_required: usize,
-    tracks: HashMap<u64, Track>,
     /// Tracks of people who are known.
     known: BTreeSet<u64>,
-    detections: Vec<Detection>,
 }
 
 impl Faces {
     pub fn new(settings: &RecognitionSettings, beside: &Tracker) -> Result<Self> {
         Ok(Self {
-            tracker: beside.beside(settings.tracker()),
+            tracks: Tracks::new(settings.tracker(), beside),
             confirmer: FaceConfirmer::new(settings.confirm())?,
             unknown: settings.unknown_faces,
             frames_required: settings.frames_required,
-            tracks: HashMap::new(),
             known: BTreeSet::new(),
-            detections: Vec::new(),
         })
     }
 
     /// Where faces are followed.
     pub fn regions(&self) -> impl Iterator<Item = Region> {
-        self.tracks.values().map(|track| track.followed.region)
+        self.tracks.regions()
     }
 
     /// Whether a face has to be made unrecognisable in pictures that are kept.
@@ -127,14 +137,12 @@ impl Faces {
         teller: &Teller,
         ended: &mut Vec<Best>,
     ) -> events::Faces {
-        self.detections.clear();
-        self.detections.extend(faces.iter().map(|face| Detection {
+        let found = faces.iter().map(|face| Detection {
             region: face.region,
             score: face.sighting.score,
             label: 0,
-        }));
-        let pts = looked.frame.pts;
-        let updates = self.tracker.update(pts, &self.detections).to_vec();
+        });
+        let updates = self.tracks.update(looked.frame.pts, found);
         let here: events::Faces = updates
             .iter()
             .filter_map(|update| Some((update.id, faces[update.detection?].region)))
@@ -144,23 +152,16 @@ impl Faces {
                 ended.extend(self.lost(update.id, None, teller));
                 continue;
             }
-            match update.detection {
-                Some(index) => {
-                    let sighting = &faces[index].sighting;
-                    let sight = Sight {
-                        rank: rank(sighting),
-                        at: looked.at,
-                        region: faces[index].region,
-                        frame: looked.frame.clone(),
-                        faces: here.clone(),
-                    };
-                    ended.extend(self.see(update.id, looked, sighting, sight, teller));
-                }
-                None => {
-                    if let Some(track) = self.tracks.get_mut(&update.id) {
-                        track.followed.region = update.region;
-                    }
-                }
+            if let Some(index) = update.detection {
+                let sighting = &faces[index].sighting;
+                let sight = Sight {
+                    rank: rank(sighting),
+                    at: looked.at,
+                    region: faces[index].region,
+                    frame: looked.frame.clone(),
+                    faces: here.clone(),
+                };
+                ended.extend(self.see(update.id, looked, sighting, sight, teller));
             }
         }
         here
@@ -174,15 +175,15 @@ impl Faces {
         sight: Sight,
         teller: &Teller,
     ) -> Option<Best> {
-        let track = match self.tracks.entry(id) {
-            std::collections::hash_map::Entry::Occupied(track) => {
+        let track = match self.tracks.known.entry(id) {
+            Entry::Occupied(track) => {
                 let track = track.into_mut();
                 if track.followed.see(sight) {
                     (track.score, track.quality) = (sighting.score, sighting.quality);
                 }
                 track
             }
-            std::collections::hash_map::Entry::Vacant(place) => place.insert(Track {
+            Entry::Vacant(place) => place.insert(Track {
                 followed: Followed::new(id, sight),
                 score: sighting.score,
                 quality: sighting.quality,
@@ -211,7 +212,7 @@ impl Faces {
 
     /// Gives the picture of an event that this ends.
     fn tell(&mut self, seen: FaceSeen, looked: Looked<'_>, teller: &Teller) -> Option<Best> {
-        let track = self.tracks.get_mut(&seen.track)?;
+        let track = self.tracks.known.get_mut(&seen.track)?;
         let Some(person) = seen.person else {
             if self.unknown != UnknownFaces::Ignore {
                 let told = track.told();
@@ -242,7 +243,7 @@ impl Faces {
 
     fn lost(&mut self, id: u64, reason: Option<&str>, teller: &Teller) -> Option<Best> {
         let stranger = self.confirmer.end(id);
-        let mut track = self.tracks.remove(&id)?;
+        let mut track = self.tracks.known.remove(&id)?;
         if stranger.is_some()
             && track.followed.event.is_none()
             && self.unknown != UnknownFaces::Ignore
@@ -257,24 +258,15 @@ impl Faces {
     }
 
     /// Nothing that was followed goes on.
-    pub fn end_all(
-        &mut self,
-        reason: Option<&str>,
-        settings: &RecognitionSettings,
-        teller: &Teller,
-        ended: &mut Vec<Best>,
-    ) {
-        let mut ids: Vec<u64> = self.tracks.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+    pub fn end_all(&mut self, reason: Option<&str>, teller: &Teller, ended: &mut Vec<Best>) {
+        for id in self.tracks.restart() {
             ended.extend(self.lost(id, reason, teller));
         }
-        self.tracker = self.tracker.beside(settings.tracker());
     }
 
     /// No picture is waited for in which a face could be.
     pub fn forget(&mut self) {
-        if self.tracks.is_empty() {
+        if self.tracks.known.is_empty() {
             self.known.clear();
         }
     }

@@ -228,11 +228,10 @@ impl Recognizing {
         (self.next_due, self.moved) = (Duration::ZERO, Duration::ZERO);
         let hidden = |track| self.faces.is_hidden(track);
         self.plates
-            .end_all(reason, &self.settings, &self.teller, &hidden, &mut ended);
+            .end_all(reason, &self.teller, &hidden, &mut ended);
         self.objects
-            .end_all(reason, &self.settings, &self.teller, &hidden, &mut ended);
-        self.faces
-            .end_all(reason, &self.settings, &self.teller, &mut ended);
+            .end_all(reason, &self.teller, &hidden, &mut ended);
+        self.faces.end_all(reason, &self.teller, &mut ended);
         self.forget();
         ended
     }

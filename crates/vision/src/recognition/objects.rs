@@ -1,6 +1,5 @@
 //! Objects of one camera: from looks to events.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use keepwatch_core::events::{EventKind, Region};
 use super::ObjectSighting;
 use super::events::{self, Followed, Looked, Sight, Teller, Told};
 use super::settings::RecognitionSettings;
+use super::tracks::Tracks;
 use crate::analysis::Best;
 use crate::tracking::{Detection, TrackState, Tracker, TrackerSettings};
 
@@ -23,6 +23,18 @@ struct Track {
     label: Arc<str>,
 }
 
+impl AsRef<Followed> for Track {
+    fn as_ref(&self) -> &Followed {
+        &self.followed
+    }
+}
+
+impl AsMut<Followed> for Track {
+    fn as_mut(&mut self) -> &mut Followed {
+        &mut self.followed
+    }
+}
+
 impl Track {
     fn told(&self) -> Told {
         Told {
@@ -35,30 +47,26 @@ impl Track {
 
 /// Follows the objects of one camera. What is seen often enough counts.
 pub(super) struct Objects {
-    tracker: Tracker,
-    tracks: HashMap<u64, Track>,
+    tracks: Tracks<Track>,
     /// The tracker tells classes apart by number: that of a label is its place here.
     labels: Vec<Arc<str>>,
-    detections: Vec<Detection>,
 }
 
 impl Objects {
     pub fn new(settings: &RecognitionSettings, beside: &Tracker) -> Self {
         Self {
-            tracker: beside.beside(tracker(settings)),
-            tracks: HashMap::new(),
+            tracks: Tracks::new(tracker(settings), beside),
             labels: Vec::new(),
-            detections: Vec::new(),
         }
     }
 
     /// Where objects are followed.
     pub fn regions(&self) -> impl Iterator<Item = Region> {
-        self.tracks.values().map(|track| track.followed.region)
+        self.tracks.regions()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tracks.is_empty()
+        self.tracks.known.is_empty()
     }
 
     /// Takes the objects of a frame, in which these faces are. Pictures of events that ended are
@@ -72,33 +80,29 @@ impl Objects {
         is_hidden: &dyn Fn(u64) -> bool,
         ended: &mut Vec<Best>,
     ) {
-        if self.tracks.is_empty() {
+        if self.tracks.known.is_empty() {
             self.labels.clear();
         }
-        self.detections.clear();
-        for object in objects {
+        let labels = &mut self.labels;
+        let found = objects.iter().map(|object| {
             let label = &object.sighting.label;
-            let known = self.labels.iter().position(|known| known == label);
+            let known = labels.iter().position(|known| known == label);
             let number = known.unwrap_or_else(|| {
-                self.labels.push(label.clone());
-                self.labels.len() - 1
+                labels.push(label.clone());
+                labels.len() - 1
             });
-            self.detections.push(Detection {
+            Detection {
                 region: object.region,
                 score: object.sighting.score,
                 label: number as u32,
-            });
-        }
-        let pts = looked.frame.pts;
-        for update in self.tracker.update(pts, &self.detections).to_vec() {
+            }
+        });
+        for update in self.tracks.update(looked.frame.pts, found) {
             if update.state == TrackState::Lost {
                 ended.extend(self.lost(update.id, None, teller, is_hidden));
                 continue;
             }
             let Some(index) = update.detection else {
-                if let Some(track) = self.tracks.get_mut(&update.id) {
-                    track.followed.region = update.region;
-                }
                 continue;
             };
             let object = &objects[index];
@@ -109,7 +113,7 @@ impl Objects {
                 frame: looked.frame.clone(),
                 faces: faces.clone(),
             };
-            let track = match self.tracks.entry(update.id) {
+            let track = match self.tracks.known.entry(update.id) {
                 Entry::Occupied(track) => {
                     let track = track.into_mut();
                     track.followed.see(sight);
@@ -134,7 +138,7 @@ impl Objects {
         teller: &Teller,
         is_hidden: &dyn Fn(u64) -> bool,
     ) -> Option<Best> {
-        let mut track = self.tracks.remove(&id)?;
+        let mut track = self.tracks.known.remove(&id)?;
         let told = track.told();
         teller.end(&mut track.followed, told, reason, is_hidden)
     }
@@ -143,17 +147,13 @@ impl Objects {
     pub fn end_all(
         &mut self,
         reason: Option<&str>,
-        settings: &RecognitionSettings,
         teller: &Teller,
         is_hidden: &dyn Fn(u64) -> bool,
         ended: &mut Vec<Best>,
     ) {
-        let mut ids: Vec<u64> = self.tracks.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in self.tracks.restart() {
             ended.extend(self.lost(id, reason, teller, is_hidden));
         }
-        self.tracker = self.tracker.beside(tracker(settings));
     }
 }
 

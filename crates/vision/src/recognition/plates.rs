@@ -1,6 +1,6 @@
 //! Plates of one camera: from looks to events.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use keepwatch_core::events::{EventKind, Region};
 use keepwatch_recognition::confirm::{PlateConfirmer, PlateSeen, Reading};
@@ -11,6 +11,7 @@ use super::PlateSighting;
 use super::events::{self, Followed, Looked, Sight, Teller, Told, number};
 use super::rules::Rules;
 use super::settings::RecognitionSettings;
+use super::tracks::Tracks;
 use crate::analysis::Best;
 use crate::error::Result;
 use crate::tracking::{Detection, TrackState, Tracker};
@@ -27,6 +28,18 @@ struct Track {
     text_raw: String,
     /// What is told of it.
     seen: Option<PlateSeen>,
+}
+
+impl AsRef<Followed> for Track {
+    fn as_ref(&self) -> &Followed {
+        &self.followed
+    }
+}
+
+impl AsMut<Followed> for Track {
+    fn as_mut(&mut self) -> &mut Followed {
+        &mut self.followed
+    }
 }
 
 impl Track {
@@ -65,31 +78,27 @@ impl Track {
 
 /// Follows and confirms the plates of one camera.
 pub(super) struct Plates {
-    tracker: Tracker,
+    tracks: Tracks<Track>,
     confirmer: PlateConfirmer,
     rules: Rules,
-    tracks: HashMap<u64, Track>,
-    detections: Vec<Detection>,
 }
 
 impl Plates {
     pub fn new(settings: &RecognitionSettings, rules: Rules, beside: &Tracker) -> Result<Self> {
         Ok(Self {
-            tracker: beside.beside(settings.tracker()),
+            tracks: Tracks::new(settings.tracker(), beside),
             confirmer: PlateConfirmer::new(settings.plate())?,
             rules,
-            tracks: HashMap::new(),
-            detections: Vec::new(),
         })
     }
 
     /// Where plates are followed.
     pub fn regions(&self) -> impl Iterator<Item = Region> {
-        self.tracks.values().map(|track| track.followed.region)
+        self.tracks.regions()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.tracks.is_empty()
+        self.tracks.known.is_empty()
     }
 
     /// Takes the plates of a frame, in which these faces are. Pictures of events that ended are added
@@ -103,14 +112,13 @@ impl Plates {
         is_hidden: &dyn Fn(u64) -> bool,
         ended: &mut Vec<Best>,
     ) {
-        self.detections.clear();
-        self.detections.extend(plates.iter().map(|plate| Detection {
+        let found = plates.iter().map(|plate| Detection {
             region: plate.region,
             score: plate.sighting.score,
             label: 0,
-        }));
+        });
         let pts = looked.frame.pts;
-        for update in self.tracker.update(pts, &self.detections).to_vec() {
+        for update in self.tracks.update(pts, found) {
             if update.state == TrackState::Lost {
                 ended.extend(self.lost(update.id, None, teller, is_hidden));
                 continue;
@@ -125,8 +133,6 @@ impl Plates {
                     faces: faces.clone(),
                 };
                 self.follow(update.id, sight, &plate.sighting.text_raw);
-            } else if let Some(track) = self.tracks.get_mut(&update.id) {
-                track.followed.region = update.region;
             }
             let rules = self.rules.get();
             let reading = sighting.map(|plate| Reading {
@@ -143,19 +149,19 @@ impl Plates {
     }
 
     fn follow(&mut self, id: u64, sight: Sight, text_raw: &str) {
-        match self.tracks.get_mut(&id) {
-            Some(track) => {
+        match self.tracks.known.entry(id) {
+            Entry::Occupied(track) => {
+                let track = track.into_mut();
                 if track.followed.see(sight) {
                     text_raw.clone_into(&mut track.text_raw);
                 }
             }
-            None => {
-                let track = Track {
+            Entry::Vacant(place) => {
+                place.insert(Track {
                     followed: Followed::new(id, sight),
                     text_raw: text_raw.to_owned(),
                     seen: None,
-                };
-                self.tracks.insert(id, track);
+                });
             }
         }
     }
@@ -168,7 +174,7 @@ impl Plates {
         teller: &Teller,
         is_hidden: &dyn Fn(u64) -> bool,
     ) -> Option<Best> {
-        let track = self.tracks.get_mut(&seen.track)?;
+        let track = self.tracks.known.get_mut(&seen.track)?;
         if seen.improves {
             track.seen = Some(seen);
             let told = track.told()?;
@@ -197,7 +203,7 @@ impl Plates {
     ) -> Option<Best> {
         let rules = self.rules.get();
         let better = self.confirmer.end(id, &rules.grammar, &rules.lists);
-        let mut track = self.tracks.remove(&id)?;
+        let mut track = self.tracks.known.remove(&id)?;
         if better.is_some() {
             track.seen = better;
         }
@@ -209,17 +215,13 @@ impl Plates {
     pub fn end_all(
         &mut self,
         reason: Option<&str>,
-        settings: &RecognitionSettings,
         teller: &Teller,
         is_hidden: &dyn Fn(u64) -> bool,
         ended: &mut Vec<Best>,
     ) {
-        let mut ids: Vec<u64> = self.tracks.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
+        for id in self.tracks.restart() {
             ended.extend(self.lost(id, reason, teller, is_hidden));
         }
-        self.tracker = self.tracker.beside(settings.tracker());
     }
 }
 
