@@ -1,0 +1,679 @@
+//! Users, their sessions and tokens, kept encrypted in the event store.
+//!
+//! [`Accounts`] is the one that knows all of them. Each change is written before it counts, and what
+//! another process has changed is read again. Secrets are kept as hashes only: passwords as
+//! Argon2id, everything that is random as BLAKE3.
+
+mod book;
+mod guess;
+mod password;
+mod second_factor;
+mod secret;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use jiff::{SignedDuration, Timestamp};
+use keepwatch_core::events::{PrivateStamp, Store};
+
+use crate::permission::{Permission, Permissions, Role};
+use crate::principal::{Kind, Principal};
+
+pub(crate) use book::{Book, Session, Token, User};
+pub(crate) use guess::Wait;
+pub(crate) use password::{Cost, Hasher};
+pub(crate) use second_factor::Enrolment;
+pub(crate) use secret::Secret;
+
+/// The private file of the store that holds them.
+const FILE: &str = "accounts";
+
+/// How long a session lasts that nobody uses, and at most.
+const SESSION_IDLE: SignedDuration = SignedDuration::from_hours(24 * 7);
+const SESSION_LONGEST: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// When somebody was last there is written at most so often.
+const SEEN_EVERY: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often it is looked whether another process has changed the file.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// The most of each.
+const MAX_USERS: usize = 1000;
+const MAX_TOKENS: usize = 1000;
+const MAX_SESSIONS_OF_ONE: usize = 50;
+
+/// What tells the time.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Why something cannot be done with accounts.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountError {
+    /// Neither user nor password are told apart.
+    #[error("wrong user or password")]
+    Wrong,
+    /// The password is right.
+    #[error("a code of the second factor is needed")]
+    CodeNeeded,
+    #[error("wrong code")]
+    WrongCode,
+    /// Too many wrong ones came before.
+    #[error("too many attempts")]
+    Wait(Wait),
+    #[error("{what} not found")]
+    NotThere { what: &'static str },
+    #[error("{0}")]
+    Conflict(&'static str),
+    #[error("{field}: {problem}")]
+    Value {
+        field: &'static str,
+        problem: String,
+    },
+    #[error(transparent)]
+    Store(#[from] keepwatch_core::Error),
+}
+
+pub(crate) type Result<T, E = AccountError> = std::result::Result<T, E>;
+
+/// Users, sessions and tokens.
+pub(crate) struct Accounts {
+    store: Arc<Store>,
+    now: Clock,
+    hasher: Hasher,
+    known: RwLock<Known>,
+    looked: Mutex<Timestamp>,
+    /// Makes the first user, once.
+    setup: Mutex<Option<Secret>>,
+    /// Wrong passwords by account and by address.
+    guesses: guess::Guesses,
+    /// Second factors that were begun and not confirmed.
+    begun: second_factor::Begun,
+}
+
+/// What was read last.
+struct Known {
+    book: Book,
+    stamp: Option<PrivateStamp>,
+}
+
+/// A session that was begun, and the secret of its cookie.
+pub(crate) struct LoggedIn {
+    pub secret: Secret,
+    pub principal: Principal,
+}
+
+/// Who asks to be let in.
+pub(crate) struct Attempt<'a> {
+    pub user: &'a str,
+    pub password: &'a str,
+    pub code: Option<&'a str>,
+    pub from: From<'a>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct From<'a> {
+    pub address: std::net::IpAddr,
+    pub agent: &'a str,
+}
+
+impl Accounts {
+    /// Reads them.
+    pub fn open(store: Arc<Store>, hasher: Hasher, now: Clock) -> Result<Self> {
+        let known = read(&store)?;
+        let looked = Mutex::new(now());
+        let accounts = Self {
+            store,
+            now,
+            hasher,
+            known: RwLock::new(known),
+            looked,
+            setup: Mutex::new(None),
+            guesses: guess::Guesses::default(),
+            begun: second_factor::Begun::default(),
+        };
+        if accounts.needs_setup() {
+            let code = Secret::code().map_err(keepwatch_core::Error::from)?;
+            *accounts.setup_code_lock() = Some(code);
+        }
+        Ok(accounts)
+    }
+
+    /// Whether nobody can log in yet.
+    pub fn needs_setup(&self) -> bool {
+        self.with(|book| book.users.is_empty())
+    }
+
+    /// The code that makes the first user, if there is none; for the terminal of the server.
+    pub fn setup_code(&self) -> Option<String> {
+        let code = self.setup_code_lock();
+        code.as_ref().map(|code| code.expose().to_owned())
+    }
+
+    fn setup_code_lock(&self) -> std::sync::MutexGuard<'_, Option<Secret>> {
+        self.setup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the first admin, and logs in.
+    pub fn set_up(
+        &self,
+        code: &str,
+        user: &str,
+        password: &str,
+        from: From<'_>,
+    ) -> Result<LoggedIn> {
+        let now = (self.now)();
+        self.guesses.check("", from.address, now)?;
+        let right = self
+            .setup_code_lock()
+            .as_ref()
+            .is_some_and(|own| own.is(code.trim()));
+        if !right || !self.needs_setup() {
+            self.guesses.wrong("", from.address, now);
+            return Err(AccountError::Wrong);
+        }
+        let hash = self.new_hash(password)?;
+        let user = checked_name("user", user)?;
+        self.change(|book| {
+            if !book.users.is_empty() {
+                return Err(AccountError::Conflict("there is a user already"));
+            }
+            book.users
+                .push(User::new(user.clone(), hash, Role::Admin, None, now));
+            Ok(())
+        })?;
+        *self.setup_code_lock() = None;
+        self.begin_session(&user, from)
+    }
+
+    /// Logs in. A wrong password, also of nobody, takes as long as a right one.
+    pub fn log_in(&self, attempt: &Attempt<'_>) -> Result<LoggedIn> {
+        let now = (self.now)();
+        let Attempt {
+            user,
+            password,
+            code,
+            from,
+        } = *attempt;
+        self.guesses.check(user, from.address, now)?;
+        let found = self.with(|book| book.user(user).cloned());
+        let right = self
+            .hasher
+            .verify(found.as_ref().map(|user| user.password.as_str()), password);
+        let Some(found) = found.filter(|user| right && !user.disabled) else {
+            self.guesses.wrong(user, from.address, now);
+            return Err(AccountError::Wrong);
+        };
+        if let Some(factor) = &found.totp {
+            let Some(code) = code.filter(|code| !code.trim().is_empty()) else {
+                return Err(AccountError::CodeNeeded);
+            };
+            let used = factor.check(code, now);
+            let used = match used {
+                Some(used) => self.change(|book| {
+                    let user = book.user_mut(&found.name)?;
+                    // Of two that come with the same code, one is let in.
+                    user.totp
+                        .as_mut()
+                        .is_some_and(|factor| factor.take(&used))
+                        .then_some(())
+                        .ok_or(AccountError::WrongCode)
+                }),
+                None => Err(AccountError::WrongCode),
+            };
+            if let Err(error) = used {
+                self.guesses.wrong(user, from.address, now);
+                return Err(error);
+            }
+        }
+        self.guesses.right(user, from.address);
+        self.begin_session(&found.name, from)
+    }
+
+    fn begin_session(&self, user: &str, from: From<'_>) -> Result<LoggedIn> {
+        let now = (self.now)();
+        let secret = Secret::random().map_err(keepwatch_core::Error::from)?;
+        let session = Session {
+            id: secret::id().map_err(keepwatch_core::Error::from)?,
+            hash: secret.digest(),
+            user: user.to_owned(),
+            created_at: now,
+            last_used_at: now,
+            address: from.address.to_string(),
+            agent: from.agent.chars().take(200).collect(),
+        };
+        let principal = self.change(|book| {
+            let lives = |session: &Session| session.lives(now);
+            book.sessions.retain(lives);
+            let own = book
+                .sessions
+                .iter()
+                .filter(|other| other.user == user)
+                .count();
+            if own >= MAX_SESSIONS_OF_ONE
+                && let Some(oldest) = book.sessions.iter().position(|other| other.user == user)
+            {
+                book.sessions.remove(oldest);
+            }
+            let owner = book.user_mut(user)?;
+            owner.last_login_at = Some(now);
+            let principal = principal_of_session(owner, &session, &secret);
+            book.sessions.push(session);
+            Ok(principal)
+        })?;
+        Ok(LoggedIn { secret, principal })
+    }
+
+    /// Whose session has this secret.
+    pub fn of_session(&self, secret: &Secret) -> Option<Principal> {
+        let now = (self.now)();
+        self.look();
+        let digest = secret.digest();
+        let (principal, stale) = self.with(|book| {
+            let session = book
+                .sessions
+                .iter()
+                .find(|session| session.hash == digest)?;
+            let user = book.user(&session.user).filter(|user| !user.disabled)?;
+            let stale = now.duration_since(session.last_used_at) >= SEEN_EVERY;
+            session
+                .lives(now)
+                .then(|| (principal_of_session(user, session, secret), stale))
+        })?;
+        if stale {
+            self.note_seen(|book| {
+                book.sessions
+                    .iter_mut()
+                    .filter(|session| session.hash == digest)
+                    .for_each(|session| session.last_used_at = now);
+            });
+        }
+        Some(principal)
+    }
+
+    /// Whose token it is.
+    pub fn of_token(&self, secret: &Secret) -> Option<Principal> {
+        let now = (self.now)();
+        self.look();
+        let digest = secret.digest();
+        let (principal, stale) = self.with(|book| {
+            let token = book.tokens.iter().find(|token| token.hash == digest)?;
+            let user = book.user(&token.user).filter(|user| !user.disabled)?;
+            let stale = token
+                .last_used_at
+                .is_none_or(|at| now.duration_since(at) >= SEEN_EVERY);
+            token
+                .lives(now)
+                .then(|| (principal_of_token(user, token), stale))
+        })?;
+        if stale {
+            self.note_seen(|book| {
+                book.tokens
+                    .iter_mut()
+                    .filter(|token| token.hash == digest)
+                    .for_each(|token| token.last_used_at = Some(now));
+            });
+        }
+        Some(principal)
+    }
+
+    /// When somebody was there is good to know, and no reason to refuse anything.
+    fn note_seen(&self, change: impl FnOnce(&mut Book)) {
+        let noted = self.change(|book| {
+            change(book);
+            Ok(())
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, "cannot write down when an account was used");
+        }
+    }
+
+    /// Ends a session of a user.
+    pub fn end_session(&self, user: &str, id: &str) -> Result<()> {
+        self.change(|book| {
+            let before = book.sessions.len();
+            book.sessions
+                .retain(|session| session.user != user || session.id != id);
+            match book.sessions.len() < before {
+                true => Ok(()),
+                false => Err(AccountError::NotThere { what: "Session" }),
+            }
+        })
+    }
+
+    /// The sessions of a user, the latest first.
+    pub fn sessions_of(&self, user: &str) -> Vec<Session> {
+        let now = (self.now)();
+        let mut sessions = self.with(|book| {
+            let own = |session: &&Session| session.user == user && session.lives(now);
+            book.sessions
+                .iter()
+                .filter(own)
+                .cloned()
+                .collect::<Vec<_>>()
+        });
+        sessions.reverse();
+        sessions
+    }
+
+    /// A user of this name.
+    pub fn user(&self, name: &str) -> Option<User> {
+        self.with(|book| book.user(name).cloned())
+    }
+
+    /// All users.
+    pub fn users(&self) -> Vec<User> {
+        self.look();
+        self.with(|book| book.users.clone())
+    }
+
+    /// Changes one's own password; other sessions end.
+    pub fn change_password(
+        &self,
+        user: &str,
+        keep: &str,
+        old: &str,
+        new: &str,
+        from: From<'_>,
+    ) -> Result<()> {
+        self.check_password(user, old, from)?;
+        let hash = self.new_hash(new)?;
+        self.change(|book| {
+            book.user_mut(user)?.password = hash;
+            book.sessions
+                .retain(|session| session.user != user || session.id == keep);
+            Ok(())
+        })
+    }
+
+    /// Whether it is the password of a user who is logged in.
+    pub fn check_password(&self, user: &str, password: &str, from: From<'_>) -> Result<()> {
+        let now = (self.now)();
+        self.guesses.check(user, from.address, now)?;
+        let hash = self.with(|book| book.user(user).map(|user| user.password.clone()));
+        if self.hasher.verify(hash.as_deref(), password) {
+            return Ok(());
+        }
+        self.guesses.wrong(user, from.address, now);
+        Err(AccountError::Wrong)
+    }
+
+    /// Begins a second factor, which counts once it is confirmed.
+    pub fn begin_totp(&self, user: &str) -> Result<Enrolment> {
+        self.begun.begin(user, (self.now)())
+    }
+
+    /// Confirms it with a first code; gives the recovery codes, which are shown this once.
+    pub fn confirm_totp(&self, user: &str, code: &str) -> Result<Vec<String>> {
+        let (factor, codes) = self.begun.confirm(user, code, (self.now)())?;
+        self.change(|book| {
+            book.user_mut(user)?.totp = Some(factor);
+            Ok(())
+        })?;
+        self.begun.forget(user);
+        Ok(codes)
+    }
+
+    /// Ends the second factor of a user.
+    pub fn remove_totp(&self, user: &str) -> Result<()> {
+        self.change(|book| {
+            book.user_mut(user)?.totp = None;
+            Ok(())
+        })
+    }
+
+    /// Makes a user.
+    pub fn add_user(
+        &self,
+        name: &str,
+        password: &str,
+        role: Role,
+        cameras: Option<BTreeSet<String>>,
+    ) -> Result<User> {
+        let name = checked_name("name", name)?;
+        let hash = self.new_hash(password)?;
+        let now = (self.now)();
+        let user = User::new(name, hash, role, cameras, now);
+        self.change(|book| {
+            if book.user(&user.name).is_some() {
+                return Err(AccountError::Conflict("there is a user of this name"));
+            }
+            if book.users.len() >= MAX_USERS {
+                return Err(AccountError::Conflict("there are too many users"));
+            }
+            book.users.push(user.clone());
+            book.users.sort_by(|a, b| a.name.cmp(&b.name));
+            Ok(user)
+        })
+    }
+
+    /// Changes a user. What a user may no longer do ends at once: sessions of who is disabled, or has
+    /// a new password, are over.
+    pub fn change_user(&self, name: &str, change: UserChange) -> Result<User> {
+        let hash = change
+            .password
+            .as_deref()
+            .map(|password| self.new_hash(password))
+            .transpose()?;
+        self.change(|book| {
+            let user = book.user_mut(name)?;
+            if let Some(role) = change.role {
+                user.role = role;
+            }
+            if let Some(cameras) = change.cameras {
+                user.cameras = cameras;
+            }
+            if let Some(disabled) = change.disabled {
+                user.disabled = disabled;
+            }
+            if change.remove_totp {
+                user.totp = None;
+            }
+            let ends = hash.is_some() || user.disabled;
+            if let Some(hash) = hash {
+                user.password = hash;
+            }
+            let user = user.clone();
+            if ends {
+                book.sessions.retain(|session| session.user != name);
+            }
+            book.keeps_an_admin()?;
+            Ok(user)
+        })
+    }
+
+    /// Removes a user with everything that is the user's.
+    pub fn remove_user(&self, name: &str) -> Result<()> {
+        self.change(|book| {
+            book.user_mut(name)?;
+            book.users.retain(|user| user.name != name);
+            book.sessions.retain(|session| session.user != name);
+            book.tokens.retain(|token| token.user != name);
+            book.keeps_an_admin()
+        })
+    }
+
+    /// All tokens, or those of one user.
+    pub fn tokens(&self, of: Option<&str>) -> Vec<Token> {
+        self.look();
+        self.with(|book| {
+            let own = |token: &&Token| of.is_none_or(|user| token.user == user);
+            book.tokens.iter().filter(own).cloned().collect()
+        })
+    }
+
+    /// Makes a token; its secret is not kept.
+    pub fn add_token(&self, new: NewToken) -> Result<(Token, Secret)> {
+        let now = (self.now)();
+        if new.name.is_empty() || new.name.len() > 64 || new.name.chars().any(char::is_control) {
+            let problem = "it must have 1 to 64 characters".to_owned();
+            return Err(AccountError::Value {
+                field: "name",
+                problem,
+            });
+        }
+        if new.expires_at.is_some_and(|at| at <= now) {
+            let problem = "it is in the past".to_owned();
+            return Err(AccountError::Value {
+                field: "expires_at",
+                problem,
+            });
+        }
+        let secret = Secret::random().map_err(keepwatch_core::Error::from)?;
+        let token = Token {
+            id: secret::id().map_err(keepwatch_core::Error::from)?,
+            name: new.name,
+            user: new.user,
+            permissions: new.permissions,
+            cameras: new.cameras,
+            hash: secret.digest(),
+            created_at: now,
+            expires_at: new.expires_at,
+            last_used_at: None,
+        };
+        self.change(|book| {
+            book.user_mut(&token.user)?;
+            book.tokens.retain(|token| token.lives(now));
+            if book.tokens.len() >= MAX_TOKENS {
+                return Err(AccountError::Conflict("there are too many tokens"));
+            }
+            book.tokens.push(token.clone());
+            Ok(())
+        })?;
+        Ok((token, secret))
+    }
+
+    /// Removes a token, of one user or whoever's.
+    pub fn remove_token(&self, id: &str, of: Option<&str>) -> Result<Token> {
+        self.change(|book| {
+            let own = |token: &Token| token.id == id && of.is_none_or(|user| token.user == user);
+            match book.tokens.iter().position(own) {
+                Some(at) => Ok(book.tokens.remove(at)),
+                None => Err(AccountError::NotThere { what: "Token" }),
+            }
+        })
+    }
+
+    fn new_hash(&self, password: &str) -> Result<String> {
+        self.hasher.hash(password)
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&Book) -> T) -> T {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        f(&known.book)
+    }
+
+    /// Changes the file, and then what is known of it.
+    fn change<T>(&self, change: impl FnOnce(&mut Book) -> Result<T>) -> Result<T> {
+        let mut said = None;
+        let mut book = None;
+        self.store.change_private(FILE, |bytes| -> Result<_> {
+            let mut now = Book::parse(bytes)?;
+            said = Some(change(&mut now)?);
+            let bytes = now.to_bytes();
+            book = Some(now);
+            Ok(Some(bytes))
+        })?;
+        let stamp = self.store.private_stamp(FILE)?;
+        let book = book.expect("it was changed");
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { book, stamp };
+        Ok(said.expect("it was changed"))
+    }
+
+    /// Reads the file again if another process has changed it.
+    fn look(&self) {
+        let now = (self.now)();
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.duration_since(*looked).abs() < LOOK_EVERY {
+                return;
+            }
+            *looked = now;
+        }
+        let changed = || -> Result<Option<Known>> {
+            let stamp = self.store.private_stamp(FILE)?;
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if stamp == known.stamp {
+                return Ok(None);
+            }
+            read(&self.store).map(Some)
+        };
+        match changed() {
+            Ok(None) => {}
+            Ok(Some(new)) => {
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = new;
+            }
+            // What was known before stays in force.
+            Err(error) => tracing::error!(%error, "cannot read the accounts again"),
+        }
+    }
+}
+
+fn read(store: &Store) -> Result<Known> {
+    let stamp = store.private_stamp(FILE)?;
+    let bytes = store.read_private(FILE)?;
+    let book = Book::parse(bytes.as_ref().map(|bytes| bytes.as_slice()))?;
+    Ok(Known { book, stamp })
+}
+
+/// What is to change of a user.
+#[derive(Default)]
+pub(crate) struct UserChange {
+    pub password: Option<String>,
+    pub role: Option<Role>,
+    pub cameras: Option<Option<BTreeSet<String>>>,
+    pub disabled: Option<bool>,
+    pub remove_totp: bool,
+}
+
+/// What a new token is to be.
+pub(crate) struct NewToken {
+    pub name: String,
+    pub user: String,
+    pub permissions: Vec<Permission>,
+    pub cameras: Option<BTreeSet<String>>,
+    pub expires_at: Option<Timestamp>,
+}
+
+fn checked_name(field: &'static str, name: &str) -> Result<String> {
+    let plain = |c: char| c.is_alphanumeric() || "._-@+".contains(c);
+    let good = (1..=64).contains(&name.chars().count()) && name.chars().all(plain);
+    good.then(|| name.to_owned())
+        .ok_or_else(|| AccountError::Value {
+            field,
+            problem: "it must be 1 to 64 letters, digits, `.`, `_`, `-`, `@` and `+`".to_owned(),
+        })
+}
+
+fn principal_of_session(user: &User, session: &Session, secret: &Secret) -> Principal {
+    Principal {
+        name: user.name.clone(),
+        user: Some(user.name.clone()),
+        role: Some(user.role),
+        kind: Kind::Session {
+            id: session.id.clone(),
+            csrf: secret.csrf(),
+        },
+        permissions: user.role.permissions(),
+        cameras: user.cameras.clone().map(Arc::new),
+    }
+}
+
+fn principal_of_token(user: &User, token: &Token) -> Principal {
+    let asked: Permissions = token.permissions.iter().copied().collect();
+    let cameras = match (&user.cameras, &token.cameras) {
+        (Some(user), Some(token)) => Some(user.intersection(token).cloned().collect()),
+        (some, None) | (None, some) => some.clone(),
+    };
+    Principal {
+        name: format!("{}/{}", user.name, token.name),
+        user: Some(user.name.clone()),
+        role: Some(user.role),
+        kind: Kind::Token,
+        permissions: asked.and(user.role.permissions()),
+        cameras: cameras.map(Arc::new),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! What is answered when something cannot be done: one place that says which status an error has,
+//! and that nothing of the inside gets out.
+
+use axum::Json;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use keepwatch_core::{Error as CoreError, with_causes};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// The result of a handler.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// An answer that says why not.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    detail: Value,
+    hint: Option<&'static str>,
+    extra: Option<(&'static str, Value)>,
+    headers: HeaderMap,
+}
+
+/// The body of such an answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// What failed; of a request with wrong values, a list of what is wrong with it.
+    #[schema(value_type = Object)]
+    pub detail: Value,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl ApiError {
+    /// With a status and what failed, in words that are for anybody.
+    pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            detail: Value::String(detail.into()),
+            hint: None,
+            extra: None,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    /// It is not there, or not for the one who asks.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{what} not found"))
+    }
+
+    /// Nobody is logged in.
+    pub fn unauthorized(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, detail)
+            .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+    }
+
+    /// Somebody is, and it is not allowed.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, detail)
+    }
+
+    /// It is in the way of something else.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// Too often; again after so many seconds.
+    pub fn too_many(detail: &str, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
+    }
+
+    /// Something that is needed cannot be reached now.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(2)
+    }
+
+    /// A value of the request cannot be right. `place` is `body`, `query` or `path`.
+    pub fn value(place: &str, field: &str, message: impl Into<String>) -> Self {
+        let detail = json!([{
+            "type": "value_error",
+            "loc": [place, field],
+            "msg": message.into(),
+        }]);
+        Self {
+            detail,
+            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "")
+        }
+    }
+
+    /// Something failed that the caller can do nothing about; the log says what.
+    pub fn internal(context: &str, error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = with_causes(error), "{context}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error")
+            .with_hint("the log of the server says more, under the X-Request-Id of this answer")
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn with_hint(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
+    }
+
+    /// With another field of the body.
+    #[must_use]
+    pub fn with_field(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.extra = Some((name, value.into()));
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    fn retry_after(self, seconds: u64) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "detail": self.detail });
+        if let Some(hint) = self.hint {
+            body["hint"] = hint.into();
+        }
+        if let Some((name, value)) = self.extra {
+            body[name] = value;
+        }
+        (self.status, self.headers, Json(body)).into_response()
+    }
+}
+
+/// Whether the disk is full.
+fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && matches!(
+                error.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            )
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+impl From<CoreError> for ApiError {
+    fn from(error: CoreError) -> Self {
+        match &error {
+            CoreError::NoSuchEvent { .. } => Self::not_found("Event"),
+            CoreError::NoSuchSnapshot { .. } => Self::not_found("Snapshot"),
+            CoreError::AmbiguousSnapshot { .. } => {
+                Self::conflict("several snapshots have an id that begins like this")
+            }
+            CoreError::NoSuchPath { .. } => Self::not_found("Path"),
+            CoreError::Missing { .. } => {
+                tracing::warn!(error = with_causes(&error), "a file is missing");
+                Self::not_found("File")
+            }
+            CoreError::Invalid { what, problem } => Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("{what}: {problem}"),
+            ),
+            CoreError::Busy { .. } => Self::conflict("it is running already"),
+            CoreError::NeedsFullKey { .. } | CoreError::WrongKey { .. } => {
+                Self::conflict("the server has no key for it")
+                    .with_hint("what is sealed to others opens with their keys only")
+            }
+            CoreError::Interrupted => Self::unavailable("it was stopped"),
+            CoreError::Damaged { .. } => {
+                tracing::error!(error = with_causes(&error), "damaged data");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "it is damaged")
+                    .with_hint("`keepwatch events verify` and `keepwatch check` say what is")
+            }
+            _ if is_full(&error) => {
+                tracing::error!(error = with_causes(&error), "the disk is full");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "the disk is full")
+            }
+            _ => Self::internal("a request failed", &error),
+        }
+    }
+}
+
+impl From<keepwatch_vision::Error> for ApiError {
+    fn from(error: keepwatch_vision::Error) -> Self {
+        match error {
+            keepwatch_vision::Error::Core(error) => error.into(),
+            keepwatch_vision::Error::Recognition(error) => error.into(),
+            keepwatch_vision::Error::Setting { name, problem } => {
+                Self::value("body", name, problem)
+            }
+            keepwatch_vision::Error::Url { problem } => Self::value("body", "url", problem),
+            error => Self::internal("cameras failed", &error),
+        }
+    }
+}
+
+impl From<keepwatch_recognition::Error> for ApiError {
+    fn from(error: keepwatch_recognition::Error) -> Self {
+        match error {
+            keepwatch_recognition::Error::Store(error) => error.into(),
+            error => Self::internal("recognition failed", &error),
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The door.
+
+mod accounts;
+mod error;
+mod permission;
+mod principal;
