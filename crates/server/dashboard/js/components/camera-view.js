@@ -1,0 +1,172 @@
+// A camera's picture: a snapshot first, then live while it can be seen.
+
+import { h } from '../dom.js';
+import { address } from '../api.js';
+import { icon } from '../icons.js';
+import { ago } from '../format.js';
+import { LivePlayer, mediaSourceClass } from '../live.js';
+import { PicturePlayer } from '../mjpeg.js';
+
+const SNAPSHOT_AGE_MS = 60000;
+
+/**
+ * @typedef {{width?: number, fps?: number, overlay?: boolean, onOverlay?: (o: any) => void, onDelay?: (ms: number|null) => void,
+ *   onMode?: (mode: string, why?: string) => void, onSize?: (w: number, h: number) => void}} ViewOptions
+ */
+
+/** The picture of one camera. Its element is `root`; it plays while `show(true)`. */
+export class CameraView {
+  /**
+   * @param {any} camera as the API tells it
+   * @param {ViewOptions} [options]
+   */
+  constructor(camera, options = {}) {
+    this.camera = camera;
+    this.options = options;
+    this.img = h('img', { alt: '', decoding: 'async', draggable: 'false' });
+    this.video = h('video', { muted: true, playsinline: true, autoplay: true, disablepictureinpicture: true, tabindex: '-1', 'aria-hidden': 'true' });
+    this.why = h('div', { class: 'why', hidden: true });
+    this.root = h('div', { class: 'view' }, this.img, this.video, this.why);
+    this.shown = false;
+    this.player = null;
+    this.fallback = false;
+    this.message = null;
+    this.pictureUrl = null;
+    this.snapshotAt = 0;
+    this.img.addEventListener('error', () => { this.img.style.visibility = 'hidden'; });
+    this.img.addEventListener('load', () => { this.img.style.visibility = ''; });
+    this.update(camera);
+  }
+
+  /** Whether the camera has pictures to show now. */
+  get live() {
+    return this.camera.state === 'live';
+  }
+
+  /** @param {any} camera its newest state */
+  update(camera) {
+    const before = this.camera;
+    this.camera = camera;
+    if (before.state !== camera.state) this.message = null;
+    if (before.live !== camera.live) {
+      this.fallback = false;
+      this.#stop();
+    }
+    this.#drawWhy();
+    if (this.shown && this.live && !this.player) this.#play();
+    if (!this.live && this.player) this.#stop();
+  }
+
+  /** @param {boolean} shown whether it can be seen: only then it plays */
+  show(shown) {
+    if (this.shown === shown) return;
+    this.shown = shown;
+    if (!shown) {
+      this.#stop();
+      return;
+    }
+    if (Date.now() - this.snapshotAt > SNAPSHOT_AGE_MS) this.snapshot();
+    if (this.live) this.#play();
+  }
+
+  /** Loads the latest picture. */
+  snapshot() {
+    this.snapshotAt = Date.now();
+    this.img.src = address(['cameras', this.camera.name, 'snapshot'], { width: this.options.width, t: this.snapshotAt });
+  }
+
+  destroy() {
+    this.shown = false;
+    this.#stop();
+    this.img.removeAttribute('src');
+    this.#revoke();
+  }
+
+  #play() {
+    const pictures = this.fallback || this.camera.live === false || !mediaSourceClass();
+    if (pictures) {
+      this.options.onMode?.('pictures', this.fallbackWhy);
+      this.player = new PicturePlayer(this.camera.name, this.img, {
+        width: this.options.width ?? 1280, fps: this.options.fps ?? 10, onState: () => {},
+      });
+    } else {
+      this.options.onMode?.('video');
+      this.player = new LivePlayer(this.camera.name, this.video, {
+        onState: (state, reason) => {
+          this.root.classList.toggle('playing', state === 'playing' && !this.player?.pictures);
+          this.message = state === 'offline' || state === 'ended' ? { state, reason } : null;
+          this.#drawWhy();
+        },
+        onGiveUp: (why) => {
+          this.player = null;
+          this.fallback = true;
+          this.fallbackWhy = why;
+          this.root.classList.remove('playing');
+          if (this.shown && this.live) this.#play();
+        },
+        onPicture: (blob) => this.#picture(blob),
+        onOverlay: this.options.onOverlay,
+        onDelay: this.options.onDelay,
+        onSize: this.options.onSize,
+      }, { overlay: this.options.overlay });
+    }
+    this.player.start();
+  }
+
+  #stop() {
+    this.player?.stop();
+    this.player = null;
+    this.root.classList.remove('playing');
+    this.options.onOverlay?.(null);
+    this.options.onDelay?.(null);
+  }
+
+  #picture(blob) {
+    const url = URL.createObjectURL(blob);
+    const before = this.pictureUrl;
+    this.pictureUrl = url;
+    this.img.src = url;
+    if (before) URL.revokeObjectURL(before);
+  }
+
+  #revoke() {
+    if (this.pictureUrl) URL.revokeObjectURL(this.pictureUrl);
+    this.pictureUrl = null;
+  }
+
+  #drawWhy() {
+    const { camera } = this;
+    const state = this.message?.state ?? camera.state;
+    const off = state !== 'live';
+    this.root.classList.toggle('off', off);
+    this.why.hidden = !off;
+    if (!off) return;
+    const text = { connecting: 'Connecting', offline: 'Offline', ended: 'Ended' }[state] ?? state;
+    const reason = this.message?.reason ?? camera.reason;
+    const key = `${text}|${reason}|${camera.since}|${Math.floor(Date.now() / 30000)}`;
+    if (this.whyKey === key) return;
+    this.whyKey = key;
+    this.why.replaceChildren(
+      icon(state === 'offline' ? 'cameraOff' : 'camera'),
+      h('strong', null, text, camera.since && state !== 'ended' ? ` since ${ago(camera.since).replace(' ago', '')}` : ''),
+      ...(reason ? [h('p', { class: 'small' }, reason)] : []));
+  }
+}
+
+/**
+ * What a camera is doing, as marks on its picture.
+ * @param {any} camera
+ * @returns {HTMLElement[]}
+ */
+export function stateMarks(camera) {
+  const marks = [];
+  const mark = (cls, text, pulse = false) => marks.push(h('span', { class: `mark ${cls} ${pulse ? 'pulse' : ''}` }, text));
+  if (camera.state === 'live') {
+    if (camera.moving) mark('motion', 'Motion');
+    if (camera.recording) mark('rec', 'Rec', true);
+    if (!camera.moving && !camera.recording) mark('live', 'Live');
+  } else {
+    mark('off', { connecting: 'Connecting', offline: 'Offline', ended: 'Ended' }[camera.state] ?? camera.state);
+  }
+  return marks;
+}
