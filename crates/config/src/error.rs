@@ -50,12 +50,12 @@ pub enum Error {
         key: String,
     },
     /// A file that holds a secret cannot be read.
-    #[error("cannot read the {what} of camera {camera} from {path}: {problem}")]
+    #[error("cannot read the {what} of {of} from {path}: {problem}")]
     SecretFile {
-        /// User or password.
+        /// User, password or token.
         what: &'static str,
-        /// The camera.
-        camera: String,
+        /// Whose.
+        of: String,
         /// The file.
         path: String,
         /// Why not.

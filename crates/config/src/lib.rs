@@ -3,13 +3,15 @@
 //! [`Config::load`] takes the text of the file and the environment, as the frontend has read them,
 //! and gives checked values. Precedence, the later wins: defaults, SecureVision's variables, the
 //! file, `KEEPWATCH__SECTION__KEY` variables. In any text, `${VAR}` stands for a variable and `$$`
-//! for a dollar sign; a `user` or `password` that begins with `file:` is the first line of that
+//! for a dollar sign; a user, password or token that begins with `file:` is the first line of that
 //! file.
 
 mod error;
 mod merge;
 mod secret;
 mod securevision;
+mod server;
+mod vault;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,9 @@ use keepwatch_vision::recognition::RecognitionSettings;
 use serde::Deserialize;
 
 pub use error::{Error, Result};
+pub use server::{Authentication, MetricsAccess, SecretText, ServerConfig, ServerTls};
 pub use toml::Table;
+pub use vault::{JobConfig, JobKind, RepositoryConfig};
 
 /// The version of the file's form.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -87,6 +91,12 @@ pub struct Config {
     pub objects: ObjectSettings,
     /// How faces, plates and objects are recognised in what cameras see.
     pub recognition: RecognitionSettings,
+    /// The server.
+    pub server: ServerConfig,
+    /// Repositories that jobs use, by name.
+    pub repositories: BTreeMap<String, RepositoryConfig>,
+    /// What is done with them, by name.
+    pub jobs: BTreeMap<String, JobConfig>,
     /// The cameras, by name.
     pub cameras: BTreeMap<String, CameraSettings>,
 }
@@ -134,6 +144,7 @@ impl Config {
         let (mut table, notices) = securevision::settings(environment, &given)?;
         merge::onto(&mut table, given);
         secret::expand(&mut table, environment)?;
+        secret::read_files(&mut table, read)?;
         let credentials = secret::take_credentials(&mut table, read)?;
         let mut config: Config = Table::try_into(table).map_err(|error| Error::value(&error))?;
         for (camera, (user, password)) in credentials {
@@ -157,7 +168,21 @@ impl Config {
         for file in files.into_iter().flatten() {
             file.path = folder.join(&file.path);
         }
-        let mut others = vec![&mut self.inference.library];
+        for repository in self.repositories.values_mut() {
+            repository.path = folder.join(&repository.path);
+            for file in [&mut repository.key_file, &mut repository.identity] {
+                *file = file.take().map(|path| folder.join(path));
+            }
+        }
+        for path in self.jobs.values_mut().flat_map(|job| &mut job.paths) {
+            *path = folder.join(&*path);
+        }
+        if let ServerTls::Files { certificate, key } = &mut self.server.tls {
+            for file in [certificate, key] {
+                *file = folder.join(&*file);
+            }
+        }
+        let mut others = vec![&mut self.inference.library, &mut self.server.identity];
         if let Some(plates) = &mut self.plates {
             others.extend([&mut plates.allow_list, &mut plates.deny_list]);
             others.extend(
@@ -197,6 +222,8 @@ impl Config {
         self.recognition
             .validate()
             .map_err(|error| value("recognition", error.to_string()))?;
+        self.server.check()?;
+        vault::check(&self.repositories, &self.jobs)?;
         for (name, settings) in &self.cameras {
             let camera = |problem: String| Error::Camera {
                 camera: name.clone(),

@@ -21,7 +21,7 @@ pub(crate) fn onto(table: &mut Table, over: Table) {
 }
 
 /// Puts `KEEPWATCH__SECTION__KEY` variables onto the table. A value is TOML if it can be, and text
-/// otherwise; a user or password is text whatever it looks like, and refers to nothing but a file.
+/// otherwise; a user, password or token is text whatever it looks like, and refers to nothing but a file.
 pub(crate) fn overrides(table: &mut Table, environment: &BTreeMap<String, String>) -> Result<()> {
     for (name, text) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else {
@@ -29,9 +29,7 @@ pub(crate) fn overrides(table: &mut Table, environment: &BTreeMap<String, String
         };
         let keys: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
         let value = match keys.as_slice() {
-            [cameras, _, key] if cameras == "cameras" && matches!(&**key, "user" | "password") => {
-                Value::String(text.replace('$', "$$"))
-            }
+            keys if is_secret(keys) => Value::String(text.replace('$', "$$")),
             _ => toml::from_str::<Table>(&format!("value = {text}"))
                 .ok()
                 .and_then(|mut table| table.remove("value"))
@@ -43,6 +41,16 @@ pub(crate) fn overrides(table: &mut Table, environment: &BTreeMap<String, String
         })?;
     }
     Ok(())
+}
+
+fn is_secret(keys: &[String]) -> bool {
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    matches!(
+        keys.as_slice(),
+        ["cameras", _, "user" | "password"]
+            | ["repositories", _, "password"]
+            | ["server", "auth_token"]
+    )
 }
 
 /// Sets a value, making the tables that lead to it.

@@ -79,7 +79,9 @@ pub(crate) fn take_credentials(
         let mut take = |what: &'static str| -> Result<Option<Zeroizing<String>>> {
             match camera.remove(what) {
                 None => Ok(None),
-                Some(Value::String(text)) => from_file(what, name, text, read).map(Some),
+                Some(Value::String(text)) => {
+                    from_file(what, &format!("camera {name}"), text, read).map(Some)
+                }
                 Some(_) => Err(Error::Camera {
                     camera: name.clone(),
                     problem: format!("{what} is no text"),
@@ -95,9 +97,31 @@ pub(crate) fn take_credentials(
     Ok(all)
 }
 
+/// Reads the secrets of the server and of repositories that are in files.
+pub(crate) fn read_files(
+    table: &mut Table,
+    read: &dyn Fn(&str) -> std::io::Result<String>,
+) -> Result<()> {
+    let mut replace = |at: Option<&mut Value>, what: &'static str, of: &str| -> Result<()> {
+        if let Some(Value::String(text)) = at {
+            *text = from_file(what, of, std::mem::take(text), read)?.to_string();
+        }
+        Ok(())
+    };
+    if let Some(server) = table.get_mut("server").and_then(Value::as_table_mut) {
+        replace(server.get_mut("auth_token"), "auth_token", "the server")?;
+    }
+    let repositories = table.get_mut("repositories").and_then(Value::as_table_mut);
+    for (name, repository) in repositories.into_iter().flatten() {
+        let password = repository.get_mut("password");
+        replace(password, "password", &format!("repository {name}"))?;
+    }
+    Ok(())
+}
+
 fn from_file(
     what: &'static str,
-    camera: &str,
+    of: &str,
     text: String,
     read: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<Zeroizing<String>> {
@@ -106,7 +130,7 @@ fn from_file(
     };
     let contents = read(path).map_err(|error| Error::SecretFile {
         what,
-        camera: camera.to_owned(),
+        of: of.to_owned(),
         path: path.to_owned(),
         problem: error.to_string(),
     })?;

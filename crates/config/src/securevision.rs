@@ -7,12 +7,13 @@ mod recognition;
 mod values;
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
 use crate::merge::set;
-use values::{days, number};
+use values::{any_text, days, number};
 
 const PREFIX: &str = "SECUREVISION__";
 
@@ -66,7 +67,9 @@ fn rule(name: &str) -> Option<Now> {
         "EVENTS__RETENTION_DAYS" => Now::Key("retention.events", days),
         "EVENTS__DB_URL" => Now::NotRead("the store is given by store.path"),
         "TESSERACT_CMD" => Now::NotRead("Tesseract is part of the program"),
-        _ if name.starts_with("API__") => Now::NotRead("there is no server"),
+        "API__HOST" | "API__PORT" => Now::Part("server.listen"),
+        "API__AUTH_TOKEN" => Now::Key("server.auth_token", any_text),
+        "API__WS_ENABLED" => Now::NotRead("the stream of events is always there"),
         _ => return None,
     })
 }
@@ -98,6 +101,9 @@ pub(crate) fn settings(
     recognition::finish(&ours, given, &mut made);
     if let Some(url) = source(&ours) {
         made.put("cameras.camera.url", values::text(&url));
+    }
+    if let Some(address) = listen(&ours)? {
+        made.put("server.listen", Value::Array(vec![Value::String(address)]));
     }
     Ok((made.table, made.notices))
 }
@@ -176,6 +182,21 @@ fn flatten(name: &str, value: &serde_json::Value, ours: &mut Variables) {
         other => other.to_string(),
     };
     ours.entry(name.to_owned()).or_insert(text);
+}
+
+/// Where the server listens, if it is said.
+fn listen(ours: &Variables) -> Result<Option<String>> {
+    let (host, port) = (ours.get("API__HOST"), ours.get("API__PORT"));
+    if host.is_none() && port.is_none() {
+        return Ok(None);
+    }
+    let host = match host.map(|host| host.trim()) {
+        None | Some("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Some(host) => host.parse().map_err(|_| unusable("API__HOST"))?,
+    };
+    let port = port.map_or("8000", |port| port.trim());
+    let port = port.parse().map_err(|_| unusable("API__PORT"))?;
+    Ok(Some(SocketAddr::new(host, port).to_string()))
 }
 
 /// The camera, if one is set at all.

@@ -6,6 +6,7 @@ use keepwatch_recognition::plate::preprocess::{AdaptiveThreshold, Bilateral, Cla
 use super::*;
 
 mod securevision;
+mod server;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let pairs = pairs.iter();

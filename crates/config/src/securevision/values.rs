@@ -7,6 +7,11 @@ pub(super) fn text(text: &str) -> Value {
     Value::String(text.replace('$', "$$"))
 }
 
+/// Any text; whether it can be used is for others to say.
+pub(super) fn any_text(value: &str) -> Option<Value> {
+    Some(text(value))
+}
+
 /// A text that says something.
 pub(super) fn some_text(value: &str) -> Option<Value> {
     (!value.trim().is_empty()).then(|| text(value))

@@ -156,6 +156,15 @@ fn a_whole_environment_is_taken_over() {
         (config.faces.threshold, config.faces.min_size),
         (Some(0.5), 64.0)
     );
+    let server = &config.server;
+    assert_eq!(
+        server.listen,
+        ["127.0.0.1:8000".parse().expect("an address")]
+    );
+    assert_eq!(
+        server.auth_token.as_ref().map(SecretText::expose),
+        Some("hunter2")
+    );
     let recognition = &config.recognition;
     assert!(recognition.faces && recognition.plates);
     assert_eq!(
