@@ -15,6 +15,7 @@ mod header;
 mod media;
 mod model;
 mod numbered;
+mod pool;
 mod private;
 mod purge;
 mod query;

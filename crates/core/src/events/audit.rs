@@ -63,7 +63,7 @@ impl Store {
 
     /// What was written down, newest first.
     pub fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
-        let db = self.reader();
+        let db = self.reader()?;
         let mut statement = db
             .prepare_cached("SELECT body FROM records WHERE kind = 3 ORDER BY seq DESC")
             .map_err(self.database.failed())?;

@@ -45,7 +45,7 @@ impl Store {
         let Ok(seq) = i64::try_from(number) else {
             return Ok(None);
         };
-        let db = self.reader();
+        let db = self.reader()?;
         let body: Option<Vec<u8>> = db
             .prepare_cached(
                 "SELECT r.body FROM records r JOIN events e ON e.id = r.subject AND e.seq = r.seq
@@ -58,6 +58,6 @@ impl Store {
 
     /// The last states of events, with their numbers.
     pub fn list_numbered(&self, filter: &EventFilter) -> Result<Vec<(u64, Event)>> {
-        super::query::list_numbered(&self.reader(), filter, &self.database)
+        super::query::list_numbered(&*self.reader()?, filter, &self.database)
     }
 }

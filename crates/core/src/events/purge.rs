@@ -76,7 +76,7 @@ impl Store {
     pub fn plan_purge(&self, policy: &RetentionPolicy, now: Timestamp) -> Result<PurgePlan> {
         let mut plan = PurgePlan::default();
         let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
-        let db = self.reader();
+        let db = self.reader()?;
         let read = |plan: &mut PurgePlan| -> rusqlite::Result<()> {
             if let Some(age) = policy.events_max_age {
                 let mut conditions = Conditions::of(&policy.filter);
@@ -226,7 +226,7 @@ impl Store {
         if self.get(id)?.is_some() {
             return Ok(true);
         }
-        self.reader()
+        self.reader()?
             .prepare_cached("SELECT 1 FROM segments WHERE id = ?")
             .and_then(|mut statement| statement.exists([id.as_bytes()]))
             .map_err(self.database.failed())

@@ -147,7 +147,7 @@ impl Store {
              ORDER BY started{order}, id{order} LIMIT ?) e
              JOIN records r ON r.seq = e.seq ORDER BY e.started{order}, e.id{order}"
         );
-        let db = self.reader();
+        let db = self.reader()?;
         let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
             let mut statement = db.prepare_cached(&text)?;
             statement

@@ -146,7 +146,7 @@ impl Store {
 
     /// The events that have not ended.
     pub(super) fn open_events(&self) -> Result<Vec<Event>> {
-        let db = self.reader();
+        let db = self.reader()?;
         let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
             db.prepare_cached(
                 "SELECT r.body FROM events e JOIN records r ON r.seq = e.seq

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use super::files;
 use super::header::{Header, refuse_content};
 use super::media::{self, MediaStore};
 use super::model::{Event, EventFilter, EventId, Segment};
+use super::pool::{Lent, Pool};
 use super::slots::{self, Secrets, StoreKey};
 use super::store::EventStore;
 use crate::error::{Error, Result};
@@ -57,7 +58,7 @@ pub struct Store {
     pub(super) database: Database,
     /// None of a store that is only read.
     writer: Option<Mutex<Connection>>,
-    reader: Mutex<Connection>,
+    readers: Pool<Connection>,
     media: MediaStore,
     pub(super) recording: Mutex<Recording>,
 }
@@ -176,7 +177,9 @@ impl Store {
             Mode::Read => None,
             _ => Some(Mutex::new(database.connect(Mode::Write)?)),
         };
-        let reader = Mutex::new(database.connect(Mode::Read)?);
+        let readers = Pool::new();
+        // What cannot be read is not opened.
+        drop(readers.take(|| database.connect(Mode::Read))?);
         let lock = dir.join(files::RECORDING);
         let lock = File::options()
             .read(true)
@@ -195,7 +198,7 @@ impl Store {
             signing,
             database,
             writer,
-            reader,
+            readers,
             recording: Mutex::new(Recording {
                 lock,
                 open: HashSet::new(),
@@ -344,9 +347,9 @@ impl Store {
         run().map_err(|error| self.database.append_error(error))
     }
 
-    /// The connection for reading.
-    pub(super) fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A connection for reading.
+    pub(super) fn reader(&self) -> Result<Lent<'_, Connection>> {
+        self.readers.take(|| self.database.connect(Mode::Read))
     }
 
     /// Gives the number of the record.
@@ -415,7 +418,7 @@ impl EventStore for Store {
     }
 
     fn get(&self, id: EventId) -> Result<Option<Event>> {
-        let db = self.reader();
+        let db = self.reader()?;
         let body: Option<Vec<u8>> = db
             .prepare_cached(
                 "SELECT r.body FROM events e JOIN records r ON r.seq = e.seq WHERE e.id = ?",
@@ -430,7 +433,7 @@ impl EventStore for Store {
     }
 
     fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
-        super::query::list(&self.reader(), filter, &self.database)
+        super::query::list(&*self.reader()?, filter, &self.database)
     }
 }
 

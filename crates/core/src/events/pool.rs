@@ -1,0 +1,141 @@
+//! Connections that are lent: whoever reads waits for nobody else who reads.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use crate::error::Result;
+
+/// No more connections than this are open at once; who finds none waits for one to come back.
+pub(super) const MAX_CONNECTIONS: usize = 4;
+
+/// Connections, opened when they are first needed.
+pub(super) struct Pool<C> {
+    state: Mutex<State<C>>,
+    back: Condvar,
+}
+
+struct State<C> {
+    idle: Vec<C>,
+    open: usize,
+}
+
+impl<C> Pool<C> {
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                idle: Vec::new(),
+                open: 0,
+            }),
+            back: Condvar::new(),
+        }
+    }
+
+    /// A connection that is idle, or a new one.
+    pub fn take(&self, connect: impl FnOnce() -> Result<C>) -> Result<Lent<'_, C>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = state.idle.pop() {
+                return Ok(self.lend(connection));
+            }
+            if state.open < MAX_CONNECTIONS {
+                break;
+            }
+            state = self
+                .back
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.open += 1;
+        drop(state);
+        match connect() {
+            Ok(connection) => Ok(self.lend(connection)),
+            Err(error) => {
+                self.give(None);
+                Err(error)
+            }
+        }
+    }
+
+    fn lend(&self, connection: C) -> Lent<'_, C> {
+        Lent {
+            pool: self,
+            connection: Some(connection),
+        }
+    }
+
+    fn give(&self, connection: Option<C>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match connection {
+            Some(connection) => state.idle.push(connection),
+            None => state.open -= 1,
+        }
+        drop(state);
+        self.back.notify_one();
+    }
+}
+
+/// A connection that goes back when it is dropped.
+pub(super) struct Lent<'a, C> {
+    pool: &'a Pool<C>,
+    connection: Option<C>,
+}
+
+impl<C> Deref for Lent<'_, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        self.connection.as_ref().expect("it goes back at the end")
+    }
+}
+
+impl<C> DerefMut for Lent<'_, C> {
+    fn deref_mut(&mut self) -> &mut C {
+        self.connection.as_mut().expect("it goes back at the end")
+    }
+}
+
+impl<C> Drop for Lent<'_, C> {
+    fn drop(&mut self) {
+        self.pool.give(self.connection.take());
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn as_many_as_there_are_work_at_once_and_the_others_wait() {
+        let pool = Pool::new();
+        let (opened, working) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        // Nobody gets on before all of the first ones hold a connection.
+        let together = Barrier::new(MAX_CONNECTIONS);
+        std::thread::scope(|scope| {
+            for _ in 0..MAX_CONNECTIONS * 4 {
+                scope.spawn(|| {
+                    let number = pool.take(|| Ok(opened.fetch_add(1, Ordering::SeqCst)));
+                    let number = number.unwrap();
+                    assert!(*number < MAX_CONNECTIONS);
+                    assert!(working.fetch_add(1, Ordering::SeqCst) < MAX_CONNECTIONS);
+                    together.wait();
+                    working.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        assert_eq!(opened.into_inner(), MAX_CONNECTIONS);
+    }
+
+    #[test]
+    fn what_cannot_be_opened_takes_no_place() {
+        let pool = Pool::<u32>::new();
+        for _ in 0..MAX_CONNECTIONS * 2 {
+            assert!(pool.take(|| Err(Error::Interrupted)).is_err());
+        }
+        assert_eq!(*pool.take(|| Ok(7)).unwrap(), 7);
+    }
+}
