@@ -197,7 +197,7 @@ fn of_core(error: &CoreError) -> Code {
         CoreError::NoRepository { .. }
         | CoreError::NoStore { .. }
         | CoreError::Storage(StorageError::NotARepository { .. }) => Code::NoRepository,
-        CoreError::Busy { .. } => Code::Busy,
+        CoreError::Busy { .. } | CoreError::Unavailable { .. } => Code::Busy,
         CoreError::WrongKey { .. } => Code::WrongKey,
         CoreError::Interrupted => Code::Interrupted,
         CoreError::Crypto(error) => of_crypto(error),

@@ -1,6 +1,6 @@
 //! How fast the event store is, beside what the disk can do.
 //!
-//! `cargo run --release -p keepwatch-core --example event_store_rate [FOLDER]`
+//! `cargo run --release -p keepwatch-core --example event_store_rate [FOLDER [EVENTS]]`
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
@@ -17,7 +17,7 @@ use keepwatch_core::events::{
 use keepwatch_core::jiff::Timestamp;
 
 const BATCH: usize = 1000;
-const BATCHES: usize = 100;
+const EVENTS: usize = 100_000;
 const LEAST: Duration = Duration::from_secs(3);
 
 fn event(index: usize) -> Result<Event, keepwatch_core::Error> {
@@ -30,7 +30,11 @@ fn event(index: usize) -> Result<Event, keepwatch_core::Error> {
         ended_at: Some(at),
         observations: vec![Observation {
             at,
-            label: "person".to_owned(),
+            // One in a hundred is a plate of its own.
+            label: match index % 100 {
+                0 => format!("B-AB {index}"),
+                _ => "person".to_owned(),
+            },
             score: 0.5,
             region: Some(Region::default()),
             track: Some(index as u64),
@@ -56,6 +60,28 @@ fn fsync_rate(dir: &Path) -> std::io::Result<f64> {
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
+/// How long after a put whoever waits for it goes on.
+fn woken(store: &Store) -> Result<(), keepwatch_core::Error> {
+    let mut times = Vec::new();
+    for index in 0..200 {
+        let seen = store.head()?;
+        let (put, woken) = std::thread::scope(|scope| {
+            let waits = scope.spawn(|| store.wait(seen, LEAST).map(|_| Instant::now()));
+            // So that it waits indeed.
+            std::thread::sleep(Duration::from_millis(5));
+            let put = store.put(&[event(index)?]).map(|()| Instant::now());
+            Ok::<_, keepwatch_core::Error>((put?, waits.join().expect("it does not panic")?))
+        })?;
+        times.push(woken.saturating_duration_since(put));
+    }
+    times.sort();
+    println!(
+        "woken after a put:    {:.1?} (median), {:.1?} (95 of 100)",
+        times[100], times[190]
+    );
+    Ok(())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let parent = std::env::args_os()
         .nth(1)
@@ -65,14 +91,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
     let store = Store::create(&dir, &locks, &StoreOptions::default())?;
 
-    let batches: Vec<Vec<Event>> = (0..BATCHES)
-        .map(|_| (0..BATCH).map(event).collect())
-        .collect::<Result<_, _>>()?;
-    let start = Instant::now();
-    for batch in &batches {
-        store.put(batch)?;
+    let events = match std::env::args().nth(2) {
+        Some(number) => number.parse()?,
+        None => EVENTS,
+    };
+    let (mut time, mut put) = (Duration::ZERO, 0);
+    while put < events {
+        let batch: Vec<Event> = (put..put + BATCH).map(event).collect::<Result<_, _>>()?;
+        let start = Instant::now();
+        store.put(&batch)?;
+        time += start.elapsed();
+        put += BATCH;
     }
-    let rate = (BATCH * BATCHES) as f64 / start.elapsed().as_secs_f64();
+    let rate = put as f64 / time.as_secs_f64();
     println!("batches of {BATCH}:      {rate:.0} events/s");
 
     let (start, mut count) = (Instant::now(), 0);
@@ -84,17 +115,68 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("single durable puts:  {rate:.0} events/s");
     println!("fdatasync of 4 KiB:   {:.0} /s", fsync_rate(&dir)?);
 
-    let start = Instant::now();
-    let page = EventFilter {
-        cameras: vec!["yard".to_owned()],
+    let page = || EventFilter {
         limit: Some(50),
         ..EventFilter::default()
     };
-    for _ in 0..1000 {
-        store.list(&page)?;
+    let text = |text: &str| vec![text.to_owned()];
+    for (name, filter) in [
+        ("of all", page()),
+        (
+            "by camera",
+            EventFilter {
+                cameras: text("yard"),
+                ..page()
+            },
+        ),
+        (
+            "by two kinds",
+            EventFilter {
+                kinds: vec![EventKind::Object, EventKind::Motion],
+                ..page()
+            },
+        ),
+        (
+            "by label",
+            EventFilter {
+                labels: text("Person"),
+                ..page()
+            },
+        ),
+        (
+            "by plate",
+            EventFilter {
+                labels: text("bab100"),
+                ..page()
+            },
+        ),
+        (
+            "by prefix",
+            EventFilter {
+                label_prefix: Some("p".to_owned()),
+                ..page()
+            },
+        ),
+        (
+            "by rare prefix",
+            EventFilter {
+                label_prefix: Some("b ab 10".to_owned()),
+                ..page()
+            },
+        ),
+    ] {
+        let (start, mut count, mut found) = (Instant::now(), 0, 0);
+        while start.elapsed() < LEAST / 3 {
+            found = store.list(&filter)?.len();
+            count += 1;
+        }
+        let each = start.elapsed() / count;
+        println!("page {name:16} {each:>10.1?} for {found} events");
     }
-    let rate = 1000.0 / start.elapsed().as_secs_f64();
-    println!("pages of 50 listed:   {rate:.0} /s");
+    let start = Instant::now();
+    let counts = store.count(&EventFilter::default())?;
+    println!("count {counts:?}: {:.1?}", start.elapsed());
+    woken(&store)?;
 
     let start = Instant::now();
     let report = store.verify(&VerifyOptions::default())?;

@@ -152,6 +152,15 @@ pub enum Error {
         /// The one found.
         found: String,
     },
+    /// The database of events is locked, or its server does not answer: later it may work.
+    #[error("{what} cannot be used at the moment")]
+    Unavailable {
+        /// What is not available.
+        what: String,
+        /// The cause, where there is one.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The database of events failed.
     #[error("cannot use the database {}", path.display())]
     Database {
@@ -204,6 +213,7 @@ impl Error {
             Error::NoSuchSnapshot { .. } => Some("`snapshots` lists what is there"),
             Error::AmbiguousSnapshot { .. } => Some("give more digits of the snapshot id"),
             Error::Busy { .. } => Some("wait for it to end"),
+            Error::Unavailable { .. } => Some("try again later"),
             Error::Unsupported { .. } => Some("use a later version of keepwatch"),
             Error::Cache { .. } => Some("the cache may be deleted, this costs time only"),
             Error::FileExists { .. } => Some("choose another name, or have it replaced"),

@@ -9,9 +9,11 @@ mod bundle;
 mod chain;
 mod database;
 mod files;
+mod follow;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod header;
+mod labels;
 mod media;
 mod model;
 mod numbered;
@@ -28,6 +30,7 @@ mod verify;
 pub use crate::keyring::Role as StoreRole;
 pub use audit::{AuditEntry, AuditFilter};
 pub use bundle::{BundlePart, BundleReport, ExportReport, PartKind, extract_bundle, verify_bundle};
+pub use labels::fold_label;
 pub use media::{MediaReader, MediaStore, MediaWriter, Unfinished, check_camera_name};
 pub use model::{
     Event, EventFilter, EventId, EventKind, MAX_CAMERA_NAME, MediaKind, MediaRef, Observation,

@@ -211,7 +211,7 @@ fn of_core(py: Python<'_>, error: CoreError) -> PyResult<PyErr> {
         }
         CoreError::NoSuchPath { .. } => "PathNotFoundError",
         CoreError::NoSuchEvent { .. } => "EventNotFoundError",
-        CoreError::Busy { .. } => "BusyError",
+        CoreError::Busy { .. } | CoreError::Unavailable { .. } => "BusyError",
         CoreError::Invalid { .. } => "InvalidValueError",
         CoreError::Unsupported { .. } => "UnsupportedError",
         CoreError::SourceFailed { .. } => "SourceFailedError",

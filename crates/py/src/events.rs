@@ -260,6 +260,7 @@ impl EventStore {
             after: after.map(|id| parse_id("after", id)).transpose()?,
             oldest_first,
             limit: limit.map(|limit| limit.0),
+            ..EventFilter::default()
         };
         let found = work::run(py, &Stop::default(), || store.list(&filter))??;
         let events = found.iter().map(|event| Event::new(py, event));

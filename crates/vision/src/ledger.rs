@@ -310,6 +310,7 @@ fn forget_oldest<T>(waiting: &mut Vec<T>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Mutex;
 
     use keepwatch_core::events::EventFilter;
@@ -344,8 +345,28 @@ mod tests {
             Ok(None)
         }
 
-        fn list(&self, _: &EventFilter) -> keepwatch_core::Result<Vec<Event>> {
+        fn get_numbered(&self, _: u64) -> keepwatch_core::Result<Option<Event>> {
+            Ok(None)
+        }
+
+        fn list_numbered(&self, _: &EventFilter) -> keepwatch_core::Result<Vec<(u64, Event)>> {
             Ok(Vec::new())
+        }
+
+        fn count(&self, _: &EventFilter) -> keepwatch_core::Result<BTreeMap<EventKind, u64>> {
+            Ok(BTreeMap::new())
+        }
+
+        fn head(&self) -> keepwatch_core::Result<u64> {
+            Ok(0)
+        }
+
+        fn changes(&self, _: u64, _: usize) -> keepwatch_core::Result<Vec<(u64, Event)>> {
+            Ok(Vec::new())
+        }
+
+        fn wait(&self, _: u64, _: Duration) -> keepwatch_core::Result<u64> {
+            Ok(0)
         }
     }
 

@@ -68,6 +68,9 @@ pub struct ListArgs {
     /// Of this kind; may be repeated
     #[arg(long, value_name = "KIND", value_parser = kind)]
     kind: Vec<EventKind>,
+    /// In which this was seen, whatever its case, blanks and hyphens; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    label: Vec<String>,
     /// From this time on
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
@@ -203,6 +206,8 @@ fn list(args: ListArgs, context: &mut Context) -> Outcome {
     let events = store.list(&EventFilter {
         cameras: args.camera,
         kinds: args.kind,
+        labels: args.label,
+        label_prefix: None,
         since: args.since,
         until: args.until,
         after: args.after,

@@ -283,13 +283,16 @@ impl<'a> Appender<'a> {
         Ok(())
     }
 
-    /// Signs the chain if the last signature is old.
-    pub fn finish(mut self) -> Result<(), AppendError> {
+    /// Signs the chain if the last signature is old, and gives its last number.
+    pub fn finish(mut self) -> Result<u64, AppendError> {
         let due = self.signed.1.is_none_or(|at| {
             // A clock that went back does not keep checkpoints away.
             (self.now.as_second() - at.as_second()).abs() >= CHECKPOINT_SECONDS
         });
-        if due { self.checkpoint() } else { Ok(()) }
+        if due {
+            self.checkpoint()?;
+        }
+        Ok(self.head.seq)
     }
 }
 

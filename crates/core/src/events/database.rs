@@ -8,6 +8,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use zeroize::Zeroizing;
 
 use super::chain::AppendError;
+use super::labels;
 use crate::error::{Error, Result};
 use crate::wal::use_wal;
 
@@ -16,7 +17,13 @@ const APPLICATION_ID: i64 = 0x4b57_4556;
 /// How long another writer is waited for.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// A step for each version of the schema: the first makes version 1 of an empty database.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
+/// The step that adds labels, which are filled from what is there.
+const LABELS: usize = 3;
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +144,9 @@ impl Database {
             let version = usize::try_from(version).unwrap_or(usize::MAX);
             for (index, step) in STEPS.iter().enumerate().take(target).skip(version) {
                 tx.execute_batch(step)?;
+                if index + 1 == LABELS {
+                    labels::fill(&tx)?;
+                }
                 tx.pragma_update(None, "user_version", index as i64 + 1)?;
             }
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -155,8 +165,9 @@ impl Database {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Error::damaged(self.path.display(), "the database cannot be read")
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Busy {
-                what: "another writer of the event store".to_owned(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Unavailable {
+                what: format!("the database {}", self.path.display()),
+                source: Some(error.into()),
             },
             Some(ErrorCode::CannotOpen) if !self.path.exists() => Error::Missing {
                 object: self.path.display().to_string(),

@@ -86,7 +86,7 @@ impl<'de> Deserialize<'de> for EventId {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
@@ -272,6 +272,13 @@ pub struct EventFilter {
     pub cameras: Vec<String>,
     /// Of these kinds; of all if empty.
     pub kinds: Vec<EventKind>,
+    /// With an observation of one of these labels, compared as [`fold_label`] folds them; all if
+    /// empty.
+    ///
+    /// [`fold_label`]: super::fold_label
+    pub labels: Vec<String>,
+    /// With an observation whose label begins so, folded as well; an empty one is as good as none.
+    pub label_prefix: Option<String>,
     /// That began at this time or later.
     pub since: Option<Timestamp>,
     /// That began before this time.

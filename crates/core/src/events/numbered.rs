@@ -7,7 +7,7 @@
 use rusqlite::OptionalExtension;
 
 use super::media::check_camera_name;
-use super::model::{Event, EventFilter};
+use super::model::Event;
 use super::sqlite::{Store, check_numbers, parse_body};
 use crate::error::Result;
 
@@ -40,8 +40,7 @@ impl Store {
         })
     }
 
-    /// The event that has a number.
-    pub fn get_numbered(&self, number: u64) -> Result<Option<Event>> {
+    pub(super) fn numbered(&self, number: u64) -> Result<Option<Event>> {
         let Ok(seq) = i64::try_from(number) else {
             return Ok(None);
         };
@@ -54,10 +53,5 @@ impl Store {
             .and_then(|mut statement| statement.query_row([seq], |row| row.get(0)).optional())
             .map_err(self.database.failed())?;
         body.map(|body| parse_body(&body)).transpose()
-    }
-
-    /// The last states of events, with their numbers.
-    pub fn list_numbered(&self, filter: &EventFilter) -> Result<Vec<(u64, Event)>> {
-        super::query::list_numbered(&*self.reader()?, filter, &self.database)
     }
 }

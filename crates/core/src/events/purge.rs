@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::audit::AuditEntry;
 use super::chain::{AppendError, Gap, Link, RecordKind};
+use super::labels;
 use super::media::MediaName;
 use super::model::{EventFilter, EventId};
 use super::query::Conditions;
@@ -82,7 +83,7 @@ impl Store {
                 let mut conditions = Conditions::of(&policy.filter);
                 conditions.add("ended < ?", [nanoseconds(before(age)).into()]);
                 let clause = conditions.where_clause();
-                let text = format!("SELECT id FROM events{clause} ORDER BY started, id");
+                let text = format!("SELECT id FROM events e{clause} ORDER BY started, id");
                 plan.events = db
                     .prepare(&text)?
                     .query_map(params_from_iter(&conditions.values), |row| {
@@ -93,14 +94,11 @@ impl Store {
             if policy.segments_max_age.is_none() && policy.segments_max_bytes.is_none() {
                 return Ok(());
             }
-            let conditions = Conditions::of(&EventFilter {
-                kinds: Vec::new(),
-                ..policy.filter.clone()
-            });
+            let conditions = Conditions::of_segments(&policy.filter);
             let clause = conditions.where_clause();
             // Newest first: what comes after the allowed bytes goes.
             let text = format!(
-                "SELECT id, ended, bytes FROM segments{clause} ORDER BY started DESC, id DESC"
+                "SELECT id, ended, bytes FROM segments e{clause} ORDER BY started DESC, id DESC"
             );
             let mut statement = db.prepare(&text)?;
             let mut rows = statement.query(params_from_iter(&conditions.values))?;
@@ -145,6 +143,7 @@ impl Store {
                 // An event that was begun anew since the plan was made stays.
                 let sql = "DELETE FROM events WHERE id = ? AND ended IS NOT NULL";
                 if doomed.take(tx, *id, RecordKind::Event, sql)? {
+                    labels::remove(tx, id.as_bytes())?;
                     doomed.events += 1;
                 }
             }

@@ -1,9 +1,10 @@
 //! The event store in a directory: an encrypted database beside sealed files.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
@@ -13,10 +14,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::chain::{AppendError, Appender, Chain, RecordKind};
 use super::database::{Database, Mode};
 use super::files;
+use super::follow::{self, Pulse, Watch};
 use super::header::{Header, refuse_content};
+use super::labels;
 use super::media::{self, MediaStore};
-use super::model::{Event, EventFilter, EventId, Segment};
+use super::model::{Event, EventFilter, EventId, EventKind, Segment};
 use super::pool::{Lent, Pool};
+use super::query;
 use super::slots::{self, Secrets, StoreKey};
 use super::store::EventStore;
 use crate::error::{Error, Result};
@@ -59,6 +63,9 @@ pub struct Store {
     /// None of a store that is only read.
     writer: Option<Mutex<Connection>>,
     readers: Pool<Connection>,
+    pulse: Pulse,
+    /// Opened by whoever first waits.
+    watch: Mutex<Option<Watch>>,
     media: MediaStore,
     pub(super) recording: Mutex<Recording>,
 }
@@ -199,6 +206,8 @@ impl Store {
             database,
             writer,
             readers,
+            pulse: Pulse::new(),
+            watch: Mutex::new(None),
             recording: Mutex::new(Recording {
                 lock,
                 open: HashSet::new(),
@@ -340,8 +349,9 @@ impl Store {
             let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let mut appender = Appender::new(&tx, &self.chain, &self.signing, Timestamp::now())?;
             let result = work(&mut appender, &tx)?;
-            appender.finish()?;
+            let head = appender.finish()?;
             tx.commit()?;
+            self.pulse.grow(head);
             Ok(result)
         };
         run().map_err(|error| self.database.append_error(error))
@@ -373,6 +383,7 @@ impl Store {
             event.ended_at.map(nanoseconds),
             seq.cast_signed()
         ])?;
+        labels::store(tx, event)?;
         Ok(seq)
     }
 }
@@ -432,8 +443,35 @@ impl EventStore for Store {
         body.map(|body| parse_body(&body)).transpose()
     }
 
-    fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
-        super::query::list(&*self.reader()?, filter, &self.database)
+    fn get_numbered(&self, number: u64) -> Result<Option<Event>> {
+        self.numbered(number)
+    }
+
+    fn list_numbered(&self, filter: &EventFilter) -> Result<Vec<(u64, Event)>> {
+        query::list_numbered(&*self.reader()?, filter, &self.database)
+    }
+
+    fn count(&self, filter: &EventFilter) -> Result<BTreeMap<EventKind, u64>> {
+        query::count(&*self.reader()?, filter).map_err(self.database.failed())
+    }
+
+    fn head(&self) -> Result<u64> {
+        follow::last_seq(&*self.reader()?).map_err(self.database.failed())
+    }
+
+    fn changes(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>> {
+        query::changes(&*self.reader()?, after, limit, &self.database)
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
+        self.pulse.wait(seen, timeout, || {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let watch = match &mut *watch {
+                Some(watch) => watch,
+                none => none.insert(Watch::open(&self.database)?),
+            };
+            watch.head(&self.database)
+        })
     }
 }
 

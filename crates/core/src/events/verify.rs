@@ -1,5 +1,7 @@
 //! Proving that nothing was removed, changed, reordered or put in (FORMAT.md, section 7.4).
 
+mod projection;
+
 use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use super::chain::{Chain, Checkpoint, Gap, Head, Link, RecordKind};
 use super::database::Mode;
 use super::media::hash_all;
 use super::model::{Event, EventId, MediaRef, Segment};
-use super::sqlite::{Store, nanoseconds};
+use super::sqlite::Store;
 use crate::error::{Error, Result, with_causes};
 
 /// So many findings are described; the rest is counted.
@@ -154,7 +156,7 @@ impl Store {
             check_database(tx, report)?;
             let signer = self.signing.verifying_key();
             walk_chain(tx, &self.chain, &signer, options.expect, report)?;
-            check_projection(tx, report)?;
+            projection::check(tx, report)?;
             self.check_media(tx, options.media, report)
         };
         match read(&mut report) {
@@ -419,69 +421,6 @@ fn subject_of(kind: RecordKind, body: &[u8]) -> Option<EventId> {
         }
         RecordKind::Audit | RecordKind::Checkpoint => None,
     }
-}
-
-/// Whether the lists of events and segments are what their last records say.
-fn check_projection(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    for (table, kind) in [
-        ("events", RecordKind::Event),
-        ("segments", RecordKind::Segment),
-    ] {
-        let number = kind as i64;
-        let mut statement = db.prepare(&format!(
-            "SELECT r.subject, max(r.seq) FROM records r LEFT JOIN {table} p ON p.id = r.subject
-             WHERE r.kind = {number} AND (p.id IS NULL OR p.seq < r.seq) GROUP BY r.subject"
-        ))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0).ok().map(EventId::from_bytes);
-            let seq = row.get::<_, i64>(1)?.cast_unsigned();
-            let detail = format!("the list of {table} lacks its last record");
-            report.find(FindingKind::Projection, seq, id, detail);
-        }
-        let mut statement = db.prepare(&format!(
-            "SELECT p.*, r.body AS body FROM {table} p
-             LEFT JOIN records r ON r.seq = p.seq AND r.kind = {number}"
-        ))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let fits = match kind {
-                RecordKind::Event => event_fits(row),
-                _ => segment_fits(row),
-            };
-            if fits != Some(true) {
-                let id = row.get("id").ok().map(EventId::from_bytes);
-                let seq = row.get::<_, i64>("seq").ok().map(i64::cast_unsigned);
-                let detail = format!("the list of {table} differs from its record");
-                report.find(FindingKind::Projection, seq, id, detail);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn event_fits(row: &Row<'_>) -> Option<bool> {
-    let body: Vec<u8> = row.get("body").ok()?;
-    let event: Event = serde_json::from_slice(&body).ok()?;
-    Some(
-        row.get::<_, [u8; 16]>("id").ok()? == *event.id.as_bytes()
-            && row.get::<_, String>("camera").ok()? == event.camera
-            && row.get::<_, String>("kind").ok()? == event.kind.name()
-            && row.get::<_, i64>("started").ok()? == nanoseconds(event.started_at)
-            && row.get::<_, Option<i64>>("ended").ok()? == event.ended_at.map(nanoseconds),
-    )
-}
-
-fn segment_fits(row: &Row<'_>) -> Option<bool> {
-    let body: Vec<u8> = row.get("body").ok()?;
-    let segment: Segment = serde_json::from_slice(&body).ok()?;
-    Some(
-        row.get::<_, [u8; 16]>("id").ok()? == *segment.id.as_bytes()
-            && row.get::<_, String>("camera").ok()? == segment.camera
-            && row.get::<_, i64>("started").ok()? == nanoseconds(segment.media.started_at)
-            && row.get::<_, i64>("ended").ok()? == nanoseconds(segment.ended_at)
-            && row.get::<_, i64>("bytes").ok()? == segment.media.bytes.cast_signed(),
-    )
 }
 
 #[cfg(test)]

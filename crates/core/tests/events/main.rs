@@ -4,7 +4,9 @@
 mod backup;
 mod bundle;
 mod common;
+mod follow;
 mod kill;
+mod labels;
 mod media;
 mod numbered;
 mod purge;

@@ -7,7 +7,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params};
 
 use super::*;
-use crate::events::model::{EventKind, MediaKind};
+use crate::events::model::{EventKind, MediaKind, Observation};
 use crate::events::sqlite::StoreOptions;
 use crate::events::store::EventStore;
 use crate::events::{RetentionPolicy, StoreRole};
@@ -28,7 +28,13 @@ fn store(dir: &Path) -> Store {
             kind: EventKind::ALL[seconds as usize % EventKind::ALL.len()],
             started_at: at(seconds),
             ended_at: None,
-            observations: Vec::new(),
+            observations: vec![Observation {
+                at: at(seconds),
+                label: ["Person", "B-AB 12"][seconds as usize % 2].to_owned(),
+                score: 0.5,
+                region: None,
+                track: None,
+            }],
             snapshot: None,
             clip: None,
             reason: None,
@@ -135,7 +141,7 @@ fn every_change_of_every_column_of_every_table_is_found() {
 
     let db = store.database.connect(Mode::Write).unwrap();
     let mut tried = 0;
-    for table in ["records", "gaps", "events", "segments"] {
+    for table in ["records", "gaps", "events", "segments", "labels"] {
         let (names, rows) = rows(&db, table);
         assert!(!rows.is_empty());
         // Of the many alike, the first and last and some between.
@@ -146,6 +152,7 @@ fn every_change_of_every_column_of_every_table_is_found() {
             for (column, value) in names.iter().zip(row) {
                 for other in others(value) {
                     let tx = db.unchecked_transaction().unwrap();
+                    // Of the tests' events each has one label.
                     let sql = format!("UPDATE {table} SET {column} = ? WHERE {key} = ?");
                     // What the schema refuses needs not be found.
                     if let Ok(changed) = tx.execute(&sql, params![other, row[0]]) {

@@ -1,0 +1,200 @@
+//! Following what is added, by this process or another.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use super::database::{Database, Mode};
+use crate::error::Result;
+
+/// How long a change by another process may go unnoticed while somebody waits for it.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// Wakes those who wait for the chain to grow.
+pub(super) struct Pulse {
+    state: Mutex<State>,
+    grown: Condvar,
+}
+
+struct State {
+    /// The end of the chain, as far as it is known here.
+    head: u64,
+    /// Whether one of those who wait looks at the database, for all of them.
+    watched: bool,
+}
+
+impl Pulse {
+    pub fn new() -> Self {
+        Self {
+            state: Mutex::new(State {
+                head: 0,
+                watched: false,
+            }),
+            grown: Condvar::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The chain ends here now.
+    pub fn grow(&self, head: u64) {
+        let mut state = self.state();
+        if head > state.head {
+            state.head = head;
+            self.grown.notify_all();
+        }
+    }
+
+    /// Waits for a record after `seen`, and gives the head.
+    ///
+    /// `look` asks the database for its head; what it may cost is paid by one of those who wait.
+    pub fn wait(
+        &self,
+        seen: u64,
+        timeout: Duration,
+        mut look: impl FnMut() -> Result<u64>,
+    ) -> Result<u64> {
+        let start = Instant::now();
+        let mut looked = false;
+        let mut state = self.state();
+        loop {
+            let left = timeout.saturating_sub(start.elapsed());
+            if state.head > seen || (looked && left.is_zero()) {
+                return Ok(state.head);
+            }
+            if state.watched {
+                if left.is_zero() {
+                    return Ok(state.head);
+                }
+                state = self.sleep(state, left);
+                continue;
+            }
+            state.watched = true;
+            drop(state);
+            let head = look();
+            looked = true;
+            state = self.state();
+            state.watched = false;
+            state.head = state.head.max(*head.as_ref().unwrap_or(&0));
+            match head {
+                Ok(_) if state.head <= seen && !left.is_zero() => {
+                    state.watched = true;
+                    state = self.sleep(state, left.min(LOOK));
+                    state.watched = false;
+                }
+                // Somebody else who waits has to look from now on.
+                Ok(_) => self.grown.notify_all(),
+                Err(error) => {
+                    self.grown.notify_all();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn sleep<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        let woken = self.grown.wait_timeout(state, time);
+        woken.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Notices what other connections have written, for the price of a look at the log's header.
+pub(super) struct Watch {
+    db: Connection,
+    version: Option<i64>,
+    head: u64,
+}
+
+impl Watch {
+    pub fn open(database: &Database) -> Result<Self> {
+        Ok(Self {
+            db: database.connect(Mode::Read)?,
+            version: None,
+            head: 0,
+        })
+    }
+
+    pub fn head(&mut self, database: &Database) -> Result<u64> {
+        let look = |this: &mut Self| -> rusqlite::Result<u64> {
+            let version = this
+                .db
+                .prepare_cached("PRAGMA data_version")?
+                .query_row([], |row| row.get(0))?;
+            if this.version != Some(version) {
+                this.head = last_seq(&this.db)?;
+                this.version = Some(version);
+            }
+            Ok(this.head)
+        };
+        look(self).map_err(database.failed())
+    }
+}
+
+/// The number of the last record; 0 if there is none.
+pub(super) fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
+    db.prepare_cached("SELECT coalesce(max(seq), 0) FROM records")?
+        .query_row([], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::error::Error;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn all_who_wait_are_woken_and_one_of_them_looks() {
+        let pulse = Pulse::new();
+        let head = AtomicU64::new(0);
+        let looking = AtomicUsize::new(0);
+        let waiting = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for seen in 0..8 {
+                let (pulse, head, looking, waiting) = (&pulse, &head, &looking, &waiting);
+                scope.spawn(move || {
+                    waiting.fetch_add(1, Ordering::SeqCst);
+                    let found = pulse.wait(seen, LONG, || {
+                        assert_eq!(looking.fetch_add(1, Ordering::SeqCst), 0);
+                        let found = head.load(Ordering::SeqCst);
+                        looking.fetch_sub(1, Ordering::SeqCst);
+                        Ok(found)
+                    });
+                    assert!(found.unwrap() > seen);
+                });
+            }
+            // By others first, and then by this process.
+            while waiting.load(Ordering::SeqCst) < 8 {
+                std::thread::yield_now();
+            }
+            head.store(4, Ordering::SeqCst);
+            pulse.wait(3, LONG, || Ok(0)).unwrap();
+            pulse.grow(9);
+        });
+    }
+
+    #[test]
+    fn time_ends_the_wait_after_a_look() {
+        let pulse = Pulse::new();
+        assert_eq!(pulse.wait(0, Duration::ZERO, || Ok(5)).unwrap(), 5);
+        assert_eq!(pulse.wait(5, Duration::ZERO, || Ok(5)).unwrap(), 5);
+        assert_eq!(
+            pulse.wait(5, Duration::from_millis(1), || Ok(5)).unwrap(),
+            5
+        );
+        assert_eq!(pulse.wait(0, LONG, || panic!("it is known")).unwrap(), 5);
+    }
+
+    #[test]
+    fn an_error_of_the_look_is_told_and_the_next_one_looks_again() {
+        let pulse = Pulse::new();
+        assert!(pulse.wait(0, LONG, || Err(Error::Interrupted)).is_err());
+        assert_eq!(pulse.wait(0, LONG, || Ok(1)).unwrap(), 1);
+    }
+}
