@@ -48,6 +48,21 @@ pub enum Error {
         /// Why not.
         ending: Ending,
     },
+    /// A camera of that name is watched already.
+    #[error("a camera named {camera:?} is watched already")]
+    SameName {
+        /// The name.
+        camera: String,
+    },
+    /// No camera of that name is watched.
+    #[error("no camera named {camera:?} is watched")]
+    UnknownCamera {
+        /// The name.
+        camera: String,
+    },
+    /// Watching was ended.
+    #[error("watching was ended")]
+    Stopped,
     /// No certificates could be read.
     #[error("no certificates can be read from {}", path.display())]
     Certificates {

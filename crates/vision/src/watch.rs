@@ -1,7 +1,7 @@
 //! Several cameras, one store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -18,21 +18,52 @@ use crate::status::{CameraStatus, Shared, State};
 
 /// Cameras being watched. Each has threads of its own; what happens to one does not reach another.
 ///
-/// Dropping it stops them all, as [`Watch::stop`] does.
+/// Cameras may be added, replaced and removed at any time, by any thread. Dropping it stops them all,
+/// as [`Watch::stop`] does.
 pub struct Watch {
-    cameras: Vec<Running>,
     events: Receiver<Event>,
-    ledger: Option<Ledger>,
-    book: Option<JoinHandle<Lost>>,
     media: MediaStore,
+    book: Mutex<Option<Book>>,
+    /// What cameras that are added are given.
+    eyes: Mutex<Eyes>,
+    /// In the order in which they were added.
+    cameras: Mutex<Vec<Running>>,
+}
+
+/// The ledger, until all is stopped.
+struct Book {
+    ledger: Ledger,
+    thread: JoinHandle<Lost>,
+}
+
+/// What looks at pictures besides motion detection.
+#[derive(Clone, Default)]
+struct Eyes {
     analyzers: Vec<Arc<dyn Analyzer>>,
     recognition: Option<recognition::Running>,
 }
 
 struct Running {
+    name: String,
     status: Shared,
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Ends them all at once, and waits.
+    fn end(cameras: Vec<Self>) {
+        let stopping = cameras.into_iter().map(|camera| {
+            drop(camera.stop);
+            camera.thread
+        });
+        let threads: Vec<JoinHandle<()>> = stopping.collect();
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a camera has panicked");
+            }
+        }
+    }
 }
 
 impl Watch {
@@ -48,7 +79,7 @@ impl Watch {
         for settings in cameras.values() {
             settings.validate()?;
         }
-        let mut watch = Self::new(store, media)?;
+        let watch = Self::new(store, media)?;
         for (name, settings) in cameras {
             let source = source::of(&settings);
             watch.add(name, settings, source)?;
@@ -61,29 +92,31 @@ impl Watch {
     /// # Errors
     /// When the system gives no thread.
     pub fn new(store: Arc<dyn EventStore>, media: MediaStore) -> Result<Self> {
-        let (ledger, events, book) = Ledger::start(store)?;
+        let (ledger, events, thread) = Ledger::start(store)?;
         Ok(Self {
-            cameras: Vec::new(),
             events,
-            ledger: Some(ledger),
-            book: Some(book),
             media,
-            analyzers: Vec::new(),
-            recognition: None,
+            book: Mutex::new(Some(Book { ledger, thread })),
+            eyes: Mutex::default(),
+            cameras: Mutex::default(),
         })
     }
 
     /// Lets an analyser look at the pictures of the cameras that are added from now on.
-    pub fn add_analyzer(&mut self, analyzer: Arc<dyn Analyzer>) {
-        self.analyzers.push(analyzer);
+    pub fn add_analyzer(&self, analyzer: Arc<dyn Analyzer>) {
+        lock(&self.eyes).analyzers.push(analyzer);
     }
 
     /// Recognises faces and plates in what the cameras see that are added from now on. A recogniser
     /// is made for each thread at once.
     ///
+    /// Cameras that are there keep what they were added with; the threads of that end with the last
+    /// of them.
+    ///
     /// # Errors
-    /// [`Error::Setting`] for settings that cannot work, and whatever the factory says.
-    pub fn set_recognition(&mut self, recognition: Recognition) -> Result<()> {
+    /// [`Error::Setting`] for settings that cannot work, and whatever the factory says: then all is
+    /// as it was.
+    pub fn set_recognition(&self, recognition: Recognition) -> Result<()> {
         let Recognition {
             settings,
             recognizer,
@@ -91,52 +124,113 @@ impl Watch {
         } = recognition;
         settings.validate()?;
         let pool = Pool::start(&recognizer, settings.threads, settings.batch)?;
-        self.recognition = Some(recognition::Running {
+        let running = recognition::Running {
             pool: Arc::new(pool),
             settings,
             rules,
-        });
+        };
+        let before = lock(&self.eyes).recognition.replace(running);
+        // Its threads may be waited for, and not under the lock.
+        drop(before);
         Ok(())
+    }
+
+    /// Recognises nothing in what the cameras see that are added from now on.
+    pub fn clear_recognition(&self) {
+        let before = lock(&self.eyes).recognition.take();
+        drop(before);
     }
 
     /// Watches one more, from a source of your own or from [`source::of`] its settings.
     ///
     /// # Errors
-    /// [`Error::Setting`] for settings that cannot work.
+    /// [`Error::Setting`] for settings that cannot work, [`Error::SameName`] for a name that a camera
+    /// has already, [`Error::Stopped`] after [`Watch::close`].
     pub fn add(
-        &mut self,
+        &self,
         name: String,
         settings: CameraSettings,
         source: Box<dyn FrameSource>,
     ) -> Result<()> {
         settings.validate()?;
+        // Held to the end: a camera that is added is seen by who closes.
+        let book = lock(&self.book);
+        let ledger = &book.as_ref().ok_or(Error::Stopped)?.ledger;
+        let eyes = lock(&self.eyes).clone();
+        let mut cameras = lock(&self.cameras);
+        if cameras.iter().any(|camera| camera.name == name) {
+            return Err(Error::SameName { camera: name });
+        }
         let status = Shared::new(&name, settings.url.to_string());
         let (stop, stopped) = bounded(0);
         let common = Common {
             media: &self.media,
-            ledger: self.ledger.as_ref().expect("it is there until the end"),
-            analyzers: &self.analyzers,
-            recognition: self.recognition.as_ref(),
+            ledger,
+            analyzers: &eyes.analyzers,
+            recognition: eyes.recognition.as_ref(),
         };
-        let camera = Camera::new(name, settings, source, &common, status.clone(), stopped)?;
+        let camera = Camera::new(
+            name.clone(),
+            settings,
+            source,
+            &common,
+            status.clone(),
+            stopped,
+        )?;
         let thread = std::thread::Builder::new()
             .name("camera".to_owned())
             .spawn(move || camera.run())
             .map_err(Error::thread)?;
-        self.cameras.push(Running {
+        cameras.push(Running {
+            name,
             status,
-            stop: Some(stop),
-            thread: Some(thread),
+            stop,
+            thread,
         });
         Ok(())
     }
 
+    /// Ends the recordings and events of a camera, and waits until they are handed to the store; the
+    /// others go on meanwhile. Gives whether there was such a camera.
+    pub fn remove(&self, name: &str) -> bool {
+        let camera = {
+            let mut cameras = lock(&self.cameras);
+            let index = cameras.iter().position(|camera| camera.name == name);
+            index.map(|index| cameras.remove(index))
+        };
+        let was_there = camera.is_some();
+        Running::end(camera.into_iter().collect());
+        was_there
+    }
+
+    /// Watches a camera otherwise, or one more if there is none of that name: what it was doing ends
+    /// first.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for settings that cannot work: then all is as it was. As [`Watch::add`]
+    /// otherwise.
+    pub fn replace(
+        &self,
+        name: String,
+        settings: CameraSettings,
+        source: Box<dyn FrameSource>,
+    ) -> Result<()> {
+        settings.validate()?;
+        self.remove(&name);
+        self.add(name, settings, source)
+    }
+
     /// How each camera is doing.
     pub fn status(&self) -> Vec<CameraStatus> {
-        self.cameras
-            .iter()
-            .map(|camera| camera.status.get())
-            .collect()
+        let cameras = lock(&self.cameras);
+        cameras.iter().map(|camera| camera.status.get()).collect()
+    }
+
+    /// How one is doing, if there is one of that name.
+    pub fn status_of(&self, name: &str) -> Option<CameraStatus> {
+        let cameras = lock(&self.cameras);
+        let camera = cameras.iter().find(|camera| camera.name == name)?;
+        Some(camera.status.get())
     }
 
     /// Each state of each event, once it is stored. Who does not keep up misses some.
@@ -150,44 +244,49 @@ impl Watch {
             let ended = |status: &CameraStatus| matches!(status.state, State::Ended { .. });
             camera.status.update(|status| ended(status))
         };
-        self.cameras.iter().all(over)
+        lock(&self.cameras).iter().all(over)
     }
 
     /// Ends all recordings and events, and waits until they are stored.
     ///
     /// # Errors
     /// [`Error::Unstored`] when the store did not take all that happened.
-    pub fn stop(mut self) -> Result<()> {
-        self.end().check()
+    pub fn stop(self) -> Result<()> {
+        self.close()
     }
 
-    fn end(&mut self) -> Lost {
-        for camera in &mut self.cameras {
-            camera.stop = None;
-        }
-        for camera in &mut self.cameras {
-            if let Some(thread) = camera.thread.take()
-                && thread.join().is_err()
-            {
-                tracing::error!("a camera has panicked");
-            }
-        }
-        self.recognition = None;
-        self.ledger = None;
-        let Some(book) = self.book.take() else {
-            return Lost::default();
+    /// The same, while others still ask for the state of what was watched. A second time it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// As [`Watch::stop`].
+    pub fn close(&self) -> Result<()> {
+        // From here on no camera can be added.
+        let book = lock(&self.book).take();
+        let cameras = std::mem::take(&mut *lock(&self.cameras));
+        Running::end(cameras);
+        let eyes = std::mem::take(&mut *lock(&self.eyes));
+        drop(eyes);
+        let Some(Book { ledger, thread }) = book else {
+            return Ok(());
         };
-        book.join().unwrap_or_else(|_| {
+        drop(ledger);
+        let lost = thread.join().unwrap_or_else(|_| {
             tracing::error!("the ledger has panicked");
             Lost::default()
-        })
+        });
+        lost.check()
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        if let Err(error) = self.end().check() {
+        if let Err(error) = self.close() {
             tracing::error!(error = with_causes(&error), "watching ended");
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

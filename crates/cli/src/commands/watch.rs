@@ -127,7 +127,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             recovered.closed.len()
         ));
     }
-    let mut watch = Watch::new(store.clone(), store.media())?;
+    let watch = Watch::new(store.clone(), store.media())?;
     let mut lists = None;
     if let Some((plan, of_plates)) = plan {
         watch.set_recognition(plan.with(&store))?;

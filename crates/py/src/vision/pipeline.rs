@@ -125,7 +125,7 @@ impl Pipeline {
         let retention = config.retention.policy();
         let running = work::run(py, &Stop::default(), move || -> Result<Running> {
             store.recover()?;
-            let mut watch = Watch::new(store.clone(), store.media())?;
+            let watch = Watch::new(store.clone(), store.media())?;
             for analyzer in analyzers {
                 watch.add_analyzer(analyzer);
             }
@@ -133,7 +133,7 @@ impl Pipeline {
                 watch.set_recognition(plan.with(&store))?;
             }
             for (name, settings) in cameras {
-                add(&mut watch, name, settings)?;
+                add(&watch, name, settings)?;
             }
             let keeper = Keeper::start(store, retention, lists)?;
             Ok(Running {
@@ -280,7 +280,7 @@ impl Drop for Inner {
     }
 }
 
-fn add(watch: &mut Watch, name: String, settings: CameraSettings) -> Result<()> {
+fn add(watch: &Watch, name: String, settings: CameraSettings) -> Result<()> {
     let source = source::of(&settings);
     Ok(watch.add(name, settings, source)?)
 }

@@ -1,5 +1,6 @@
 //! Cameras that do what cameras do wrong, over real connections.
 
+mod changes;
 mod frames;
 mod mjpeg;
 mod recognition;

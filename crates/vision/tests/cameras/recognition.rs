@@ -34,7 +34,7 @@ fn a_camera_waits_for_no_recogniser() {
     };
     let camera = RtspCamera::start(Behaviour::showing(&film));
     let (dir, store) = event_store();
-    let mut watch = Watch::new(store.clone(), store.media()).expect("it starts");
+    let watch = Watch::new(store.clone(), store.media()).expect("it starts");
     let recognizer: RecognizerFactory =
         Arc::new(move || Ok(Box::new(Stuck(gone.clone())) as Box<dyn Recognizer>));
     let recognition = Recognition {

@@ -55,7 +55,7 @@ impl Analyzer for Broken {
 }
 
 fn watch(place: &Place, analyzers: Vec<Arc<dyn Analyzer>>) -> (Vec<Event>, CameraStatus) {
-    let mut watch = Watch::new(place.store.clone(), place.store.media()).expect("it starts");
+    let watch = Watch::new(place.store.clone(), place.store.media()).expect("it starts");
     for analyzer in analyzers {
         watch.add_analyzer(analyzer);
     }

@@ -70,7 +70,7 @@ fn finder() -> Faces {
 #[test]
 fn people_who_walk_up_to_a_table_are_unknown_faces() {
     let place = Place::new();
-    let mut watch = Watch::new(place.store.clone(), place.store.media()).expect("it starts");
+    let watch = Watch::new(place.store.clone(), place.store.media()).expect("it starts");
     let recognizer: RecognizerFactory = Arc::new(|| Ok(Box::new(finder()) as Box<dyn Recognizer>));
     let settings = RecognitionSettings {
         unknown_faces: UnknownFaces::Blur,
