@@ -9,9 +9,9 @@ use std::time::Duration;
 use keepwatch_core::jiff::Timestamp;
 
 use crate::mjpeg::MjpegParser;
-use crate::mp4::{Scan, fragment, scan};
+use crate::mp4::{Scan, fragment, init_segment, mime_type, scan};
 use crate::onvif::parse_reply;
-use crate::{CameraUrl, Packet, PacketData};
+use crate::{CameraUrl, Codec, Packet, PacketData, StreamInfo};
 
 /// An address as it is, and one with a password around a mark that nobody may see.
 pub fn url(bytes: &[u8]) {
@@ -125,4 +125,26 @@ fn scanned(bytes: &[u8]) -> Scan {
         }
     );
     found
+}
+
+/// What a decoder needs first, of either codec: the name that players are told fits into a header,
+/// and what comes before the fragments is whole.
+pub fn codec_data(bytes: &[u8]) {
+    for codec in [Codec::H264, Codec::H265, Codec::Mjpeg] {
+        let info = StreamInfo {
+            codec,
+            width: 640,
+            height: 360,
+            codec_data: bytes.into(),
+            frame_rate: None,
+        };
+        if let Some(name) = mime_type(&info) {
+            assert!(name.len() < 64 && name.is_ascii(), "{name}");
+            assert_eq!(name.matches('"').count(), 2, "{name}");
+        }
+        let init = init_segment(&info, Timestamp::UNIX_EPOCH);
+        let scanned = scan(init.as_slice()).expect("reading memory does not fail");
+        assert_eq!(scanned.whole_bytes, init.len() as u64);
+        assert!(!scanned.cut);
+    }
 }

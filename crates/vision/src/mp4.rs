@@ -6,10 +6,12 @@
 //! bytes.
 
 mod boxes;
+mod mime;
 mod scan;
 mod writer;
 
 pub use boxes::{fragment, init_segment};
+pub use mime::mime_type;
 pub use scan::{Scan, scan};
 pub use writer::{Fmp4Writer, Summary};
 
