@@ -56,6 +56,8 @@ pub struct Gate {
     group: Vec<Packet>,
     /// Whether the decoder has all of the group so far.
     following: bool,
+    /// Somebody wants to see everything.
+    watched: bool,
     /// Nothing can be decoded before the next key frame.
     broken: bool,
     look_until: Duration,
@@ -76,6 +78,7 @@ impl Gate {
             policy,
             group: Vec::new(),
             following: false,
+            watched: false,
             broken: true,
             look_until: Duration::ZERO,
             looking: false,
@@ -93,6 +96,11 @@ impl Gate {
         self.broken = true;
         self.last_key = None;
         self.rare_keys = false;
+    }
+
+    /// Whether somebody wants to see everything, whatever is looked for.
+    pub fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
     }
 
     /// Decides about the next packet. `moving` is whether the analysis sees something move.
@@ -119,10 +127,11 @@ impl Gate {
         }
         let everything = match self.policy {
             Decode::All => true,
-            Decode::Keyframes | Decode::None => false,
+            Decode::Keyframes => self.watched,
+            Decode::None => false,
             Decode::Adaptive => {
                 let blind = self.last_key.is_some_and(|key| packet.pts > key + BLIND);
-                moving || blind || self.rare_keys || packet.pts < self.look_until
+                moving || self.watched || blind || self.rare_keys || packet.pts < self.look_until
             }
         };
         if !everything {
@@ -136,7 +145,8 @@ impl Gate {
             self.following = true;
             return Verdict::Follow;
         }
-        if self.group.len() == MAX_GROUP {
+        // Without its packets a group cannot be begun in its middle.
+        if self.group.is_empty() || self.group.len() == MAX_GROUP {
             return Verdict::Skip;
         }
         self.following = true;
@@ -273,6 +283,22 @@ mod tests {
         // It is forgotten in time.
         assert_eq!(looks(&mut gate, 720..1720, false), 0);
         assert!(looks(&mut gate, 1720..4720, false) > 0);
+    }
+
+    #[test]
+    fn everything_is_decoded_while_somebody_looks_on() {
+        for (policy, at_once) in [(Decode::Adaptive, true), (Decode::Keyframes, false)] {
+            let mut gate = Gate::new(policy);
+            verdicts(&mut gate, 0..110, 50, |_| 900, false);
+            gate.set_watched(true);
+            let watched = verdicts(&mut gate, 110..160, 50, |_| 900, false);
+            // Only who keeps the packets of a group can begin in its middle.
+            let from = if at_once { 0 } else { 40 };
+            assert_eq!(decoded(&watched), (from..50).collect::<Vec<_>>());
+            gate.set_watched(false);
+            let idle = verdicts(&mut gate, 160..210, 50, |_| 900, false);
+            assert_eq!(decoded(&idle), [40]);
+        }
     }
 
     #[test]
