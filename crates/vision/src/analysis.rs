@@ -10,12 +10,15 @@ use keepwatch_core::events::{Event, EventId, EventKind, Observation, Region};
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
 use crate::analyzer::{Analyzer, Seen};
+use crate::camera::{Common, Panel};
 use crate::decoder::{Decoder, Frame};
 use crate::error::{Error, Result, with_causes};
 use crate::gate::{Gate, Verdict};
 use crate::ledger::{Ledger, point};
+use crate::live::{Live, Overlay, OverlayTrack};
 use crate::motion::{
-    GateChange, Luma, MotionDetector, MotionFrame, MotionGate, Tamper, downscale_into, fit,
+    GateChange, Luma, MotionDetector, MotionFrame, MotionGate, MovingRegion, Tamper,
+    downscale_into, fit,
 };
 use crate::objects::Objects;
 use crate::packet::{Packet, StreamInfo};
@@ -92,16 +95,14 @@ impl Analysis {
     pub fn start(
         camera: String,
         settings: CameraSettings,
-        ledger: Ledger,
-        status: Shared,
+        common: &Common<'_>,
+        panel: &Panel,
         patient: bool,
-        analyzers: &[Arc<dyn Analyzer>],
-        recognition: Option<&Recognition>,
     ) -> Result<Self> {
         let (input, taken) = bounded(QUEUE);
         let (say, output) = crossbeam_channel::unbounded();
-        let mut analyst = Analyst::new(camera, settings, ledger, status, say, analyzers);
-        if let Some(recognition) = recognition {
+        let mut analyst = Analyst::new(camera, settings, common, panel, say);
+        if let Some(recognition) = common.recognition {
             analyst.recognize(recognition, patient)?;
         }
         let thread = std::thread::Builder::new()
@@ -115,6 +116,11 @@ impl Analysis {
             patient,
             lost: AtomicBool::new(false),
         })
+    }
+
+    /// How many packets wait.
+    pub fn waiting(&self) -> usize {
+        self.input.as_ref().map_or(0, Sender::len)
     }
 
     /// Hands a packet over; gives the number of packets that were dropped instead.
@@ -171,6 +177,7 @@ struct Analyst {
     settings: CameraSettings,
     ledger: Ledger,
     status: Shared,
+    live: Arc<Live>,
     say: Sender<Output>,
     gate: Gate,
     decoder: Option<Decoder>,
@@ -196,11 +203,11 @@ impl Analyst {
     fn new(
         camera: String,
         settings: CameraSettings,
-        ledger: Ledger,
-        status: Shared,
+        common: &Common<'_>,
+        panel: &Panel,
         say: Sender<Output>,
-        analyzers: &[Arc<dyn Analyzer>],
     ) -> Self {
+        let (ledger, status) = (common.ledger.clone(), panel.status.clone());
         let tracker = Tracker::new(TrackerSettings::default());
         let objects = |analyzer: &Arc<dyn Analyzer>| {
             Objects::new(
@@ -212,7 +219,7 @@ impl Analyst {
             )
         };
         Self {
-            objects: analyzers.iter().map(objects).collect(),
+            objects: common.analyzers.iter().map(objects).collect(),
             recognizing: None,
             gate: Gate::new(settings.decode),
             motion: MotionGate::new(&settings.motion),
@@ -221,6 +228,7 @@ impl Analyst {
             settings,
             ledger,
             status,
+            live: panel.live.clone(),
             say,
             decoder: None,
             info: None,
@@ -262,6 +270,7 @@ impl Analyst {
                         detector.reset();
                     }
                     self.motion.reset();
+                    self.overlay(self.last_pts, &[]);
                     self.next_due = Duration::ZERO;
                 }
                 Input::Flush(done) => {
@@ -302,6 +311,7 @@ impl Analyst {
     fn packet(&mut self, packet: &Packet) {
         let pts = SignedDuration::try_from(packet.pts).unwrap_or_default();
         self.zero = packet.wall.checked_sub(pts).unwrap_or(packet.wall);
+        self.gate.set_watched(self.live.pictures.are_wanted());
         let verdict = self
             .gate
             .take(packet, self.running.is_some() || self.motion.is_open());
@@ -332,6 +342,7 @@ impl Analyst {
         self.status.update(|status| status.decoded += decoded);
         self.watch_out(packet.pts, frames.is_empty());
         for frame in frames {
+            self.live.pictures.show(&frame, self.wall(frame.pts));
             // Catching up decodes again what was seen before.
             if frame.pts <= self.last_pts && self.last_pts > Duration::ZERO {
                 continue;
@@ -399,6 +410,7 @@ impl Analyst {
         }
         self.moved(frame, &seen);
         self.look(frame, &seen);
+        self.overlay(frame.pts, &seen.regions);
         Ok(())
     }
 
@@ -415,6 +427,28 @@ impl Analyst {
             ended.extend(recognizing.look(&seen));
         }
         self.picture(ended);
+    }
+
+    /// Tells those who look on what is seen now.
+    fn overlay(&self, pts: Duration, moving: &[MovingRegion]) {
+        if !self.live.overlays.are_wanted() {
+            return;
+        }
+        let mut tracks: Vec<OverlayTrack> = Vec::new();
+        for objects in &self.objects {
+            tracks.extend(objects.tracks());
+        }
+        if let Some(recognizing) = &self.recognizing {
+            recognizing.tracks(&mut tracks);
+        }
+        tracks.sort_unstable_by_key(|track| track.track);
+        let overlay = Overlay {
+            pts,
+            wall: self.wall(pts),
+            moving: moving.iter().map(|moving| moving.region).collect(),
+            tracks,
+        };
+        self.live.overlays.tell(&overlay.item());
     }
 
     fn picture(&self, ended: Vec<Best>) {

@@ -11,7 +11,9 @@ use crate::analysis::{Analysis, Best, Input, Output, Wish};
 use crate::analyzer::Analyzer;
 use crate::backoff::Backoff;
 use crate::error::{Result, with_causes};
+use crate::gauges::Queues;
 use crate::ledger::{Ledger, point};
+use crate::live::{Live, OnAir};
 use crate::packet::{Packet, StreamInfo};
 use crate::recognition::Running as Recognition;
 use crate::recorder::{Order, Recorder};
@@ -38,6 +40,14 @@ pub(crate) struct Common<'a> {
     pub recognition: Option<&'a Recognition>,
 }
 
+/// What others see of a camera while it runs.
+#[derive(Clone)]
+pub(crate) struct Panel {
+    pub status: Shared,
+    pub live: Arc<Live>,
+    pub queues: Arc<Queues>,
+}
+
 /// What a camera's thread works with.
 pub(crate) struct Camera {
     name: String,
@@ -45,6 +55,8 @@ pub(crate) struct Camera {
     source: Box<dyn FrameSource>,
     ledger: Ledger,
     status: Shared,
+    live: OnAir,
+    queues: Arc<Queues>,
     /// Nothing is ever sent; it is closed to stop.
     stop: Receiver<()>,
     analysis: Analysis,
@@ -66,21 +78,13 @@ impl Camera {
         settings: CameraSettings,
         source: Box<dyn FrameSource>,
         common: &Common<'_>,
-        status: Shared,
+        panel: Panel,
         stop: Receiver<()>,
     ) -> Result<Self> {
         let ledger = common.ledger.clone();
         // Nothing of a file is lost however slow the analysis is, unless it plays in real time.
         let patient = source.ends() && !settings.realtime;
-        let analysis = Analysis::start(
-            name.clone(),
-            settings.clone(),
-            ledger.clone(),
-            status.clone(),
-            patient,
-            common.analyzers,
-            common.recognition,
-        )?;
+        let analysis = Analysis::start(name.clone(), settings.clone(), common, &panel, patient)?;
         let recorder = Recorder::start(
             name.clone(),
             common.media.clone(),
@@ -88,6 +92,11 @@ impl Camera {
             ledger.clone(),
             patient,
         )?;
+        let Panel {
+            status,
+            live,
+            queues,
+        } = panel;
         Ok(Self {
             recordings: Recordings::new(name.clone(), &settings, recorder, ledger.clone()),
             backoff: Backoff::new(settings.retry_first, settings.retry_longest),
@@ -102,6 +111,8 @@ impl Camera {
             source,
             ledger,
             status,
+            live: OnAir(live),
+            queues,
             stop,
             analysis,
         })
@@ -166,6 +177,8 @@ impl Camera {
             if self.stopped() {
                 return end(None, first_packet);
             }
+            let waiting = self.recordings.waiting_bytes();
+            self.queues.note(self.analysis.waiting(), waiting);
             if !self.obey() && !self.source.ends() {
                 return end(Some(Ending::Garbage), first_packet);
             }
@@ -208,6 +221,7 @@ impl Camera {
             (status.width, status.height) = (info.width, info.height);
         });
         if self.stream.as_ref() != Some(&info) {
+            self.live.video.stream(&info);
             self.recordings.stream(info.clone());
             if self.settings.decode != Decode::None {
                 self.analysis.send(Input::Stream(info.clone()));
@@ -227,10 +241,17 @@ impl Camera {
             key: raw.key,
             wall: placed.wall,
         };
+        // Who looks on comes first: it takes no time when nobody does.
+        self.live.video.packet(&packet);
         self.last_wall = Some(placed.wall);
         let fps = self.fps.tick(arrival.monotonic);
         let dropped = match self.settings.decode {
-            Decode::None => 0,
+            Decode::None => {
+                if let Some(info) = self.stream.as_ref().filter(|_| packet.key) {
+                    self.live.pictures.show_packet(info, &packet);
+                }
+                0
+            }
             _ => self.analysis.packet(packet.clone()),
         };
         self.recordings.packet(packet);
@@ -254,6 +275,7 @@ impl Camera {
     fn dropped(&mut self, count: u64) {
         self.status.update(|status| status.dropped += count);
         self.analysis.send(Input::Lost);
+        self.live.video.lost(count);
         self.recordings.lost("packets could not be taken in time");
     }
 
@@ -302,6 +324,7 @@ impl Camera {
 
     /// The session is over.
     fn over(&mut self, ending: &Ending) {
+        self.live.video.session_ended();
         let reason = match ending {
             Ending::Finished => "the file ended",
             _ => "the camera went offline",
@@ -317,6 +340,7 @@ impl Camera {
     fn went_offline(&mut self, ending: &Ending) {
         let reason = ending.to_string();
         tracing::warn!(camera = self.name, reason, "camera offline");
+        self.live.offline(&reason);
         let since = self.last_wall.unwrap_or_else(Timestamp::now);
         let since = match &self.offline {
             Some(event) => event.started_at,

@@ -60,6 +60,12 @@ pub enum Error {
         /// The name.
         camera: String,
     },
+    /// The video of a camera must not be shown as it comes.
+    #[error("the video of {camera:?} is not shown as it comes: its privacy masks are not in it")]
+    Masked {
+        /// The camera.
+        camera: String,
+    },
     /// Watching was ended.
     #[error("watching was ended")]
     Stopped,
@@ -156,6 +162,7 @@ impl Error {
             Error::Url { .. } => {
                 Some("for example rtsp://user:password@192.168.1.20/stream1".to_owned())
             }
+            Error::Masked { .. } => Some("look at its pictures, in which they are".to_owned()),
             Error::Core(error) => error.hint().map(str::to_owned),
             Error::Recognition(error) => error.hint().map(str::to_owned),
             Error::Unstored { .. } => Some(

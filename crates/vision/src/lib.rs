@@ -4,13 +4,14 @@
 //! [`EventStore`](keepwatch_core::events::EventStore) and clips in a
 //! [`MediaStore`](keepwatch_core::events::MediaStore). [`Frames`] gives a camera's pictures, and
 //! nothing else. Their parts can be used alone: [`motion`] and [`tracking`] are functions of
-//! pictures and regions, [`recognition`] is the seam to what recognises faces and plates, [`mp4`] writes recordings, [`mjpeg`] takes streams of pictures apart,
+//! pictures and regions, [`recognition`] is the seam to what recognises faces and plates, [`live`] is for those who look on, [`mp4`] writes recordings, [`mjpeg`] takes streams of pictures apart,
 //! [`source`] delivers packets, [`Decoder`] makes pictures of them.
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod geometry;
+pub mod live;
 pub mod makers;
 pub mod mjpeg;
 pub mod motion;
@@ -30,6 +31,7 @@ mod decoder;
 mod error;
 mod frames;
 mod gate;
+mod gauges;
 mod gst;
 mod ledger;
 mod objects;
@@ -48,6 +50,7 @@ pub use analyzer::{Analyzer, Found, Seen};
 pub use decoder::{Decoder, Frame, Threads};
 pub use error::{Error, Result};
 pub use frames::{FrameOptions, Frames, Image, Read};
+pub use gauges::CameraGauges;
 pub use gst::version;
 pub use packet::{Codec, Packet, PacketData, StreamInfo};
 pub use pixels::{Color, Pixels};

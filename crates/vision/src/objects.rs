@@ -11,6 +11,7 @@ use crate::analyzer::{Analyzer, Found, Seen};
 use crate::decoder::Frame;
 use crate::error::with_causes;
 use crate::ledger::Ledger;
+use crate::live::{OverlayTrack, TrackKind};
 use crate::status::{LastEvent, Shared};
 use crate::tracking::{Detection, TrackState, Tracker};
 
@@ -22,6 +23,8 @@ struct Object {
     label: u32,
     first: Timestamp,
     last: Timestamp,
+    /// Where it is, or should be.
+    region: Region,
     best: Observation,
     picture: Frame,
     /// Its event, once it counts.
@@ -89,6 +92,9 @@ impl Objects {
                 continue;
             }
             let Some(index) = update.detection else {
+                if let Some(object) = self.followed.get_mut(&update.id) {
+                    object.region = update.region;
+                }
                 continue;
             };
             let observation = Observation {
@@ -102,11 +108,13 @@ impl Objects {
                 label: detections[index].label,
                 first: seen.at,
                 last: seen.at,
+                region: found[index].region,
                 best: observation.clone(),
                 picture: seen.frame.clone(),
                 event: None,
             });
             object.last = seen.at;
+            object.region = found[index].region;
             if observation.score > object.best.score {
                 object.best = observation;
                 object.picture = seen.frame.clone();
@@ -119,6 +127,17 @@ impl Objects {
         self.labels
             .retain(|_, number| followed.values().any(|object| object.label == *number));
         ended
+    }
+
+    /// What is followed.
+    pub fn tracks(&self) -> impl Iterator<Item = OverlayTrack> {
+        self.followed.iter().map(|(track, object)| OverlayTrack {
+            track: *track,
+            kind: TrackKind::Object,
+            label: Some(object.best.label.clone()),
+            score: object.best.score,
+            region: object.region,
+        })
     }
 
     /// Ends whatever lasts. Gives the pictures of it.

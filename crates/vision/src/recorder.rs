@@ -95,6 +95,11 @@ impl Recorder {
         })
     }
 
+    /// What waits to be written, in bytes; 0 for who would rather wait.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Hands an order over.
     pub fn send(&self, order: Order) -> Result<(), Full> {
         let orders = self.orders.as_ref().expect("it is open until dropped");

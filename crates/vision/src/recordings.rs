@@ -86,6 +86,11 @@ impl Recordings {
         self.ring.bytes()
     }
 
+    /// What waits to be written, in bytes.
+    pub fn waiting_bytes(&self) -> usize {
+        self.recorder.waiting_bytes()
+    }
+
     /// The length of the last packet in bytes.
     pub fn last_len(&self) -> usize {
         self.last_len

@@ -144,12 +144,10 @@ pub fn encode_small_jpeg(
     max_width: u16,
 ) -> Result<Vec<u8>> {
     let masked = Masked { picture, masks };
-    let width = picture.width.min(max_width.max(1));
+    let (width, height) = small_size(picture, max_width);
     if width == picture.width {
         return encode(masked, quality);
     }
-    let scaled = u32::from(picture.height) * u32::from(width) / u32::from(picture.width);
-    let height = u16::try_from(scaled).map_or(u16::MAX, |height| height.max(1));
     encode(
         Scaled {
             masked,
@@ -158,6 +156,17 @@ pub fn encode_small_jpeg(
         },
         quality,
     )
+}
+
+/// The width and height of what [`encode_small_jpeg`] makes.
+pub(crate) fn small_size(picture: &Picture<'_>, max_width: u16) -> (u16, u16) {
+    let width = picture.width.min(max_width.max(1));
+    if width == picture.width {
+        return (width, picture.height);
+    }
+    let scaled = u32::from(picture.height) * u32::from(width) / u32::from(picture.width);
+    let height = u16::try_from(scaled).map_or(u16::MAX, |height| height.max(1));
+    (width, height)
 }
 
 fn encode(image: impl ImageBuffer, quality: u8) -> Result<Vec<u8>> {

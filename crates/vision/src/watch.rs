@@ -8,9 +8,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use keepwatch_core::events::{Event, EventStore, MediaStore};
 
 use crate::analyzer::Analyzer;
-use crate::camera::{Camera, Common};
+use crate::camera::{Camera, Common, Panel};
 use crate::error::{Error, Result, with_causes};
+use crate::gauges::{CameraGauges, Queues};
 use crate::ledger::{Ledger, Lost};
+use crate::live::{Handed, Live, LiveItem, Picture, PictureOptions, Sink};
 use crate::recognition::{self, Pool, Recognition};
 use crate::settings::CameraSettings;
 use crate::source::{self, FrameSource};
@@ -45,7 +47,9 @@ struct Eyes {
 
 struct Running {
     name: String,
-    status: Shared,
+    panel: Panel,
+    /// Parts of its picture are nobody's business.
+    masked: bool,
     stop: Sender<()>,
     thread: JoinHandle<()>,
 }
@@ -161,7 +165,13 @@ impl Watch {
         if cameras.iter().any(|camera| camera.name == name) {
             return Err(Error::SameName { camera: name });
         }
-        let status = Shared::new(&name, settings.url.to_string());
+        let masks = settings.privacy_masks.clone();
+        let masked = !masks.is_empty();
+        let panel = Panel {
+            status: Shared::new(&name, settings.url.to_string()),
+            live: Arc::new(Live::new(&name, masks)),
+            queues: Arc::new(Queues::default()),
+        };
         let (stop, stopped) = bounded(0);
         let common = Common {
             media: &self.media,
@@ -174,7 +184,7 @@ impl Watch {
             settings,
             source,
             &common,
-            status.clone(),
+            panel.clone(),
             stopped,
         )?;
         let thread = std::thread::Builder::new()
@@ -183,7 +193,8 @@ impl Watch {
             .map_err(Error::thread)?;
         cameras.push(Running {
             name,
-            status,
+            panel,
+            masked,
             stop,
             thread,
         });
@@ -223,14 +234,119 @@ impl Watch {
     /// How each camera is doing.
     pub fn status(&self) -> Vec<CameraStatus> {
         let cameras = lock(&self.cameras);
-        cameras.iter().map(|camera| camera.status.get()).collect()
+        cameras
+            .iter()
+            .map(|camera| camera.panel.status.get())
+            .collect()
     }
 
     /// How one is doing, if there is one of that name.
     pub fn status_of(&self, name: &str) -> Option<CameraStatus> {
         let cameras = lock(&self.cameras);
         let camera = cameras.iter().find(|camera| camera.name == name)?;
-        Some(camera.status.get())
+        Some(camera.panel.status.get())
+    }
+
+    /// Hands what a camera sends to a sink, without encoding it anew: first what it is, then what there
+    /// is of the current group of pictures, then each frame as it comes, on the camera's own thread.
+    /// It ends when the sink says that it is gone, and with the camera. See [`live`](crate::live) for
+    /// what a sink may do.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCamera`], and [`Error::Masked`] for a camera with privacy masks, which are not in
+    /// what it sends.
+    pub fn live(
+        &self,
+        camera: &str,
+        sink: impl FnMut(LiveItem) -> Handed + Send + 'static,
+    ) -> Result<()> {
+        let (live, masked) = self.find(camera, |found| (found.panel.live.clone(), found.masked))?;
+        if masked {
+            return Err(Error::Masked {
+                camera: camera.to_owned(),
+            });
+        }
+        live.video.add(Sink::new(sink));
+        Ok(())
+    }
+
+    /// The latest decoded picture of a camera as JPEG, at most `max_width` pixels wide; none if there
+    /// was none yet. It is encoded on the calling thread. How old it may be depends on what is decoded
+    /// ([`Decode`](crate::Decode)): a camera of which nothing is has its last key frame decoded here.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCamera`], and whatever keeps it from being decoded or encoded.
+    pub fn picture(&self, camera: &str, max_width: u16) -> Result<Option<Picture>> {
+        let live = self.find(camera, |found| found.panel.live.clone())?;
+        live.pictures.latest(max_width)
+    }
+
+    /// Hands the pictures of a camera to a sink, one after the other, beginning with the latest, on a
+    /// thread of their own. For as long as anybody takes them all frames of the camera are decoded; of
+    /// one of which nothing is ([`Decode::None`](crate::Decode::None)) they are the key frames. A
+    /// picture that the sink has no room for is left out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCamera`], [`Error::Setting`] for a rate that cannot be.
+    pub fn pictures(
+        &self,
+        camera: &str,
+        options: PictureOptions,
+        sink: impl FnMut(LiveItem) -> Handed + Send + 'static,
+    ) -> Result<()> {
+        let live = self.find(camera, |found| found.panel.live.clone())?;
+        live.pictures.add(options, Sink::new(sink))
+    }
+
+    /// Hands what is seen in each picture that is analysed to a sink, on the thread that analyses. An
+    /// overlay that the sink has no room for is left out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownCamera`].
+    pub fn overlay(
+        &self,
+        camera: &str,
+        sink: impl FnMut(LiveItem) -> Handed + Send + 'static,
+    ) -> Result<()> {
+        let live = self.find(camera, |found| found.panel.live.clone())?;
+        live.overlays.add(Sink::new(sink));
+        Ok(())
+    }
+
+    /// How busy each camera is.
+    pub fn gauges(&self) -> Vec<CameraGauges> {
+        let panels: Vec<(String, Panel)> = lock(&self.cameras)
+            .iter()
+            .map(|camera| (camera.name.clone(), camera.panel.clone()))
+            .collect();
+        let gauges = panels.into_iter().map(|(camera, panel)| {
+            let (analysis_queue, recorder_queue_bytes) = panel.queues.get();
+            let Live {
+                video,
+                pictures,
+                overlays,
+            } = &*panel.live;
+            CameraGauges {
+                camera,
+                analysis_queue,
+                recorder_queue_bytes,
+                last_frame: video.last_wall(),
+                live_subscribers: video.viewers(),
+                live_dropped: video.dropped(),
+                live_group_bytes: video.group_bytes(),
+                picture_subscribers: pictures.viewers(),
+                overlay_subscribers: overlays.viewers(),
+            }
+        });
+        gauges.collect()
+    }
+
+    fn find<T>(&self, camera: &str, f: impl FnOnce(&Running) -> T) -> Result<T> {
+        let cameras = lock(&self.cameras);
+        let found = cameras.iter().find(|running| running.name == camera);
+        found.map(f).ok_or_else(|| Error::UnknownCamera {
+            camera: camera.to_owned(),
+        })
     }
 
     /// Each state of each event, once it is stored. Who does not keep up misses some.
@@ -242,7 +358,7 @@ impl Watch {
     pub fn is_over(&self) -> bool {
         let over = |camera: &Running| {
             let ended = |status: &CameraStatus| matches!(status.state, State::Ended { .. });
-            camera.status.update(|status| ended(status))
+            camera.panel.status.update(|status| ended(status))
         };
         lock(&self.cameras).iter().all(over)
     }

@@ -10,6 +10,7 @@ use crate::analysis::Best;
 use crate::decoder::Frame;
 use crate::error::with_causes;
 use crate::ledger::Ledger;
+use crate::live::{OverlayTrack, TrackKind};
 use crate::status::{LastEvent, Shared};
 
 /// A frame that was looked at.
@@ -71,6 +72,21 @@ impl Followed {
             self.best = sight;
         }
         is_better
+    }
+
+    /// For those who look on; `score` as long as nothing is told.
+    pub fn overlay(&self, kind: TrackKind, told: Option<Told>, score: f32) -> OverlayTrack {
+        let (label, score) = match told {
+            Some(told) => (Some(told.label), told.score),
+            None => (None, score),
+        };
+        OverlayTrack {
+            track: self.track,
+            kind,
+            label,
+            score: score.clamp(0.0, 1.0),
+            region: self.region,
+        }
     }
 
     fn observation(&self, told: &Told) -> Observation {

@@ -14,6 +14,7 @@ use super::tracks::Tracks;
 use super::{Box2, FaceSighting};
 use crate::analysis::Best;
 use crate::error::Result;
+use crate::live::{OverlayTrack, TrackKind};
 use crate::tracking::{Detection, TrackState, Tracker};
 
 /// What an unknown face is called.
@@ -121,6 +122,17 @@ impl Faces {
     /// Where faces are followed.
     pub fn regions(&self) -> impl Iterator<Item = Region> {
         self.tracks.regions()
+    }
+
+    /// The faces of those whom others may know to be there.
+    pub fn tracks(&self) -> impl Iterator<Item = OverlayTrack> {
+        let told_of =
+            |track: &&Track| self.unknown == UnknownFaces::Record || track.person.is_some();
+        let known = self.tracks.known.values();
+        known.filter(move |track| told_of(track)).map(|track| {
+            let told = track.followed.event.is_some().then(|| track.told());
+            track.followed.overlay(TrackKind::Face, told, track.score)
+        })
     }
 
     /// Whether a face has to be made unrecognisable in pictures that are kept.

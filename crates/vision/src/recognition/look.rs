@@ -19,6 +19,7 @@ use crate::analysis::Best;
 use crate::analyzer::Seen;
 use crate::error::Result;
 use crate::ledger::Ledger;
+use crate::live::OverlayTrack;
 use crate::settings::CameraSettings;
 use crate::status::Shared;
 use crate::tracking::Tracker;
@@ -217,6 +218,13 @@ impl Recognizing {
         if self.plates.is_empty() && self.objects.is_empty() {
             self.faces.forget();
         }
+    }
+
+    /// What is followed, as those may know who look on.
+    pub fn tracks(&self, out: &mut Vec<OverlayTrack>) {
+        out.extend(self.faces.tracks());
+        out.extend(self.plates.tracks());
+        out.extend(self.objects.tracks());
     }
 
     /// Nothing that was seen so far goes on. Gives the pictures of events that ended.

@@ -10,6 +10,7 @@ use super::events::{self, Followed, Looked, Sight, Teller, Told};
 use super::settings::RecognitionSettings;
 use super::tracks::Tracks;
 use crate::analysis::Best;
+use crate::live::{OverlayTrack, TrackKind};
 use crate::tracking::{Detection, TrackState, Tracker, TrackerSettings};
 
 /// An object in a frame.
@@ -63,6 +64,14 @@ impl Objects {
     /// Where objects are followed.
     pub fn regions(&self) -> impl Iterator<Item = Region> {
         self.tracks.regions()
+    }
+
+    /// What is followed.
+    pub fn tracks(&self) -> impl Iterator<Item = OverlayTrack> {
+        self.tracks.known.values().map(|track| {
+            let (told, score) = (Some(track.told()), track.followed.best.rank);
+            track.followed.overlay(TrackKind::Object, told, score)
+        })
     }
 
     pub fn is_empty(&self) -> bool {

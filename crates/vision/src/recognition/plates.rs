@@ -14,6 +14,7 @@ use super::settings::RecognitionSettings;
 use super::tracks::Tracks;
 use crate::analysis::Best;
 use crate::error::Result;
+use crate::live::{OverlayTrack, TrackKind};
 use crate::tracking::{Detection, TrackState, Tracker};
 
 /// A plate in a frame.
@@ -24,6 +25,8 @@ pub(super) struct Plate {
 
 struct Track {
     followed: Followed,
+    /// How sure the last look was that it is a plate.
+    score: f32,
     /// What the best look read.
     text_raw: String,
     /// What is told of it.
@@ -97,6 +100,14 @@ impl Plates {
         self.tracks.regions()
     }
 
+    /// What is followed.
+    pub fn tracks(&self) -> impl Iterator<Item = OverlayTrack> {
+        self.tracks.known.values().map(|track| {
+            let told = track.told();
+            track.followed.overlay(TrackKind::Plate, told, track.score)
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.tracks.known.is_empty()
     }
@@ -132,7 +143,7 @@ impl Plates {
                     frame: looked.frame.clone(),
                     faces: faces.clone(),
                 };
-                self.follow(update.id, sight, &plate.sighting.text_raw);
+                self.follow(update.id, sight, &plate.sighting);
             }
             let rules = self.rules.get();
             let reading = sighting.map(|plate| Reading {
@@ -148,18 +159,23 @@ impl Plates {
         }
     }
 
-    fn follow(&mut self, id: u64, sight: Sight, text_raw: &str) {
+    fn follow(&mut self, id: u64, sight: Sight, sighting: &PlateSighting) {
+        let PlateSighting {
+            score, text_raw, ..
+        } = sighting;
         match self.tracks.known.entry(id) {
             Entry::Occupied(track) => {
                 let track = track.into_mut();
+                track.score = *score;
                 if track.followed.see(sight) {
-                    text_raw.clone_into(&mut track.text_raw);
+                    track.text_raw.clone_from(text_raw);
                 }
             }
             Entry::Vacant(place) => {
                 place.insert(Track {
                     followed: Followed::new(id, sight),
-                    text_raw: text_raw.to_owned(),
+                    score: *score,
+                    text_raw: text_raw.clone(),
                     seen: None,
                 });
             }

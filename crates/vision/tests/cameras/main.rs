@@ -2,7 +2,9 @@
 
 mod changes;
 mod frames;
+mod live;
 mod mjpeg;
+mod playback;
 mod recognition;
 mod recovery;
 mod refusals;
