@@ -148,7 +148,7 @@ export class CameraView {
     this.whyKey = key;
     this.why.replaceChildren(
       icon(state === 'offline' ? 'cameraOff' : 'camera'),
-      h('strong', null, text, camera.since && state !== 'ended' ? ` since ${ago(camera.since).replace(' ago', '')}` : ''),
+      h('strong', null, text, camera.since && state !== 'ended' ? ` for ${ago(camera.since).replace(' ago', '')}` : ''),
       ...(reason ? [h('p', { class: 'small' }, reason)] : []));
   }
 }
