@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use keepwatch_core::events::EventKind;
 use keepwatch_core::jiff::Timestamp;
 
 /// How busy a camera is.
@@ -28,6 +29,55 @@ pub struct CameraGauges {
     pub picture_subscribers: usize,
     /// Who looks at overlays.
     pub overlay_subscribers: usize,
+}
+
+/// How often something took how long.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Histogram {
+    /// Up to how many seconds something counts for each bucket; what took longer counts for one more.
+    pub bounds: &'static [f64],
+    /// How often, for each bucket by itself and for the one more.
+    pub counts: Vec<u64>,
+    /// How long all of it took, in seconds.
+    pub sum: f64,
+}
+
+impl Histogram {
+    /// How often in all.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+/// How busy recognition is, over all that a watch was given. Numbers but `waiting` only grow.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct RecognitionGauges {
+    /// Pictures that wait, at most one of each camera.
+    pub waiting: usize,
+    /// Parts of pictures that were looked at.
+    pub pictures: u64,
+    /// How often a recogniser was at work, and for how long: each time with all that could be done
+    /// at once.
+    pub runs: Histogram,
+}
+
+/// How the event store keeps up, since watching began. Numbers but `waiting` only grow.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct LedgerGauges {
+    /// What waits to be stored: states of events, and segments.
+    pub waiting: usize,
+    /// How many events were stored, by kind; a later state of one does not count again.
+    pub events: Vec<(EventKind, u64)>,
+    /// How many segments of continuous recording were.
+    pub segments: u64,
+    /// How often the store refused. What it refuses is tried again.
+    pub failures: u64,
+    /// Since when it refuses; none if it took what it was given last.
+    pub failing_since: Option<Timestamp>,
+    /// States of events and segments that were given up.
+    pub lost: u64,
 }
 
 /// What waits in a camera's queues, as of its last look up.

@@ -1,7 +1,7 @@
 //! The one thread that writes events, for all cameras: no camera ever waits for the database.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use keepwatch_core::events::{
 use keepwatch_core::jiff::Timestamp;
 
 use crate::error::{Error, Result, with_causes};
+use crate::gauges::LedgerGauges;
 
 /// Events that a slow listener may have waiting; after that it misses some.
 const NOTICES: usize = 1024;
@@ -68,6 +69,22 @@ impl Lost {
 pub(crate) struct Ledger {
     // Entries are few, and losing one would be losing evidence: memory is the smaller harm.
     entries: Sender<Entry>,
+    tally: Tally,
+}
+
+/// What became of what was entered, for others to see. Clones count the same.
+#[derive(Clone, Default)]
+pub(crate) struct Tally(Arc<Mutex<LedgerGauges>>);
+
+impl Tally {
+    /// The numbers of the moment.
+    pub fn gauges(&self) -> LedgerGauges {
+        self.note(|gauges| gauges.clone())
+    }
+
+    fn note<T>(&self, f: impl FnOnce(&mut LedgerGauges) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Ledger {
@@ -77,11 +94,17 @@ impl Ledger {
         let (entries, taken) = unbounded();
         let (tell, told) = bounded(NOTICES);
         let mut book = Book::new(store, tell);
+        let tally = book.tally.clone();
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || book.run(&taken))
             .map_err(Error::thread)?;
-        Ok((Self { entries }, told, thread))
+        Ok((Self { entries, tally }, told, thread))
+    }
+
+    /// What becomes of what is entered.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// An event begins, or is all there is to say.
@@ -124,6 +147,7 @@ impl Ledger {
     }
 
     fn enter(&self, entry: Entry) {
+        self.tally.note(|gauges| gauges.waiting += 1);
         if self.entries.send(entry).is_err() {
             tracing::error!("the ledger is gone; an event is lost");
         }
@@ -164,6 +188,9 @@ struct Book {
     /// How long the end waits for a store that fails.
     last_chance: Duration,
     lost: Lost,
+    tally: Tally,
+    /// Events of which the store has no state yet.
+    new: HashSet<EventId>,
 }
 
 impl Book {
@@ -177,6 +204,8 @@ impl Book {
             pause: FIRST_PAUSE,
             last_chance: LAST_CHANCE,
             lost: Lost::default(),
+            tally: Tally::default(),
+            new: HashSet::new(),
         }
     }
 
@@ -196,11 +225,13 @@ impl Book {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.store();
+            self.count(entries.len());
         }
         let end = Instant::now() + self.last_chance;
         while !self.is_clear() && Instant::now() < end {
             std::thread::sleep(self.pause.min(self.last_chance / 10));
             self.store();
+            self.count(0);
         }
         self.lost.events += self.events.len() as u64;
         self.lost.segments += self.segments.len() as u64;
@@ -214,6 +245,14 @@ impl Book {
     /// Stores what waits. Only what is stored is told.
     fn store(&mut self) {
         let stored = self.try_store();
+        let now = Timestamp::now();
+        self.tally.note(|gauges| {
+            gauges.failures += u64::from(stored.is_err());
+            gauges.failing_since = match stored {
+                Ok(()) => None,
+                Err(_) => gauges.failing_since.or(Some(now)),
+            };
+        });
         self.pause = match stored {
             Ok(()) => FIRST_PAUSE,
             Err(error) => {
@@ -224,13 +263,35 @@ impl Book {
                 (self.pause * 2).min(LONGEST_PAUSE)
             }
         };
-        self.lost.events += forget_oldest(&mut self.events);
-        self.lost.segments += forget_oldest(&mut self.segments);
+        for lost in forget_oldest(&mut self.events) {
+            self.new.remove(&lost.id);
+            self.lost.events += 1;
+        }
+        self.lost.segments += forget_oldest(&mut self.segments).len() as u64;
+    }
+
+    /// Tells what waits, besides so many entries that were not taken yet.
+    fn count(&self, entries: usize) {
+        let Lost { events, segments } = self.lost;
+        self.tally.note(|gauges| {
+            gauges.waiting = entries + self.events.len() + self.segments.len();
+            gauges.lost = events + segments;
+        });
     }
 
     fn try_store(&mut self) -> keepwatch_core::Result<()> {
         if !self.events.is_empty() {
             self.store.put(&self.events)?;
+            let new = self.events.iter().filter(|it| self.new.remove(&it.id));
+            let kinds: Vec<EventKind> = new.map(|event| event.kind).collect();
+            self.tally.note(|gauges| {
+                for kind in kinds {
+                    match gauges.events.iter_mut().find(|(known, _)| *known == kind) {
+                        Some((_, count)) => *count += 1,
+                        None => gauges.events.push((kind, 1)),
+                    }
+                }
+            });
             for event in self.events.drain(..) {
                 if let Err(TrySendError::Full(event)) = self.tell.try_send(event) {
                     tracing::debug!(id = %event.id, "nobody takes the notice of an event");
@@ -240,13 +301,21 @@ impl Book {
         while let Some(segment) = self.segments.first() {
             self.store.put_segment(segment)?;
             self.segments.remove(0);
+            self.tally.note(|gauges| gauges.segments += 1);
         }
         Ok(())
     }
 
     fn apply(&mut self, entry: Entry) {
         match entry {
-            Entry::Event(event) => self.set(event),
+            Entry::Event(event) => {
+                let is_known = self.open.contains_key(&event.id)
+                    || self.events.iter().any(|waiting| waiting.id == event.id);
+                if !is_known {
+                    self.new.insert(event.id);
+                }
+                self.set(event);
+            }
             Entry::End {
                 id,
                 ended_at,
@@ -298,20 +367,18 @@ impl Book {
     }
 }
 
-/// Memory is not endless, either. Gives how many are lost.
-fn forget_oldest<T>(waiting: &mut Vec<T>) -> u64 {
+/// Memory is not endless, either. Gives what is lost.
+fn forget_oldest<T>(waiting: &mut Vec<T>) -> Vec<T> {
     let excess = waiting.len().saturating_sub(WAITING);
     if excess > 0 {
         tracing::error!(excess, "the event store takes nothing; the oldest are lost");
-        waiting.drain(..excess);
     }
-    excess as u64
+    waiting.drain(..excess).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::Mutex;
 
     use keepwatch_core::events::EventFilter;
 
@@ -396,6 +463,54 @@ mod tests {
         assert_eq!(lost, one);
         let error = lost.check().expect_err("something is lost");
         assert!(error.to_string().contains("1 events"), "{error}");
+    }
+
+    #[test]
+    fn what_becomes_of_entries_is_counted() {
+        let store = Arc::new(Flaky {
+            failures: Mutex::new(2),
+            puts: Mutex::default(),
+        });
+        let (tell, _told) = bounded(10);
+        let mut book = Book::new(store, tell);
+        let (event, other) = (gone(), gone());
+        let at = event.started_at;
+        let gauges = |book: &Book| {
+            book.count(0);
+            book.tally.gauges()
+        };
+        book.apply(Entry::Event(event.clone()));
+        book.store();
+        let first = gauges(&book);
+        assert_eq!(
+            (first.waiting, first.failures, first.events),
+            (1, 1, vec![])
+        );
+        assert!(first.failing_since.is_some());
+        book.store();
+        let second = gauges(&book);
+        assert_eq!(second.failures, 2);
+        assert_eq!(second.failing_since, first.failing_since);
+        book.store();
+        let third = gauges(&book);
+        assert_eq!((third.waiting, third.failing_since), (0, None));
+        assert_eq!(third.events, [(EventKind::CameraOffline, 1)]);
+        // Another state is no other event.
+        book.apply(Entry::Event(event.clone()));
+        book.apply(Entry::End {
+            id: event.id,
+            ended_at: at,
+            observations: Vec::new(),
+            reason: None,
+        });
+        book.store();
+        assert_eq!(gauges(&book).events, [(EventKind::CameraOffline, 1)]);
+        book.apply(Entry::Event(other));
+        book.store();
+        let last = gauges(&book);
+        assert_eq!(last.events, [(EventKind::CameraOffline, 2)]);
+        assert_eq!((last.failures, last.lost, last.segments), (2, 0, 0));
+        assert!(book.new.is_empty());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use analyzer::{Analyzer, Found, Seen};
 pub use decoder::{Decoder, Frame, Threads};
 pub use error::{Error, Result};
 pub use frames::{FrameOptions, Frames, Image, Read};
-pub use gauges::CameraGauges;
+pub use gauges::{CameraGauges, Histogram, LedgerGauges, RecognitionGauges};
 pub use gst::version;
 pub use packet::{Codec, Packet, PacketData, StreamInfo};
 pub use pixels::{Color, Pixels};

@@ -8,6 +8,7 @@
 mod events;
 mod faces;
 mod look;
+mod meter;
 mod objects;
 mod plan;
 mod plates;
@@ -31,6 +32,7 @@ pub use standard::{KnownFaces, StandardRecognizer};
 use crate::error::Result;
 
 pub(crate) use look::{Recognizing, Running};
+pub(crate) use meter::Meter;
 pub(crate) use pool::Pool;
 pub(crate) use regions::Part;
 

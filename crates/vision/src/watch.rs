@@ -10,10 +10,10 @@ use keepwatch_core::events::{Event, EventStore, MediaStore};
 use crate::analyzer::Analyzer;
 use crate::camera::{Camera, Common, Panel};
 use crate::error::{Error, Result, with_causes};
-use crate::gauges::{CameraGauges, Queues};
-use crate::ledger::{Ledger, Lost};
+use crate::gauges::{CameraGauges, LedgerGauges, Queues, RecognitionGauges};
+use crate::ledger::{Ledger, Lost, Tally};
 use crate::live::{Handed, Live, LiveItem, Picture, PictureOptions, Sink};
-use crate::recognition::{self, Pool, Recognition};
+use crate::recognition::{self, Meter, Pool, Recognition};
 use crate::settings::CameraSettings;
 use crate::source::{self, FrameSource};
 use crate::status::{CameraStatus, Shared, State};
@@ -26,6 +26,8 @@ pub struct Watch {
     events: Receiver<Event>,
     media: MediaStore,
     book: Mutex<Option<Book>>,
+    tally: Tally,
+    meter: Arc<Meter>,
     /// What cameras that are added are given.
     eyes: Mutex<Eyes>,
     /// In the order in which they were added.
@@ -100,6 +102,8 @@ impl Watch {
         Ok(Self {
             events,
             media,
+            tally: ledger.tally(),
+            meter: Arc::default(),
             book: Mutex::new(Some(Book { ledger, thread })),
             eyes: Mutex::default(),
             cameras: Mutex::default(),
@@ -127,7 +131,7 @@ impl Watch {
             rules,
         } = recognition;
         settings.validate()?;
-        let pool = Pool::start(&recognizer, settings.threads, settings.batch)?;
+        let pool = Pool::start(&recognizer, settings.threads, settings.batch, &self.meter)?;
         let running = recognition::Running {
             pool: Arc::new(pool),
             settings,
@@ -339,6 +343,16 @@ impl Watch {
             }
         });
         gauges.collect()
+    }
+
+    /// How busy recognition is.
+    pub fn recognition_gauges(&self) -> RecognitionGauges {
+        self.meter.gauges()
+    }
+
+    /// How the event store keeps up, and whether it fails now.
+    pub fn ledger_gauges(&self) -> LedgerGauges {
+        self.tally.gauges()
     }
 
     fn find<T>(&self, camera: &str, f: impl FnOnce(&Running) -> T) -> Result<T> {

@@ -12,6 +12,7 @@ use crossbeam_channel::Sender;
 use keepwatch_core::jiff::Timestamp;
 use keepwatch_recognition::Picture;
 
+use super::meter::Meter;
 use super::regions::Part;
 use super::settings::Wanted;
 use super::{Crop, Recognizer, RecognizerFactory, Sightings};
@@ -102,13 +103,19 @@ struct State {
     closing: bool,
 }
 
+/// What the threads of a pool and its cameras share.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Shared {
     state: Mutex<State>,
     work: Condvar,
 }
 
 impl Shared {
+    /// How many looks wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,11 +176,17 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Starts `threads` threads, each with a recogniser of its own.
+    /// Starts `threads` threads, each with a recogniser of its own. What they do is counted by the
+    /// meter.
     ///
     /// # Errors
     /// What the factory says, so that a missing model is noticed at once.
-    pub fn start(factory: &RecognizerFactory, threads: usize, batch: usize) -> Result<Self> {
+    pub fn start(
+        factory: &RecognizerFactory,
+        threads: usize,
+        batch: usize,
+        meter: &Arc<Meter>,
+    ) -> Result<Self> {
         let mut pool = Self {
             shared: Arc::default(),
             threads: Vec::new(),
@@ -183,6 +196,7 @@ impl Pool {
             let mut worker = Worker {
                 shared: pool.shared.clone(),
                 factory: factory.clone(),
+                meter: meter.clone(),
                 recognizer: Some(factory()?),
                 retry_at: None,
                 batch,
@@ -195,6 +209,7 @@ impl Pool {
                 .map_err(Error::thread)?;
             pool.threads.push(thread);
         }
+        meter.join(Arc::downgrade(&pool.shared));
         Ok(pool)
     }
 
@@ -279,6 +294,7 @@ impl Hatch {
 struct Worker {
     shared: Arc<Shared>,
     factory: RecognizerFactory,
+    meter: Arc<Meter>,
     /// None after a panic: nobody knows in which state that left it.
     recognizer: Option<Box<dyn Recognizer>>,
     retry_at: Option<Instant>,
@@ -338,7 +354,9 @@ impl Worker {
                 .for_each(|job| job.answer(Outcome::Failed));
         };
         // What it has half done is thrown away with it.
+        let begun = Instant::now();
         let seen = catch_unwind(AssertUnwindSafe(|| recognizer.recognize(&crops)));
+        self.meter.run(begun.elapsed(), crops.len());
         drop(crops);
         let Ok(seen) = seen else {
             tracing::error!("a recogniser has panicked; another takes its place");

@@ -71,7 +71,8 @@ impl Scene {
             Arc::new(move || Ok(Box::new(Scripted(for_pool.clone())) as Box<dyn Recognizer>));
         let (dir, store) = event_store();
         let (ledger, _, book) = Ledger::start(store.clone()).expect("it starts");
-        let pool = Pool::start(&factory, settings.threads, settings.batch).expect("it starts");
+        let pool = Pool::start(&factory, settings.threads, settings.batch, &Arc::default())
+            .expect("it starts");
         let rules = Rules::default();
         let running = Running {
             pool: Arc::new(pool),

@@ -87,6 +87,11 @@ fn what_is_removed_while_it_is_offline_leaves_no_event_open() {
         gate.is_some_and(|status| matches!(status.state, State::Offline { .. }))
     });
     assert!(watch.remove("gate"));
+    scene.watched.until("stored", |_| {
+        let ledger = watch.ledger_gauges();
+        (ledger.waiting, ledger.events) == (0, vec![(CameraOffline, 1)])
+    });
+    assert_eq!(watch.ledger_gauges().failing_since, None);
     // `stop` looks whether all events have ended.
     assert_eq!(kinds(&scene.stop()), [CameraOffline]);
 }

@@ -52,8 +52,11 @@ fn a_camera_waits_for_no_recogniser() {
     // The first look never ends: newer frames take the place of those that wait.
     let status = watched.until("skipping", |status| status.looks_skipped >= 3);
     assert_eq!((status.looks, status.looks_failed), (0, 0));
+    let gauges = watched.watch.recognition_gauges();
+    assert_eq!((gauges.waiting, gauges.runs.count()), (1, 0));
     drop(go);
     watched.until("looking", |status| status.looks >= 2);
+    assert!(watched.watch.recognition_gauges().runs.count() >= 2);
     let events = watched.stop();
     assert!(events.iter().any(|event| event.kind == EventKind::Motion));
 }

@@ -29,6 +29,7 @@ impl Recognizer for Slow {
 
 struct Scene {
     pool: Arc<Pool>,
+    meter: Arc<Meter>,
     batches: Receiver<Batch>,
     go: Sender<()>,
 }
@@ -41,9 +42,11 @@ impl Scene {
             let (say, go) = (say.clone(), gone.clone());
             Ok(Box::new(Slow { say, go }) as Box<dyn Recognizer>)
         });
-        let pool = Pool::start(&factory, threads, batch).expect("it starts");
+        let meter = Arc::default();
+        let pool = Pool::start(&factory, threads, batch, &meter).expect("it starts");
         Self {
             pool: Arc::new(pool),
+            meter,
             batches,
             go,
         }
@@ -57,6 +60,24 @@ impl Scene {
     fn batch(&self) -> Batch {
         self.batches.recv_timeout(PATIENCE).expect("it works")
     }
+}
+
+#[test]
+fn what_waits_and_what_was_done_is_counted() {
+    let scene = Scene::new(1, 8);
+    let (hatch, answers) = scene.camera("one");
+    let (other, _answers) = scene.camera("other");
+    hatch.hand_in(look(10, 3));
+    scene.batch();
+    hatch.hand_in(look(11, 1));
+    other.hand_in(look(12, 1));
+    let gauges = scene.meter.gauges();
+    assert_eq!((gauges.waiting, gauges.runs.count()), (2, 0));
+    scene.go.send(()).expect("it listens");
+    assert_eq!(answer(&answers).0, 10);
+    let gauges = scene.meter.gauges();
+    assert_eq!((gauges.pictures, gauges.runs.count()), (3, 1));
+    assert!(gauges.runs.sum > 0.0);
 }
 
 /// A look at a frame of one brightness.
@@ -159,7 +180,9 @@ fn stopping_answers_what_waits_and_leaves_no_thread() {
     door.take_back();
     assert_eq!(answer(&answers), (60, "skipped"));
     door.hand_in(look(70, 1));
-    let Scene { pool, batches, go } = scene;
+    let Scene {
+        pool, batches, go, ..
+    } = scene;
     drop(door);
     let (done, is_done) = bounded(1);
     let stopping = std::thread::spawn(move || {
@@ -202,7 +225,7 @@ fn a_recogniser_that_fails_or_panics_is_no_reason_to_stop() {
             _ => Ok(Box::new(Broken) as Box<dyn Recognizer>),
         }
     });
-    let pool = Arc::new(Pool::start(&factory, 1, 8).expect("it starts"));
+    let pool = Arc::new(Pool::start(&factory, 1, 8, &Arc::default()).expect("it starts"));
     let (say, answers) = unbounded();
     let door = pool.desk("door", Vec::new(), say);
     for (luma, outcome, recognisers) in [
@@ -221,7 +244,7 @@ fn a_recogniser_that_fails_or_panics_is_no_reason_to_stop() {
         assert_eq!(made.load(Ordering::Relaxed), recognisers, "{luma}");
     }
     let factory: RecognizerFactory = Arc::new(|| Err(Error::Picture));
-    assert!(Pool::start(&factory, 1, 8).is_err());
+    assert!(Pool::start(&factory, 1, 8, &Arc::default()).is_err());
 }
 
 #[test]
