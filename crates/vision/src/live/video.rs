@@ -40,6 +40,8 @@ struct State {
     stream: Option<Stream>,
     group: Vec<Packet>,
     group_bytes: usize,
+    /// The group so far in one piece, for all who come before the next packet.
+    whole: Option<Fragment>,
     steps: Steps,
     sequence: u32,
     session: Session,
@@ -199,7 +201,11 @@ impl Video {
         if let (Some(stream), Some(last)) = (&state.stream, state.group.last()) {
             let frame = state.steps.frame(last, stream.frame);
             let (group, sequence) = (&state.group, &mut state.sequence);
-            let mut whole = || encased(stream.codec, group, frame, sequence);
+            let kept = &mut state.whole;
+            let mut whole = || {
+                kept.get_or_insert_with(|| encased(stream.codec, group, frame, sequence))
+                    .clone()
+            };
             let frames = group.len() as u64;
             if viewer.take(true, frames, &stream.item, &mut whole) == Handed::Gone {
                 return;
@@ -235,6 +241,7 @@ impl Video {
 
 impl State {
     fn keep(&mut self, packet: &Packet) {
+        self.whole = None;
         if packet.key {
             self.forget_group();
         } else if self.group.is_empty() {
@@ -250,6 +257,7 @@ impl State {
     fn forget_group(&mut self) {
         self.group.clear();
         self.group_bytes = 0;
+        self.whole = None;
     }
 }
 

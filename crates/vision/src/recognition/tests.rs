@@ -1,3 +1,5 @@
+mod overlay;
+
 use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;

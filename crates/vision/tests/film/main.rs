@@ -2,6 +2,7 @@
 
 mod footage;
 mod frames;
+mod live;
 mod motion;
 mod mp4;
 mod objects;
