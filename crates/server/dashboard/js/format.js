@@ -190,17 +190,20 @@ export function rate(before, now) {
   return ((now.bytes - before.bytes) * 1000) / (now.t - before.t);
 }
 
+/** A backup is expected every day; checks and drills once a month or so. */
+const OLD_MS = { backup: 2 * 86400e3 };
+const OLD_USUALLY_MS = 40 * 86400e3;
+
 /**
  * How a job's last success is judged.
- * @param {string|null} lastSuccess
- * @param {{state: string}|null} last
+ * @param {{kind: string, last_success: string|null, last: {state: string}|null}} job
  * @param {number} [now]
  * @returns {'good'|'warn'|'bad'}
  */
-export function jobHealth(lastSuccess, last, now = Date.now()) {
+export function jobHealth(job, now = Date.now()) {
+  const { last, last_success: success } = job;
   if (last?.state === 'failed' || last?.state === 'interrupted') return 'bad';
-  if (!lastSuccess) return last ? 'bad' : 'warn';
-  const age = now - Date.parse(lastSuccess);
-  if (age > 2 * 86400e3) return 'bad';
+  if (!success) return last ? 'bad' : 'warn';
+  if (now - Date.parse(success) > (OLD_MS[job.kind] ?? OLD_USUALLY_MS)) return 'bad';
   return last?.state === 'partly' ? 'warn' : 'good';
 }

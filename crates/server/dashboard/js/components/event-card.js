@@ -32,7 +32,7 @@ function draw(card, event, options) {
       !event.ended_at ? h('span', { class: 'mark rec pulse' }, 'Now') : event.clip && h('span', { class: 'mark' }, took || 'Clip')),
     h('div', { class: 'text' },
       h('div', { class: 'what' }, kindDot(event.kind), h('strong', null, format.eventTitle(event)),
-        h('time', { datetime: event.started_at, title: `${format.dateTime(event.started_at)} (${format.utc(event.started_at)})` }, options.withDay ? format.ago(event.started_at) : format.clock(event.started_at))),
+        h('time', { datetime: event.started_at, title: `${format.dateTime(event.started_at)} (${format.utc(event.started_at)})` }, options.withDay ? format.ago(event.started_at) : format.clock(event.started_at).slice(0, 5))),
       h('div', { class: 'muted small' }, event.label ? `${format.kindName(event.kind)} · ` : '', event.camera,
         list && h('span', { class: list === 'deny' ? 'bad' : 'good' }, list === 'deny' ? ' · denied' : ' · allowed'),
         event.reason && h('span', null, ` · ${event.reason}`))));

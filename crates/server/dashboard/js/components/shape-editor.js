@@ -10,8 +10,15 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export const KIND_NAMES = { zone: 'Zone', mask: 'Mask', privacy: 'Privacy mask' };
 const MOST_UNDO = 50;
 
-/** @param {import('../polygon.js').Shape} shape @param {number} i among all */
-export const shapeName = (shape, i) => shape.name || `${KIND_NAMES[shape.kind]} ${i + 1}`;
+/**
+ * @param {import('../polygon.js').Shape[]} shapes
+ * @param {number} i
+ * @returns {string} its name, or its kind and number
+ */
+export function shapeName(shapes, i) {
+  const { name, kind } = shapes[i];
+  return name || `${KIND_NAMES[kind]} ${shapes.slice(0, i + 1).filter((s) => s.kind === kind).length}`;
+}
 
 /** The shapes of one picture; its element `root` lies over it. */
 export class ShapeEditor {
@@ -264,7 +271,7 @@ export class ShapeEditor {
     fill(this.knobs,
       shape.points.map((_, i) => h('button', { type: 'button', class: 'knob between', 'aria-label': `New corner after corner ${i + 1}`, data: { between: i } })),
       shape.points.map((_, i) => h('button', { type: 'button', class: 'knob', 'aria-label': `Corner ${i + 1} of ${n}; arrow keys move it, Delete removes it`, data: { knob: i } })),
-      h('button', { type: 'button', class: 'knob whole', 'aria-label': `All of ${shapeName(shape, this.selected)}; arrow keys move it, Delete removes it`, data: { knob: 'all' } }));
+      h('button', { type: 'button', class: 'knob whole', 'aria-label': `All of ${shapeName(this.shapes, this.selected)}; arrow keys move it, Delete removes it`, data: { knob: 'all' } }));
     this.#placeKnobs();
     if (had && focused !== undefined) (this.knobs.querySelector(`[data-knob="${focused}"]`) ?? this.knobs.querySelector('[data-knob="0"]'))?.focus();
   }

@@ -107,13 +107,24 @@ export const facts = (rows) => h('dl', { class: 'facts' },
  * A table that scrolls sideways where it is too wide.
  * @param {string} label
  * @param {(string|{text: string, class?: string})[]} columns
- * @param {any[]} rows of `tr`
+ * @param {HTMLElement[]} rows of `tr`
+ * @param {{stacked?: boolean}} [options] stacked: on phones a row is a small card instead
+ * @returns {HTMLElement & {add: (rows: HTMLElement[]) => void}}
  */
-export function table(label, columns, rows) {
-  return h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': label },
-    h('table', null,
+export function table(label, columns, rows, options = {}) {
+  const body = h('tbody');
+  const add = (more) => {
+    for (const row of more) {
+      for (const [i, cell] of [...row.children].entries()) cell.dataset.label = typeof columns[i] === 'string' ? columns[i] : columns[i].text;
+    }
+    body.append(...more);
+  };
+  add(rows);
+  const root = h('div', { class: 'scroll-x', tabindex: '0', role: 'region', 'aria-label': label },
+    h('table', { class: options.stacked ? 'stacked' : undefined },
       h('thead', null, h('tr', null, columns.map((c) => (typeof c === 'string' ? h('th', { scope: 'col' }, c || h('span', { class: 'sr' }, 'Actions')) : h('th', { scope: 'col', class: c.class }, c.text))))),
-      h('tbody', null, rows)));
+      body));
+  return Object.assign(root, { add });
 }
 
 /** @param {number|null} fraction null where it is not known how much there is to do @param {string} label @param {string} [tone] */

@@ -82,12 +82,12 @@ export function zonePanel(camera, writable, saved) {
         focus: () => { if (editor.selected !== i) { editor.selected = i; editor.draw(); mark(); } },
         input: (e) => { shape.name = e.currentTarget.value; buttons(); },
       } })
-      : h('span', null, shapeName(shape, i));
+      : h('span', null, shapeName(editor.shapes, i));
     return h('li', { class: selected ? 'selected' : '' },
-      h('button', { type: 'button', class: 'button plain tiny square', 'aria-pressed': String(selected), 'aria-label': `Select ${shapeName(shape, i)}`, on: { click: () => editor.select(selected ? -1 : i) } }, h('span', { class: `swatch s-${shape.kind}` })),
+      h('button', { type: 'button', class: 'button plain tiny square', 'aria-pressed': String(selected), 'aria-label': `Select ${shapeName(editor.shapes, i)}`, on: { click: () => editor.select(selected ? -1 : i) } }, h('span', { class: `swatch s-${shape.kind}` })),
       h('div', { class: 'stack-tight' }, name, h('span', { class: 'muted small' }, `${KIND_NAMES[shape.kind]}, ${percent(area(shape.points))} of the picture`,
         crossesItself(shape.points) && h('span', { class: 'warn' }, ' · its sides cross'))),
-      writable ? button('', { icon: 'trash', label: `Delete ${shapeName(shape, i)}`, class: 'plain tiny', on: () => editor.remove(i) }) : h('span'));
+      writable ? button('', { icon: 'trash', label: `Delete ${shapeName(editor.shapes, i)}`, class: 'plain tiny', on: () => editor.remove(i) }) : h('span'));
   }
 
   function mark() {

@@ -101,7 +101,7 @@ function sessionsCard(signal) {
       h('td', { class: 'act' }, !s.current && button('End', { class: 'tiny danger', 'aria-label': `End the session of ${agentName(s.agent)}`, on: async () => {
         const done = await confirm({ title: 'End this session?', text: `${agentName(s.agent)} at ${s.address} has to log in again.`, action: 'End it' }, () => del(['sessions', s.id]));
         if (done) load();
-      } })))));
+      } })))), { stacked: true });
   });
   load();
   return h('section', { class: 'card' }, h('header', null, h('h2', null, 'Sessions')), place);

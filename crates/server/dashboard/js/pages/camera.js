@@ -13,6 +13,7 @@ import { cameraFacts, cameraSettings } from '../components/camera-settings.js';
 import { removeCamera } from '../components/camera-dialogs.js';
 import { button, empty, linkButton, loading, showIn, tabs } from '../components/ui.js';
 import { eventCard, updateCard } from '../components/event-card.js';
+import { toast } from '../components/toast.js';
 import { offerNeighbours } from '../components/event-dialog.js';
 import { EventList } from '../event-list.js';
 import { pref, setPref } from '../prefs.js';
@@ -66,7 +67,7 @@ export async function mount(host, route, signal) {
   const writable = can('cameras:write');
 
   const delay = h('span', { class: 'mark delay', hidden: true, title: 'From the camera to the screen, as far as both clocks agree' });
-  const mode = h('span', { class: 'muted small end' });
+  const mode = h('span', { class: 'mode muted small end' });
   const overlay = new Overlay();
   const marks = h('span', { class: 'row-tight' });
   let delayShown = 0;
@@ -90,7 +91,7 @@ export async function mount(host, route, signal) {
 
   const zones = zonePanel(name, writable, (next) => { camera = { ...camera, ...next }; view.update(camera); });
   zones.set(camera.settings);
-  view.root.append(overlay.root, zones.editor.root, delay);
+  view.root.append(zones.editor.root, overlay.root, delay);
 
   const stage = h('div', { class: 'stage' }, view.root);
   const setOverlay = (on) => {
@@ -100,7 +101,7 @@ export async function mount(host, route, signal) {
   };
   const overlayButton = button('Marks', { icon: 'overlay', on: () => setOverlay(!overlay.on), title: 'What moves and what is followed' });
   let zonesShown = false;
-  const zoneButton = button('Zones', { icon: 'gap', 'aria-pressed': 'false', on: () => showZones(!zonesShown) });
+  const zoneButton = button('Zones', { icon: 'zone', 'aria-pressed': 'false', on: () => showZones(!zonesShown) });
   const showZones = (on) => {
     zonesShown = on;
     zones.editor.root.hidden = !on;
@@ -158,6 +159,7 @@ export async function mount(host, route, signal) {
   document.addEventListener('visibilitychange', show, { signal });
   window.addEventListener('beforeunload', (e) => { if (zones.dirty()) e.preventDefault(); }, { signal });
   signal.addEventListener('abort', () => {
+    if (zones.dirty()) toast('Changes of the zones were not saved', { bad: true });
     tabEnd.abort();
     overlay.destroy();
     view.destroy();

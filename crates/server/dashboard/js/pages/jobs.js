@@ -57,7 +57,7 @@ export function mount(host, route, signal) {
   }
 
   function card(job) {
-    const health = jobHealth(job.last_success, job.last);
+    const health = jobHealth(job);
     return h('article', { class: 'card stack', 'aria-label': job.name },
       h('div', { class: 'row' }, h('div', { class: 'grow' }, h('h2', { class: 'break' }, job.name), h('p', { class: 'muted small' }, words(job.kind), job.repository && ` · ${job.repository}`)),
         job.running ? stateBadge('running') : job.last ? stateBadge(job.last.state) : h('span', { class: 'badge' }, 'Never run')),
@@ -80,7 +80,7 @@ export function mount(host, route, signal) {
         : table('Runs', ['Began', 'Job', 'State', { text: 'Took', class: 'num' }, 'By', ''], runs.map((r) => h('tr', null,
           h('td', { class: 'nowrap' }, time(r.started_at)), h('td', null, r.job), h('td', { class: 'nowrap' }, stateBadge(r.state)),
           h('td', { class: 'num' }, r.ended_at ? duration(Date.parse(r.ended_at) - Date.parse(r.started_at)) : ''),
-          h('td', null, r.by), h('td', { class: 'act' }, button(r.problems?.length ? plural(r.problems.length, 'problem') : 'Details', { class: `tiny ${r.problems?.length ? 'danger' : 'plain'}`, 'aria-label': `Details of ${r.job}, ${ago(r.started_at)}`, on: () => showRun(r, signal) }))))));
+          h('td', null, r.by), h('td', { class: 'act' }, button(r.problems?.length ? plural(r.problems.length, 'problem') : 'Details', { class: `tiny ${r.problems?.length ? 'danger' : 'plain'}`, 'aria-label': `Details of ${r.job}, ${ago(r.started_at)}`, on: () => showRun(r, signal) })))), { stacked: true }));
   }
 
   let jobs = null;

@@ -47,7 +47,7 @@ export function mount(host, route, signal) {
   const summary = h('span', { class: 'muted' });
   host.append(
     pageHead('Live', summary,
-      segmented('Columns', [['auto', 'Auto'], ['1', '1'], ['2', '2'], ['3', '3'], ['4', '4']], columns, setColumns),
+      h('div', { class: 'wide-only' }, segmented('Columns', [['auto', 'Auto'], ['1', '1'], ['2', '2'], ['3', '3'], ['4', '4']], columns, setColumns)),
       can('cameras:write') && button('Add camera', { icon: 'plus', class: 'primary', on: async () => {
         const camera = await addCamera();
         if (camera) go(link(['camera', camera.name]));

@@ -28,7 +28,7 @@ function health(s) {
       : notice('good', 'Everything is in order.'),
     h('div', { class: 'vitals' },
       vital('vault', 'Last backup', backup ? ago(backup.at) : 'never', !backup ? 'warn' : old(backup.at, 2 * DAY) ? 'bad' : 'good', backup ? [backup.job, ', ', time(backup.at)] : 'No backup has succeeded yet'),
-      vital('shield', 'Last restore drill', drill ? `${drill.ok ? 'passed' : 'failed'} ${ago(drill.at)}` : 'never', !drill ? 'warn' : !drill.ok ? 'bad' : old(drill.at, 40 * DAY) ? 'warn' : 'good', drill ? [drill.job, ', ', time(drill.at)] : 'Only a drill shows that backups restore'),
+      vital('shield', 'Last restore drill', drill ? `${drill.ok ? '' : 'failed '}${ago(drill.at)}` : 'never', !drill ? 'warn' : !drill.ok ? 'bad' : old(drill.at, 40 * DAY) ? 'warn' : 'good', drill ? [drill.ok ? 'passed: ' : '', drill.job, ', ', time(drill.at)] : 'Only a drill shows that backups restore'),
       vital('camera', 'Cameras', `${s.cameras.live} of ${s.cameras.total} live`, s.cameras.offline ? 'bad' : '', s.cameras.offline ? `${s.cameras.offline} offline` : undefined),
       vital('events', 'Events today', number(s.events_today), '')),
     h('div', { class: 'columns' },
@@ -83,14 +83,14 @@ function auditTab(place, route, signal) {
         fill(results, empty('search', 'Nothing', 'No entry fits.'));
         return;
       }
-      const body = table('Audit log', ['When', 'Who', 'What', 'Details'], first.entries.map(row));
+      const body = table('Audit log', ['When', 'Who', 'What', 'Details'], first.entries.map(row), { stacked: true });
       let { next } = first;
       const more = button('Older', { on: async () => {
         more.disabled = true;
         try {
           const older = await page(next);
           if (mine !== current) return;
-          body.querySelector('tbody').append(...older.entries.map(row));
+          body.add(older.entries.map(row));
           next = older.next;
           more.hidden = !next;
         } catch (error) {

@@ -52,7 +52,7 @@ export function mount(host, signal) {
             load();
           }
         } })));
-    }));
+    }), { stacked: true });
   });
   host.append(h('section', { class: 'card' }, h('header', null, h('h2', null, 'API tokens'),
     button('New token', { icon: 'plus', class: 'primary', on: async () => {

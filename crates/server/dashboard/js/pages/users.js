@@ -65,7 +65,7 @@ export function mount(host, signal) {
             toast(`${u.name} was removed`);
             load();
           }
-        } })))));
+        } })))), { stacked: true });
   });
   host.append(h('section', { class: 'card' }, h('header', null, h('h2', null, 'Users'),
     button('Add a user', { icon: 'plus', class: 'primary', on: async () => { const u = await addUser(); if (u) { toast(`${u.name ?? 'The user'} was added`); load(); } } })), place));

@@ -58,7 +58,7 @@ async function snapshots(repository, signal) {
         h('td', null, s.host), h('td', { class: 'break' }, (s.paths ?? []).join(', ')),
         h('td', null, h('span', { class: 'row-tight' }, (s.tags ?? []).map((t) => badge(t)))),
         h('td', { class: 'num' }, number(s.files)), h('td', { class: 'num' }, bytes(s.bytes)),
-        h('td', { class: 'act' }, linkButton('Browse', link(['vault', repository, s.id]), { class: 'tiny' }))))));
+        h('td', { class: 'act' }, linkButton('Browse', link(['vault', repository, s.id]), { class: 'tiny' })))), { stacked: true }));
   };
   search.addEventListener('input', draw);
   draw();
@@ -84,7 +84,6 @@ async function tree(repository, snapshot, path, signal) {
   const first = await get([...base, 'tree'], { path, limit: PAGE }, signal);
   const body = table(`What is in ${path}`, ['Name', { text: 'Size', class: 'num' }, { text: 'Changed', class: 'hide-small' }, { text: 'Mode', class: 'hide-small' }, ''],
     first.entries.map((e) => entryRow(repository, snapshot, path, e)));
-  const tbody = body.querySelector('tbody');
   const foot = h('div', { class: 'muted small row' });
   let count = first.entries.length;
   let next = first.next;
@@ -93,7 +92,7 @@ async function tree(repository, snapshot, path, signal) {
     b.disabled = true;
     try {
       const page = await get([...base, 'tree'], { path, limit: PAGE, after: next }, signal);
-      tbody.append(...page.entries.map((e) => entryRow(repository, snapshot, path, e)));
+      body.add(page.entries.map((e) => entryRow(repository, snapshot, path, e)));
       count += page.entries.length;
       next = page.next;
       drawFoot();
