@@ -14,8 +14,9 @@ export const EDGE = {
 };
 
 /**
- * @typedef {{target: number, calm: number}} EdgeState
- * `target`: seconds that are kept in hand; `calm`: when the last stall was, in milliseconds.
+ * @typedef {{target: number, calm: number, end: number|null, frame: number}} EdgeState
+ * `target`: seconds that are kept in hand; `calm`: when the last stall was, in milliseconds;
+ * `end`: of what there was at the last look; `frame`: seconds from one frame to the next.
  * @typedef {{buffered: [number, number][], currentTime: number, paused: boolean, stalled: boolean, now: number}} EdgeView
  * `stalled`: the player ran out of pictures since the last look.
  * @typedef {{state: EdgeState, seekTo: number|null, rate: number, trim: [number, number]|null, behind: number}} EdgeDecision
@@ -23,7 +24,7 @@ export const EDGE = {
  */
 
 /** @returns {EdgeState} */
-export const edgeStart = (now = 0) => ({ target: EDGE.leastTarget, calm: now });
+export const edgeStart = (now = 0) => ({ target: EDGE.leastTarget, calm: now, end: null, frame: 0 });
 
 /**
  * @param {EdgeState} state
@@ -31,16 +32,25 @@ export const edgeStart = (now = 0) => ({ target: EDGE.leastTarget, calm: now });
  * @returns {EdgeDecision}
  */
 export function edgeDecide(state, view) {
-  let { target, calm } = state;
+  let { target, calm, frame } = state;
+  const edge = view.buffered.length ? view.buffered[view.buffered.length - 1][1] : null;
+  if (edge !== null && state.end !== null) {
+    const step = edge - state.end;
+    // Several frames may have come since; a jump is none.
+    if (step > 0.005 && step < 1.1) frame = frame === 0 ? step : frame * 0.9 + step * 0.1;
+  }
+  // Between two frames nothing comes in: less than that in hand would stall with each.
+  const floor = Math.min(EDGE.mostTarget, Math.max(EDGE.leastTarget, 0.06 + frame * 1.5));
   if (view.stalled) {
     // A stall says that too little was in hand for this network.
     target = Math.min(EDGE.mostTarget, target * 1.5);
     calm = view.now;
-  } else if (view.now - calm > 20000 && target > EDGE.leastTarget) {
-    target = Math.max(EDGE.leastTarget, target * 0.8);
+  } else if (view.now - calm > 20000 && target > floor) {
+    target *= 0.8;
     calm = view.now;
   }
-  const next = { target, calm };
+  target = Math.max(floor, target);
+  const next = { target, calm, end: edge, frame };
   const none = { state: next, seekTo: null, rate: 1, trim: null, behind: 0 };
   if (view.buffered.length === 0) return none;
 

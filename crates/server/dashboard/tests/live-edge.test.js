@@ -51,8 +51,17 @@ test('each stall keeps more in hand up to a limit, and calm less again', () => {
   assert.equal(state.target, EDGE.leastTarget);
 });
 
+test('a camera with few frames a second has more in hand, or each frame would stall', () => {
+  let state = edgeStart();
+  for (let i = 0; i < 50; i += 1) state = look(state, { buffered: [[0, 1 + i * 0.1]], currentTime: 0.8 + i * 0.1 }).state;
+  assert.ok(Math.abs(state.frame - 0.1) < 1e-6);
+  assert.ok(state.target > 0.2 && state.target < 0.3);
+  for (let i = 0; i < 200; i += 1) state = look(state, { buffered: [[0, 6 + i * 0.04]], currentTime: 5.9 + i * 0.04, now: i * 30000 }).state;
+  assert.equal(state.target.toFixed(2), '0.12');
+});
+
 test('even with the most in hand it stays below two seconds', () => {
-  const state = { target: EDGE.mostTarget, calm: 0 };
+  const state = { target: EDGE.mostTarget, calm: 0, end: null, frame: 0 };
   for (let behind = 0; behind < 10; behind += 0.05) {
     const d = look(state, { currentTime: 10 - behind });
     assert.ok(d.behind <= EDGE.jump + EDGE.mostTarget + 1e-9);

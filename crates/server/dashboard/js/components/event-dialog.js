@@ -137,13 +137,17 @@ function makeDialog(first) {
   }
 
   onEvent((told) => { if (event && told.id === id) draw(told); }, end.signal);
-  dialog.addEventListener('keydown', (e) => {
+  // Of the document: the focus leaves the dialog when a button that has it is disabled.
+  document.addEventListener('keydown', (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.target.closest('input, select, textarea')) return;
+    if ([...document.querySelectorAll('dialog[open]')].at(-1) !== dialog) return;
     if (e.key === 'j') move(1);
     else if (e.key === 'k') move(-1);
     else if (!player?.key(e)) return;
     e.preventDefault();
-  });
+  }, { signal: end.signal });
+  dialog.heading.tabIndex = -1;
+  dialog.heading.focus();
   show(first);
   return { show, close: () => dialog.close() };
 }
