@@ -8,6 +8,7 @@ mod backup;
 mod bundle;
 mod chain;
 mod database;
+mod event_store;
 mod files;
 mod follow;
 #[cfg(feature = "fuzzing")]
@@ -23,13 +24,13 @@ mod purge;
 mod query;
 mod recover;
 mod slots;
-mod sqlite;
 mod store;
 mod verify;
 
 pub use crate::keyring::Role as StoreRole;
 pub use audit::{AuditEntry, AuditFilter};
 pub use bundle::{BundlePart, BundleReport, ExportReport, PartKind, extract_bundle, verify_bundle};
+pub use event_store::EventStore;
 pub use labels::fold_label;
 pub use media::{MediaReader, MediaStore, MediaWriter, Unfinished, check_camera_name};
 pub use model::{
@@ -40,6 +41,5 @@ pub use private::{MAX_PRIVATE, PrivateStamp};
 pub use purge::{PurgePlan, PurgeReport, RetentionPolicy};
 pub use recover::RecoverReport;
 pub use slots::StoreKey;
-pub use sqlite::{Store, StoreOptions};
-pub use store::EventStore;
+pub use store::{Store, StoreOptions};
 pub use verify::{Finding, FindingKind, VerifyOptions, VerifyReport};

@@ -1,14 +1,15 @@
 //! The audit log: who did what, in the same chain as the events.
 
 use jiff::Timestamp;
-use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::chain::RecordKind;
-use super::sqlite::{Store, parse_body};
+use super::store::{Store, parse_body};
 use crate::error::{Error, Result};
 
 const MAX_NAME: usize = 256;
+/// So many entries are held at once.
+const PAGE: usize = 256;
 
 /// Something that somebody did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,19 +65,29 @@ impl Store {
     /// What was written down, newest first.
     pub fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
         let db = self.reader()?;
-        let mut statement = db
-            .prepare_cached("SELECT body FROM records WHERE kind = 3 ORDER BY seq DESC")
-            .map_err(self.database.failed())?;
-        let mut rows = statement.query(params![]).map_err(self.database.failed())?;
         let mut entries = Vec::new();
         let limit = filter.limit.unwrap_or(usize::MAX);
-        while entries.len() < limit
-            && let Some(row) = rows.next().map_err(self.database.failed())?
-        {
-            let body: Vec<u8> = row.get(0).map_err(self.database.failed())?;
-            let entry: AuditEntry = parse_body(&body)?;
-            if filter.wants(&entry) {
-                entries.push(entry);
+        let mut before = i64::MAX;
+        while entries.len() < limit {
+            let page = db.query(
+                &format!(
+                    "SELECT seq, body FROM records WHERE kind = 3 AND seq < ?
+                     ORDER BY seq DESC LIMIT {PAGE}"
+                ),
+                &[before.into()],
+            )?;
+            let done = page.len() < PAGE;
+            for mut row in page {
+                before = row.integer(0)?;
+                let body = row.take(1);
+                let body = db.body(before.cast_unsigned(), RecordKind::Audit, body)?;
+                let entry: AuditEntry = parse_body(&body)?;
+                if filter.wants(&entry) && entries.len() < limit {
+                    entries.push(entry);
+                }
+            }
+            if done {
+                break;
             }
         }
         Ok(entries)

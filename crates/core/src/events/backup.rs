@@ -7,7 +7,7 @@ use rusqlite::backup::Backup;
 
 use super::database::Mode;
 use super::files;
-use super::sqlite::Store;
+use super::store::Store;
 use crate::error::{Error, Result};
 
 /// So many pages are copied between two looks at what others want.
@@ -37,9 +37,10 @@ impl Store {
 
     fn copy(&self, temporary: &Path) -> Result<()> {
         drop(files::new_file(temporary).map_err(Error::io("create", temporary))?);
-        let target = self.database.at(temporary);
+        let file = self.database.file()?;
+        let target = file.at(temporary);
         // A connection of its own: what reads meanwhile does not wait.
-        let source = self.database.connect(Mode::Read)?;
+        let source = file.connect(Mode::Read)?.db;
         let copy = || -> rusqlite::Result<()> {
             // One moment of the log for all steps: otherwise each write begins the copy anew.
             source.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema;")?;

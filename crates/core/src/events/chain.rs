@@ -3,9 +3,9 @@
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use jiff::Timestamp;
 use keepwatch_crypto::random_bytes;
-use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 
+use super::database::{Connection, Value};
 use super::model::EventId;
 use crate::error::{Error, Result};
 
@@ -172,16 +172,18 @@ pub(crate) struct Gap {
 }
 
 /// Where the chain in `db` ends.
-pub(crate) fn head(db: &Connection, chain: &Chain) -> Result<Head, rusqlite::Error> {
-    db.prepare_cached("SELECT seq, link FROM records ORDER BY seq DESC LIMIT 1")?
-        .query_row([], |row| {
-            Ok(Head {
-                seq: row.get::<_, i64>(0)?.cast_unsigned(),
-                link: row.get(1)?,
-            })
-        })
-        .optional()
-        .map(|head| head.unwrap_or(chain.start()))
+pub(crate) fn head(db: &Connection, chain: &Chain) -> Result<Head> {
+    let last = db.first(
+        "SELECT seq, link FROM records ORDER BY seq DESC LIMIT 1",
+        &[],
+    )?;
+    match last {
+        None => Ok(chain.start()),
+        Some(row) => Ok(Head {
+            seq: row.number(0)?,
+            link: row.bytes(1)?,
+        }),
+    }
 }
 
 /// Extends the chain inside a transaction.
@@ -202,20 +204,20 @@ impl<'a> Appender<'a> {
         chain: &'a Chain,
         key: &'a SigningKey,
         now: Timestamp,
-    ) -> Result<Self, rusqlite::Error> {
-        let last: Option<(i64, Vec<u8>)> = db
-            .prepare_cached(
-                "SELECT seq, body FROM records WHERE kind = 4 ORDER BY seq DESC LIMIT 1",
-            )?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let signed = last.map_or((0, None), |(seq, body)| {
-            let checkpoint = serde_json::from_slice::<Checkpoint>(&body).ok();
-            (
-                seq.cast_unsigned(),
-                checkpoint.map(|checkpoint| checkpoint.at),
-            )
-        });
+    ) -> Result<Self> {
+        let last = db.first(
+            "SELECT seq, body FROM records WHERE kind = 4 ORDER BY seq DESC LIMIT 1",
+            &[],
+        )?;
+        let signed = match last {
+            None => (0, None),
+            Some(mut row) => {
+                let (seq, body) = (row.number(0)?, row.take(1));
+                let body = db.body(seq, RecordKind::Checkpoint, body)?;
+                let checkpoint = serde_json::from_slice::<Checkpoint>(&body).ok();
+                (seq, checkpoint.map(|checkpoint| checkpoint.at))
+            }
+        };
         Ok(Self {
             head: head(db, chain)?,
             db,
@@ -232,12 +234,12 @@ impl<'a> Appender<'a> {
         kind: RecordKind,
         subject: Option<EventId>,
         body: &[u8],
-    ) -> Result<u64, AppendError> {
+    ) -> Result<u64> {
         if body.len() > MAX_BODY {
-            return Err(AppendError::Keepwatch(Error::Invalid {
+            return Err(Error::Invalid {
                 what: "record",
                 problem: format!("it is longer than {MAX_BODY} bytes"),
-            }));
+            });
         }
         let seq = self.add(kind, subject, body)?;
         if self.head.seq - self.signed.0 >= CHECKPOINT_RECORDS {
@@ -246,33 +248,32 @@ impl<'a> Appender<'a> {
         Ok(seq)
     }
 
-    fn add(
-        &mut self,
-        kind: RecordKind,
-        subject: Option<EventId>,
-        body: &[u8],
-    ) -> Result<u64, AppendError> {
-        let salt: [u8; 32] = random_bytes().map_err(Error::from)?;
+    fn add(&mut self, kind: RecordKind, subject: Option<EventId>, body: &[u8]) -> Result<u64> {
+        let salt: [u8; 32] = random_bytes()?;
         let digest = self.chain.digest(&salt, kind, body);
         let seq = self.head.seq + 1;
         let link = self.chain.link(&self.head.link, seq, &digest);
-        self.db
-            .prepare_cached("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)")?
-            .execute(params![
-                seq.cast_signed(),
-                kind as i64,
-                subject.as_ref().map(EventId::as_bytes),
-                salt,
-                digest,
-                link,
-                body
-            ])?;
+        let subject = subject.map_or(Value::Null, |id| id.as_bytes().to_vec().into());
+        let (stored_salt, stored_body) = self.db.seal(seq, kind, &salt, body)?;
+        self.db.execute(
+            "INSERT INTO records (seq, kind, subject, salt, digest, link, body)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            &[
+                seq.cast_signed().into(),
+                (kind as i64).into(),
+                subject,
+                stored_salt,
+                digest.to_vec().into(),
+                link.to_vec().into(),
+                stored_body,
+            ],
+        )?;
         self.head = Head { seq, link };
         Ok(seq)
     }
 
     /// Signs the chain as it is now, unless that was done.
-    pub fn checkpoint(&mut self) -> Result<(), AppendError> {
+    pub fn checkpoint(&mut self) -> Result<()> {
         if self.head.seq == self.signed.0 {
             return Ok(());
         }
@@ -284,7 +285,7 @@ impl<'a> Appender<'a> {
     }
 
     /// Signs the chain if the last signature is old, and gives its last number.
-    pub fn finish(mut self) -> Result<u64, AppendError> {
+    pub fn finish(mut self) -> Result<u64> {
         let due = self.signed.1.is_none_or(|at| {
             // A clock that went back does not keep checkpoints away.
             (self.now.as_second() - at.as_second()).abs() >= CHECKPOINT_SECONDS
@@ -293,23 +294,5 @@ impl<'a> Appender<'a> {
             self.checkpoint()?;
         }
         Ok(self.head.seq)
-    }
-}
-
-/// Why a record could not be added.
-pub(crate) enum AppendError {
-    Sql(rusqlite::Error),
-    Keepwatch(Error),
-}
-
-impl From<rusqlite::Error> for AppendError {
-    fn from(error: rusqlite::Error) -> Self {
-        AppendError::Sql(error)
-    }
-}
-
-impl From<Error> for AppendError {
-    fn from(error: Error) -> Self {
-        AppendError::Keepwatch(error)
     }
 }

@@ -1,29 +1,17 @@
-//! Opening the encrypted database, and bringing its schema up to date (FORMAT.md, section 7.3).
+//! The database of an event store: what the chain and the lists need of it, whichever it is.
+//!
+//! The SQL of the store is written once, in what both databases understand. What differs is here.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod row;
+mod sqlite;
+
+pub(crate) use row::{Row, Value};
+pub(crate) use sqlite::SqliteFile;
 
 use keepwatch_crypto::Key;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
-use zeroize::Zeroizing;
 
-use super::chain::AppendError;
-use super::labels;
+use super::chain::RecordKind;
 use crate::error::{Error, Result};
-use crate::wal::use_wal;
-
-const DATABASE_CONTEXT: &str = "keepwatch v1 event database";
-const APPLICATION_ID: i64 = 0x4b57_4556;
-/// How long another writer is waited for.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
-/// A step for each version of the schema: the first makes version 1 of an empty database.
-const STEPS: &[&str] = &[
-    include_str!("schema/1.sql"),
-    include_str!("schema/2.sql"),
-    include_str!("schema/3.sql"),
-];
-/// The step that adds labels, which are filled from what is there.
-const LABELS: usize = 3;
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,217 +21,208 @@ pub(crate) enum Mode {
     Read,
 }
 
-/// A database file and the key to it.
+/// A database, and the keys to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Database {
-    pub path: PathBuf,
-    key: Key,
+pub(crate) enum Database {
+    /// A file beside the media.
+    Sqlite(SqliteFile),
 }
 
 impl Database {
-    pub fn new(path: PathBuf, store_key: &Key) -> Self {
-        Self {
-            path,
-            key: store_key.derive(DATABASE_CONTEXT),
-        }
-    }
-
-    /// The same key for another file.
-    pub fn at(&self, path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            key: self.key.clone(),
-        }
-    }
-
     pub fn connect(&self, mode: Mode) -> Result<Connection> {
-        let mut db = self.connect_bare(mode)?;
-        self.migrate(&mut db, mode)?;
-        if mode == Mode::Read {
-            db.pragma_update(None, "query_only", true)
-                .map_err(self.failed())?;
-        }
-        Ok(db)
-    }
-
-    /// A connection with the key set, whatever the schema is.
-    pub fn connect_bare(&self, mode: Mode) -> Result<Connection> {
-        // A reader of a log that others write needs to write as well: it marks what it reads.
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if mode == Mode::Create {
-            flags |= OpenFlags::SQLITE_OPEN_CREATE;
-        }
-        let db = self.keyed(flags).map_err(self.failed())?;
-        let prepare = || -> rusqlite::Result<()> {
-            // The key is first used here.
-            db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-            if mode != Mode::Read {
-                use_wal(&db, BUSY_TIMEOUT)?;
-            }
-            db.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;")
-        };
-        prepare().map_err(self.failed())?;
-        Ok(db)
-    }
-
-    /// A connection to an empty file, for a copy to be written into.
-    pub fn connect_empty(&self) -> rusqlite::Result<Connection> {
-        self.keyed(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-    }
-
-    fn keyed(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
-        let db = Connection::open_with_flags(&self.path, flags)?;
-        db.busy_timeout(BUSY_TIMEOUT)?;
-        db.set_prepared_statement_cache_capacity(64);
-        // Otherwise it writes to standard error by itself.
-        db.execute_batch("PRAGMA cipher_log_level = NONE;")?;
-        let hex = Zeroizing::new(hex::encode(self.key.expose()));
-        let pragma = Zeroizing::new(format!("PRAGMA key = \"x'{}'\";", *hex));
-        db.execute_batch(&pragma)?;
-        Ok(db)
-    }
-
-    fn migrate(&self, db: &mut Connection, mode: Mode) -> Result<()> {
-        let version = self.version(db)?;
-        if version > STEPS.len() {
-            return Err(Error::Unsupported {
-                what: "event database version",
-                value: version.to_string(),
-            });
-        }
-        if version == STEPS.len() {
-            return Ok(());
-        }
-        if mode == Mode::Read || (mode == Mode::Write && version == 0) {
-            return Err(Error::damaged(
-                self.path.display(),
-                "its schema is not complete",
-            ));
-        }
-        self.upgrade(db, STEPS.len())
-    }
-
-    fn version(&self, db: &Connection) -> Result<usize> {
-        let number = |name: &str| db.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let version = number("user_version").map_err(self.failed())?;
-        let application = number("application_id").map_err(self.failed())?;
-        if version != 0 && application != APPLICATION_ID {
-            return Err(Error::damaged(
-                self.path.display(),
-                "it is the database of something else",
-            ));
-        }
-        Ok(usize::try_from(version).unwrap_or(usize::MAX))
-    }
-
-    fn upgrade(&self, db: &mut Connection, target: usize) -> Result<()> {
-        let step = |db: &mut Connection| -> rusqlite::Result<()> {
-            let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            // Another process may have done it in the meantime.
-            let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-            let version = usize::try_from(version).unwrap_or(usize::MAX);
-            for (index, step) in STEPS.iter().enumerate().take(target).skip(version) {
-                tx.execute_batch(step)?;
-                if index + 1 == LABELS {
-                    labels::fill(&tx)?;
-                }
-                tx.pragma_update(None, "user_version", index as i64 + 1)?;
-            }
-            tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.commit()
-        };
-        step(db).map_err(self.failed())
-    }
-
-    /// For `map_err` on everything that the database does.
-    pub fn failed(&self) -> impl Fn(rusqlite::Error) -> Error + '_ {
-        move |error| self.error(error)
-    }
-
-    pub fn error(&self, error: rusqlite::Error) -> Error {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Error::damaged(self.path.display(), "the database cannot be read")
-            }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Unavailable {
-                what: format!("the database {}", self.path.display()),
-                source: Some(error.into()),
-            },
-            Some(ErrorCode::CannotOpen) if !self.path.exists() => Error::Missing {
-                object: self.path.display().to_string(),
-            },
-            _ => Error::Database {
-                path: self.path.clone(),
-                source: error,
-            },
+        match self {
+            Database::Sqlite(file) => file.connect(mode).map(Connection::Sqlite),
         }
     }
 
-    pub fn append_error(&self, error: AppendError) -> Error {
-        match error {
-            AppendError::Sql(error) => self.error(error),
-            AppendError::Keepwatch(error) => error,
+    /// The file, if it is one.
+    pub fn file(&self) -> Result<&SqliteFile> {
+        match self {
+            Database::Sqlite(file) => Ok(file),
         }
     }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
+/// A connection to a database.
+pub(crate) enum Connection {
+    Sqlite(sqlite::SqliteConnection),
+}
 
-    fn schema(db: &Connection) -> Vec<(String, String)> {
-        let mut rows = db
-            .prepare("SELECT name, coalesce(sql, '') FROM sqlite_schema ORDER BY name")
-            .unwrap();
-        rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
-            .unwrap()
-            .collect::<rusqlite::Result<_>>()
-            .unwrap()
-    }
+/// What a record keeps to itself.
+pub(crate) struct Opened {
+    /// What its digest is salted with.
+    pub salt: [u8; 32],
+    pub body: Vec<u8>,
+}
 
-    #[test]
-    fn an_upgraded_schema_equals_a_fresh_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let key = Key::from_bytes([1; 32]);
-        let fresh = Database::new(dir.path().join("fresh"), &key);
-        let fresh = schema(&fresh.connect(Mode::Create).unwrap());
-        assert!(fresh.iter().any(|(name, _)| name == "segments"));
-        for version in 1..STEPS.len() {
-            let old = Database::new(dir.path().join(version.to_string()), &key);
-            let mut db = old.connect_bare(Mode::Create).unwrap();
-            old.upgrade(&mut db, version).unwrap();
-            assert_ne!(schema(&db), fresh);
-            drop(db);
-            assert_eq!(schema(&old.connect(Mode::Write).unwrap()), fresh);
+/// How labels with a prefix are found.
+#[allow(dead_code, reason = "SQLite has them in order")]
+pub(crate) enum Prefix {
+    /// They lie together: from the first on, and before the second.
+    Range(Value, Value),
+    /// They have this one, too.
+    Term(Value),
+}
+
+impl Connection {
+    /// Runs a statement, and gives all rows of its answer.
+    ///
+    /// Values stand for the question marks of the text.
+    pub fn query(&self, text: &str, values: &[Value]) -> Result<Vec<Row>> {
+        match self {
+            Connection::Sqlite(db) => db.query(text, values),
         }
     }
 
-    #[test]
-    fn a_newer_schema_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let database = Database::new(dir.path().join("db"), &Key::from_bytes([1; 32]));
-        let db = database.connect(Mode::Create).unwrap();
-        db.pragma_update(None, "user_version", STEPS.len() as i64 + 1)
-            .unwrap();
-        drop(db);
-        let error = database.connect(Mode::Write).unwrap_err();
-        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    /// The first row of the answer.
+    pub fn first(&self, text: &str, values: &[Value]) -> Result<Option<Row>> {
+        Ok(self.query(text, values)?.into_iter().next())
     }
 
-    #[test]
-    fn another_key_does_not_open_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db");
-        let database = Database::new(path.clone(), &Key::from_bytes([1; 32]));
-        drop(database.connect(Mode::Create).unwrap());
-        let other = Database::new(path.clone(), &Key::from_bytes([2; 32]));
-        assert!(matches!(
-            other.connect(Mode::Write).unwrap_err(),
-            Error::Damaged { .. }
-        ));
-        let bytes = std::fs::read(path).unwrap();
-        assert!(!bytes.starts_with(b"SQLite format"));
-        assert!(!bytes.windows(7).any(|window| window == b"records"));
+    /// Runs a statement, and gives how many rows it has changed.
+    pub fn execute(&self, text: &str, values: &[Value]) -> Result<u64> {
+        match self {
+            Connection::Sqlite(db) => db.execute(text, values),
+        }
     }
+
+    /// Runs `work` in a transaction of the only writer at this moment.
+    pub fn write<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.transaction("BEGIN IMMEDIATE", work)
+    }
+
+    /// Runs `work` on one state of the database, whatever is written meanwhile.
+    pub fn read<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.transaction("BEGIN", work)
+    }
+
+    fn transaction<T>(&self, begin: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        self.batch(begin)?;
+        let open = Open(self);
+        let result = work(self)?;
+        self.batch("COMMIT")?;
+        std::mem::forget(open);
+        Ok(result)
+    }
+
+    fn batch(&self, text: &str) -> Result<()> {
+        match self {
+            Connection::Sqlite(db) => db.batch(text),
+        }
+    }
+
+    /// What the database finds wrong with itself; for SQLite that indexes differ from their tables,
+    /// for SQLCipher that pages do not authenticate.
+    pub fn problems(&self) -> Result<Vec<String>> {
+        let mut problems = Vec::new();
+        match self {
+            Connection::Sqlite(db) => {
+                for pragma in [
+                    "PRAGMA cipher_integrity_check",
+                    "PRAGMA integrity_check(10)",
+                ] {
+                    for row in db.query(pragma, &[])? {
+                        problems.push(row.text(0)?.to_owned());
+                    }
+                }
+            }
+        }
+        problems.retain(|problem| problem != "ok");
+        Ok(problems)
+    }
+
+    /// Whether it can be used again.
+    #[allow(dead_code, reason = "files do not go away")]
+    pub fn is_alive(&self) -> bool {
+        match self {
+            Connection::Sqlite(_) => true,
+        }
+    }
+
+    /// Makes the planner of SQLite take an index that has the rows in order: it does not know that
+    /// few of them are wanted.
+    pub fn through(&self, index: &str) -> String {
+        match self {
+            Connection::Sqlite(_) => format!("INDEXED BY {index}"),
+        }
+    }
+
+    /// What is stored of a record that has a salt and a body, in the columns of these names.
+    pub fn seal(
+        &self,
+        _seq: u64,
+        _kind: RecordKind,
+        salt: &[u8; 32],
+        body: &[u8],
+    ) -> Result<(Value, Value)> {
+        match self {
+            Connection::Sqlite(_) => Ok((salt.to_vec().into(), body.to_vec().into())),
+        }
+    }
+
+    /// What `seal` has made of a record; none if it is not that.
+    pub fn open(&self, _seq: u64, _kind: RecordKind, salt: Value, body: Value) -> Option<Opened> {
+        match (self, salt, body) {
+            (Connection::Sqlite(_), Value::Blob(salt), Value::Blob(body)) => Some(Opened {
+                salt: salt.try_into().ok()?,
+                body,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The body of a record.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn body(&self, _seq: u64, _kind: RecordKind, body: Value) -> Result<Vec<u8>> {
+        match (self, body) {
+            (Connection::Sqlite(_), Value::Blob(body)) => Ok(body),
+            _ => Err(Error::damaged(
+                "a record of the event store",
+                "it is not readable",
+            )),
+        }
+    }
+
+    /// What is entered for a folded label.
+    pub fn terms(&self, label: &str) -> Vec<Vec<u8>> {
+        match self {
+            Connection::Sqlite(_) => vec![label.as_bytes().to_vec()],
+        }
+    }
+
+    /// What is looked for to find a folded label.
+    pub fn term(&self, label: &str) -> Value {
+        match self {
+            Connection::Sqlite(_) => label.as_bytes().to_vec().into(),
+        }
+    }
+
+    /// What is looked for to find folded labels that begin so.
+    pub fn prefix(&self, prefix: &str) -> Prefix {
+        match self {
+            Connection::Sqlite(_) => {
+                let from = prefix.as_bytes().to_vec();
+                // This byte is in no UTF-8.
+                let to = [prefix.as_bytes(), &[0xff]].concat();
+                Prefix::Range(from.into(), to.into())
+            }
+        }
+    }
+}
+
+/// A transaction that is rolled back when it is dropped.
+struct Open<'a>(&'a Connection);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        // When the connection is gone, so is the transaction.
+        let _ = self.0.batch("ROLLBACK");
+    }
+}
+
+/// The database of a directory.
+pub(crate) fn in_directory(dir: &std::path::Path, store_key: &Key) -> Database {
+    Database::Sqlite(SqliteFile::new(dir.join(super::files::DATABASE), store_key))
 }

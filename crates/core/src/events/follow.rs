@@ -3,9 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
-
-use super::database::{Database, Mode};
+use super::database::{Connection, Database, Mode};
 use crate::error::Result;
 
 /// How long a change by another process may go unnoticed while somebody waits for it.
@@ -117,26 +115,21 @@ impl Watch {
         })
     }
 
-    pub fn head(&mut self, database: &Database) -> Result<u64> {
-        let look = |this: &mut Self| -> rusqlite::Result<u64> {
-            let version = this
-                .db
-                .prepare_cached("PRAGMA data_version")?
-                .query_row([], |row| row.get(0))?;
-            if this.version != Some(version) {
-                this.head = last_seq(&this.db)?;
-                this.version = Some(version);
-            }
-            Ok(this.head)
-        };
-        look(self).map_err(database.failed())
+    pub fn head(&mut self) -> Result<u64> {
+        let version = self.db.first("PRAGMA data_version", &[])?;
+        let version = version.map(|row| row.integer(0)).transpose()?;
+        if self.version != version {
+            self.head = last_seq(&self.db)?;
+            self.version = version;
+        }
+        Ok(self.head)
     }
 }
 
 /// The number of the last record; 0 if there is none.
-pub(super) fn last_seq(db: &Connection) -> rusqlite::Result<u64> {
-    db.prepare_cached("SELECT coalesce(max(seq), 0) FROM records")?
-        .query_row([], |row| row.get::<_, i64>(0).map(i64::cast_unsigned))
+pub(super) fn last_seq(db: &Connection) -> Result<u64> {
+    let row = db.first("SELECT coalesce(max(seq), 0) FROM records", &[])?;
+    row.map_or(Ok(0), |row| row.number(0))
 }
 
 #[cfg(test)]

@@ -278,6 +278,7 @@ pub struct EventFilter {
     /// [`fold_label`]: super::fold_label
     pub labels: Vec<String>,
     /// With an observation whose label begins so, folded as well; an empty one is as good as none.
+    /// Only its first 24 folded characters count.
     pub label_prefix: Option<String>,
     /// That began at this time or later.
     pub since: Option<Timestamp>,

@@ -4,11 +4,10 @@
 //! ever has it, whatever is purged; it grows with time, with holes; an event that is stored again
 //! gets a new one.
 
-use rusqlite::OptionalExtension;
-
 use super::media::check_camera_name;
 use super::model::Event;
-use super::sqlite::{Store, check_numbers, parse_body};
+use super::query::numbered;
+use super::store::{Store, check_numbers};
 use crate::error::Result;
 
 impl Store {
@@ -18,7 +17,7 @@ impl Store {
     /// All or none; durable when it returns.
     ///
     /// # Errors
-    /// As [`EventStore::put`](super::store::EventStore::put).
+    /// As [`EventStore::put`](super::event_store::EventStore::put).
     pub fn put_new(&self, events: &[Event]) -> Result<Vec<Option<u64>>> {
         for event in events {
             check_camera_name(&event.camera)?;
@@ -29,12 +28,14 @@ impl Store {
         }
         self.note_open(events)?;
         self.append(|chain, tx| {
-            let mut there = tx.prepare_cached("SELECT 1 FROM events WHERE id = ?")?;
             events
                 .iter()
-                .map(|event| match there.exists([event.id.as_bytes()])? {
-                    true => Ok(None),
-                    false => Self::store_event(chain, tx, event).map(Some),
+                .map(|event| {
+                    let id = event.id.as_bytes().to_vec().into();
+                    match tx.first("SELECT 1 FROM events WHERE id = ?", &[id])? {
+                        Some(_) => Ok(None),
+                        None => Self::store_event(chain, tx, event).map(Some),
+                    }
                 })
                 .collect()
         })
@@ -45,13 +46,11 @@ impl Store {
             return Ok(None);
         };
         let db = self.reader()?;
-        let body: Option<Vec<u8>> = db
-            .prepare_cached(
-                "SELECT r.body FROM records r JOIN events e ON e.id = r.subject AND e.seq = r.seq
-                 WHERE r.seq = ?",
-            )
-            .and_then(|mut statement| statement.query_row([seq], |row| row.get(0)).optional())
-            .map_err(self.database.failed())?;
-        body.map(|body| parse_body(&body)).transpose()
+        let row = db.first(
+            "SELECT r.seq, r.body FROM records r JOIN events e ON e.id = r.subject AND e.seq = r.seq
+             WHERE r.seq = ?",
+            &[seq.into()],
+        )?;
+        row.map(|row| Ok(numbered(&db, row)?.1)).transpose()
     }
 }

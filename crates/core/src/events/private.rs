@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::files;
 use super::media::is_plain_name;
-use super::sqlite::{Store, read_only};
+use super::store::{Store, read_only};
 use crate::error::{Error, Result};
 use crate::fs::{AtomicFile, Replace};
 

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde::Serialize;
 
 use super::audit::AuditEntry;
-use super::chain::{AppendError, Gap, Link, RecordKind};
+use super::chain::{Gap, Link, RecordKind};
+use super::database::Connection;
+use super::event_store::EventStore;
 use super::labels;
 use super::media::MediaName;
 use super::model::{EventFilter, EventId};
 use super::query::Conditions;
-use super::sqlite::{Store, nanoseconds};
-use super::store::EventStore;
+use super::store::{Store, nanoseconds};
 use super::verify::{media_of, read_gap};
 use crate::error::{Error, Result};
 
@@ -78,49 +78,38 @@ impl Store {
         let mut plan = PurgePlan::default();
         let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(Timestamp::MIN);
         let db = self.reader()?;
-        let read = |plan: &mut PurgePlan| -> rusqlite::Result<()> {
-            if let Some(age) = policy.events_max_age {
-                let mut conditions = Conditions::of(&policy.filter);
-                conditions.add("ended < ?", [nanoseconds(before(age)).into()]);
-                let clause = conditions.where_clause();
-                let text = format!("SELECT id FROM events e{clause} ORDER BY started, id");
-                plan.events = db
-                    .prepare(&text)?
-                    .query_map(params_from_iter(&conditions.values), |row| {
-                        row.get(0).map(EventId::from_bytes)
-                    })?
-                    .collect::<rusqlite::Result<_>>()?;
-            }
-            if policy.segments_max_age.is_none() && policy.segments_max_bytes.is_none() {
-                return Ok(());
-            }
-            let conditions = Conditions::of_segments(&policy.filter);
+        if let Some(age) = policy.events_max_age {
+            let mut conditions = Conditions::of(&db, &policy.filter);
+            conditions.add("ended < ?", [nanoseconds(before(age)).into()]);
             let clause = conditions.where_clause();
-            // Newest first: what comes after the allowed bytes goes.
-            let text = format!(
-                "SELECT id, ended, bytes FROM segments e{clause} ORDER BY started DESC, id DESC"
-            );
-            let mut statement = db.prepare(&text)?;
-            let mut rows = statement.query(params_from_iter(&conditions.values))?;
-            let oldest = policy.segments_max_age.map(|age| nanoseconds(before(age)));
-            let allowed = policy.segments_max_bytes.unwrap_or(u64::MAX);
-            let mut kept = 0_u64;
-            let mut full = false;
-            while let Some(row) = rows.next()? {
-                let (ended, bytes): (i64, i64) = (row.get(1)?, row.get(2)?);
-                let bytes = bytes.cast_unsigned();
-                full |= kept.saturating_add(bytes) > allowed;
-                if full || oldest.is_some_and(|oldest| ended < oldest) {
-                    plan.segments.push(EventId::from_bytes(row.get(0)?));
-                    plan.segment_bytes = plan.segment_bytes.saturating_add(bytes);
-                } else {
-                    kept += bytes;
-                }
+            let text = format!("SELECT id FROM events e{clause} ORDER BY started, id");
+            let rows = db.query(&text, &conditions.values)?;
+            plan.events = rows.iter().map(|row| row.id(0)).collect::<Result<_>>()?;
+        }
+        if policy.segments_max_age.is_none() && policy.segments_max_bytes.is_none() {
+            return Ok(plan);
+        }
+        let conditions = Conditions::of_segments(&policy.filter);
+        let clause = conditions.where_clause();
+        // Newest first: what comes after the allowed bytes goes.
+        let text = format!(
+            "SELECT id, ended, bytes FROM segments e{clause} ORDER BY started DESC, id DESC"
+        );
+        let oldest = policy.segments_max_age.map(|age| nanoseconds(before(age)));
+        let allowed = policy.segments_max_bytes.unwrap_or(u64::MAX);
+        let mut kept = 0_u64;
+        let mut full = false;
+        for row in db.query(&text, &conditions.values)? {
+            let (ended, bytes) = (row.integer(1)?, row.number(2)?);
+            full |= kept.saturating_add(bytes) > allowed;
+            if full || oldest.is_some_and(|oldest| ended < oldest) {
+                plan.segments.push(row.id(0)?);
+                plan.segment_bytes = plan.segment_bytes.saturating_add(bytes);
+            } else {
+                kept += bytes;
             }
-            plan.segments.reverse();
-            Ok(())
-        };
-        read(&mut plan).map_err(self.database.failed())?;
+        }
+        plan.segments.reverse();
         Ok(plan)
     }
 
@@ -225,10 +214,11 @@ impl Store {
         if self.get(id)?.is_some() {
             return Ok(true);
         }
-        self.reader()?
-            .prepare_cached("SELECT 1 FROM segments WHERE id = ?")
-            .and_then(|mut statement| statement.exists([id.as_bytes()]))
-            .map_err(self.database.failed())
+        let text = "SELECT 1 FROM segments WHERE id = ?";
+        let row = self
+            .reader()?
+            .first(text, &[id.as_bytes().to_vec().into()])?;
+        Ok(row.is_some())
     }
 
     /// Removes records and puts signed gaps in their places; gaps that touch become one.
@@ -238,7 +228,7 @@ impl Store {
         records: &BTreeSet<u64>,
         why: &str,
         now: Timestamp,
-    ) -> Result<(), AppendError> {
+    ) -> Result<()> {
         for (first, last) in runs(records) {
             let mut gap = Gap {
                 first_seq: first,
@@ -266,102 +256,95 @@ impl Store {
                 gap.link_after = after.link_after;
                 gap.records += after.records;
             }
-            let range = [gap.first_seq.cast_signed(), gap.last_seq.cast_signed()];
-            tx.prepare_cached("DELETE FROM records WHERE seq BETWEEN ? AND ?")?
-                .execute(range)?;
-            tx.prepare_cached("DELETE FROM gaps WHERE first_seq BETWEEN ? AND ?")?
-                .execute(range)?;
+            let range = [gap.first_seq, gap.last_seq].map(|seq| seq.cast_signed().into());
+            tx.execute("DELETE FROM records WHERE seq BETWEEN ? AND ?", &range)?;
+            tx.execute("DELETE FROM gaps WHERE first_seq BETWEEN ? AND ?", &range)?;
             let body = serde_json::to_vec(&gap).expect("a gap is plain JSON");
             let signature = self.chain.sign_gap(&body, &self.signing);
-            tx.prepare_cached("INSERT INTO gaps VALUES (?, ?, ?)")?
-                .execute(params![gap.first_seq.cast_signed(), body, signature])?;
+            tx.execute(
+                "INSERT INTO gaps (first_seq, body, signature) VALUES (?, ?, ?)",
+                &[
+                    gap.first_seq.cast_signed().into(),
+                    body.into(),
+                    signature.to_vec().into(),
+                ],
+            )?;
         }
         Ok(())
     }
 
     /// The gap that ends just before a record.
-    fn gap_before(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>, AppendError> {
-        let text = "SELECT * FROM gaps WHERE first_seq < ? ORDER BY first_seq DESC LIMIT 1";
+    fn gap_before(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>> {
+        let text = "SELECT first_seq, body, signature FROM gaps WHERE first_seq < ?
+                    ORDER BY first_seq DESC LIMIT 1";
         let gap = self.gap(tx, text, seq)?;
         Ok(gap.filter(|gap| gap.last_seq + 1 == seq))
     }
 
     /// The gap that begins just after a record.
-    fn gap_after(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>, AppendError> {
-        self.gap(tx, "SELECT * FROM gaps WHERE first_seq = ? + 1", seq)
+    fn gap_after(&self, tx: &Connection, seq: u64) -> Result<Option<Gap>> {
+        let text = "SELECT first_seq, body, signature FROM gaps WHERE first_seq = ?";
+        self.gap(tx, text, seq + 1)
     }
 
-    fn gap(&self, tx: &Connection, text: &str, seq: u64) -> Result<Option<Gap>, AppendError> {
-        let mut statement = tx.prepare_cached(text)?;
-        let mut rows = statement.query([seq.cast_signed()])?;
-        let Some(row) = rows.next()? else {
+    fn gap(&self, tx: &Connection, text: &str, seq: u64) -> Result<Option<Gap>> {
+        let Some(row) = tx.first(text, &[seq.cast_signed().into()])? else {
             return Ok(None);
         };
         // A mark that the store has not signed must not be signed now.
         let signer = self.signing.verifying_key();
-        match read_gap(row, &self.chain, &signer) {
+        match read_gap(&row, &self.chain, &signer) {
             Some(gap) => Ok(Some(gap)),
             None => Err(Error::damaged(
                 "a gap in the chain of events",
                 "the store has not signed it",
-            )
-            .into()),
+            )),
         }
     }
 }
 
 impl Doomed {
     /// Takes an event or segment out of its list and all its records with it.
-    fn take(
-        &mut self,
-        tx: &Connection,
-        id: EventId,
-        kind: RecordKind,
-        sql: &str,
-    ) -> Result<bool, AppendError> {
-        if tx.prepare_cached(sql)?.execute([id.as_bytes()])? == 0 {
+    fn take(&mut self, tx: &Connection, id: EventId, kind: RecordKind, sql: &str) -> Result<bool> {
+        let subject = || id.as_bytes().to_vec().into();
+        if tx.execute(sql, &[subject()])? == 0 {
             return Ok(false);
         }
-        let mut statement =
-            tx.prepare_cached("SELECT seq, body FROM records WHERE subject = ? AND kind = ?")?;
-        let mut rows = statement.query(params![id.as_bytes(), kind as i64])?;
-        while let Some(row) = rows.next()? {
-            self.records.insert(row.get::<_, i64>(0)?.cast_unsigned());
-            let body: Vec<u8> = row.get(1)?;
-            for (_, media) in media_of(Some(kind), &body) {
-                self.files.insert(media.path);
-            }
+        let text = "SELECT seq, body FROM records WHERE subject = ? AND kind = ?";
+        for mut row in tx.query(text, &[subject(), (kind as i64).into()])? {
+            let (seq, body) = (row.number(0)?, row.take(1));
+            self.records.insert(seq);
+            // What cannot be read names no files; its event goes all the same.
+            let body = tx.body(seq, kind, body).unwrap_or_default();
+            let media = media_of(Some(kind), &body).into_iter();
+            self.files.extend(media.map(|(_, media)| media.path));
         }
         Ok(true)
     }
 
     /// Checkpoints whose record goes would keep gaps apart; the last one stays.
-    fn take_checkpoints(&mut self, tx: &Connection) -> Result<(), AppendError> {
-        let mut statement = tx.prepare_cached(
-            "SELECT seq FROM records WHERE kind = 4
-             AND seq < (SELECT max(seq) FROM records WHERE kind = 4) ORDER BY seq",
+    fn take_checkpoints(&mut self, tx: &Connection) -> Result<()> {
+        let rows = tx.query(
+            "SELECT c.seq, b.seq FROM records c LEFT JOIN records b ON b.seq = c.seq - 1
+             WHERE c.kind = 4 AND c.seq < (SELECT max(seq) FROM records WHERE kind = 4)
+             ORDER BY c.seq",
+            &[],
         )?;
-        let mut there = tx.prepare_cached("SELECT 1 FROM records WHERE seq = ?")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let seq: i64 = row.get(0)?;
-            let before = seq.cast_unsigned() - 1;
-            if self.records.contains(&before) || !there.exists([before.cast_signed()])? {
-                self.records.insert(seq.cast_unsigned());
+        for row in rows {
+            let seq = row.number(0)?;
+            if self.records.contains(&(seq - 1)) || row.optional_integer(1)?.is_none() {
+                self.records.insert(seq);
             }
         }
         Ok(())
     }
 }
 
-fn link_of(tx: &Connection, seq: u64) -> Result<Link, AppendError> {
-    let link = tx
-        .prepare_cached("SELECT link FROM records WHERE seq = ?")?
-        .query_row([seq.cast_signed()], |row| row.get(0))
-        .optional()?;
-    link.ok_or_else(|| {
-        Error::damaged("the chain of events", format!("record {seq} is missing")).into()
-    })
+fn link_of(tx: &Connection, seq: u64) -> Result<Link> {
+    let text = "SELECT link FROM records WHERE seq = ?";
+    let row = tx.first(text, &[seq.cast_signed().into()])?;
+    let missing = || Error::damaged("the chain of events", format!("record {seq} is missing"));
+    row.ok_or_else(missing)?.bytes(0)
 }
 
 /// Runs of numbers that follow each other.

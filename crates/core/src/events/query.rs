@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
-
-use super::database::Database;
-use super::labels::{after_prefix, fold_label};
+use super::chain::RecordKind;
+use super::database::{Connection, Prefix, Row, Value};
+use super::labels::{MAX_PREFIX, fold_label};
 use super::model::{Event, EventFilter, EventId, EventKind, Segment};
-use super::sqlite::{Store, nanoseconds, parse_body};
+use super::store::{Store, nanoseconds, parse_body};
 use crate::error::{Error, Result};
 
 /// More labels than this are looked for in each event, and not each in the index.
@@ -33,13 +31,13 @@ impl Conditions {
     }
 
     /// Those on events; order, page and limit are not among them.
-    pub fn of(filter: &EventFilter) -> Self {
+    pub fn of(db: &Connection, filter: &EventFilter) -> Self {
         let mut this = Self::new();
         this.cameras(filter);
         this.kinds(filter);
         this.times(filter, "e");
-        this.labels(filter);
-        this.label_prefix(filter);
+        this.labels(db, filter);
+        this.label_prefix(db, filter);
         this
     }
 
@@ -94,25 +92,29 @@ impl Conditions {
         );
     }
 
-    fn labels(&mut self, filter: &EventFilter) {
+    fn labels(&mut self, db: &Connection, filter: &EventFilter) {
         if !filter.labels.is_empty() {
             let places = vec!["?"; filter.labels.len()].join(", ");
             self.add(
                 &format!(
                     "EXISTS (SELECT 1 FROM labels WHERE labels.id = e.id AND label IN ({places}))"
                 ),
-                filter.labels.iter().map(|label| folded(label)),
+                filter
+                    .labels
+                    .iter()
+                    .map(|label| db.term(&fold_label(label))),
             );
         }
     }
 
-    fn label_prefix(&mut self, filter: &EventFilter) {
-        if let Some((from, to)) = prefix_range(filter) {
-            self.add(
-                "EXISTS (SELECT 1 FROM labels
-                 WHERE labels.id = e.id AND label >= ? AND label < ?)",
-                [from, to],
-            );
+    fn label_prefix(&mut self, db: &Connection, filter: &EventFilter) {
+        let found = "EXISTS (SELECT 1 FROM labels WHERE labels.id = e.id AND";
+        match prefix_of(db, filter) {
+            None => {}
+            Some(Prefix::Range(from, to)) => {
+                self.add(&format!("{found} label >= ? AND label < ?)"), [from, to]);
+            }
+            Some(Prefix::Term(term)) => self.add(&format!("{found} label = ?)"), [term]),
         }
     }
 
@@ -128,20 +130,11 @@ fn name_of(kind: EventKind) -> Value {
     kind.name().to_owned().into()
 }
 
-fn folded(label: &str) -> Value {
-    fold_label(label).into_bytes().into()
-}
-
-/// Between which labels those with the prefix are; none if every event answers to it.
-fn prefix_range(filter: &EventFilter) -> Option<(Value, Value)> {
+/// How labels with the prefix are found; none if every event answers to it.
+fn prefix_of(db: &Connection, filter: &EventFilter) -> Option<Prefix> {
     let prefix = fold_label(filter.label_prefix.as_deref()?);
-    let range = || {
-        (
-            prefix.clone().into_bytes().into(),
-            after_prefix(&prefix).into(),
-        )
-    };
-    (!prefix.is_empty()).then(range)
+    let prefix: String = prefix.chars().take(MAX_PREFIX).collect();
+    (!prefix.is_empty()).then(|| db.prefix(&prefix))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -184,15 +177,18 @@ fn limit_of(filter: &EventFilter) -> Value {
 /// One way of finding some of the events, in order.
 struct Arm {
     /// What is selected from.
-    from: &'static str,
+    from: String,
     /// The table with the order.
     table: &'static str,
     conditions: Conditions,
+    /// Whether one event may be found several times.
+    repeats: bool,
 }
 
 /// The ways that lead to all events of a filter, each through an index that has them in order: so
 /// that a page costs what is on it, however many events there are.
 struct Arms<'a> {
+    db: &'a Connection,
     filter: &'a EventFilter,
     /// The last event of the page before, and when it began.
     after: Option<(i64, EventId)>,
@@ -208,111 +204,110 @@ impl Arms<'_> {
         conditions
     }
 
-    /// By one label each.
-    fn by_label(&self) -> Vec<Arm> {
+    /// Through what is entered for labels, for one condition each.
+    fn by_label(
+        &self,
+        prefix: bool,
+        wanted: impl IntoIterator<Item = (&'static str, Vec<Value>)>,
+    ) -> Vec<Arm> {
+        // This join is not turned round by SQLite.
+        let from = "labels l CROSS JOIN events e";
         let mut conditions = self.base("l");
+        conditions.add("e.id = l.id", []);
         conditions.cameras(self.filter);
         conditions.kinds(self.filter);
-        conditions.label_prefix(self.filter);
-        let arm = |label: &String| {
+        if prefix {
+            conditions.label_prefix(self.db, self.filter);
+        }
+        let arm = |(text, values): (&str, Vec<Value>)| {
             let mut conditions = conditions.clone();
-            conditions.add("l.label = ?", [folded(label)]);
-            Arm::by_label(conditions)
+            let repeats = values.len() > 1;
+            conditions.add(text, values);
+            Arm {
+                from: from.to_owned(),
+                table: "l",
+                conditions,
+                repeats,
+            }
         };
-        self.filter.labels.iter().map(arm).collect()
-    }
-
-    /// By all labels that begin alike.
-    fn by_prefix(&self, from: Value, to: Value) -> Vec<Arm> {
-        let mut conditions = self.base("l");
-        conditions.cameras(self.filter);
-        conditions.kinds(self.filter);
-        conditions.add("l.label >= ? AND l.label < ?", [from, to]);
-        vec![Arm::by_label(conditions)]
+        wanted.into_iter().map(arm).collect()
     }
 
     /// By kinds or cameras, or through all events.
     fn by_event(&self) -> Vec<Arm> {
         let filter = self.filter;
         let mut conditions = self.base("e");
-        conditions.labels(filter);
-        conditions.label_prefix(filter);
-        if !filter.kinds.is_empty() {
+        conditions.labels(self.db, filter);
+        conditions.label_prefix(self.db, filter);
+        let arm = |from: String, conditions| Arm {
+            from,
+            table: "e",
+            conditions,
+            repeats: false,
+        };
+        let (column, index, values): (_, _, Vec<Value>) = if !filter.kinds.is_empty() {
             conditions.cameras(filter);
-            let arm = |kind: &EventKind| {
+            let kinds = filter.kinds.iter().map(|kind| name_of(*kind));
+            ("kind = ?", "events_kind", kinds.collect())
+        } else if !filter.cameras.is_empty() && filter.cameras.len() <= MAX_ARMS {
+            let cameras = filter.cameras.iter().map(|name| name.clone().into());
+            ("camera = ?", "events_camera", cameras.collect())
+        } else {
+            conditions.cameras(filter);
+            return vec![arm("events e".to_owned(), conditions)];
+        };
+        let from = format!("events e {}", self.db.through(index));
+        values
+            .into_iter()
+            .map(|value| {
                 let mut conditions = conditions.clone();
-                conditions.add("kind = ?", [name_of(*kind)]);
-                Arm::by_event("events e INDEXED BY events_kind", conditions)
-            };
-            return filter.kinds.iter().map(arm).collect();
-        }
-        if !filter.cameras.is_empty() && filter.cameras.len() <= MAX_ARMS {
-            let arm = |camera: &String| {
-                let mut conditions = conditions.clone();
-                conditions.add("camera = ?", [camera.clone().into()]);
-                Arm::by_event("events e INDEXED BY events_camera", conditions)
-            };
-            return filter.cameras.iter().map(arm).collect();
-        }
-        conditions.cameras(filter);
-        vec![Arm::by_event("events e", conditions)]
+                conditions.add(column, [value]);
+                arm(from.clone(), conditions)
+            })
+            .collect()
     }
 
-    fn choose(&self, db: &Connection) -> rusqlite::Result<Vec<Arm>> {
-        if !self.filter.labels.is_empty() {
-            return Ok(match self.filter.labels.len() {
-                ..=MAX_ARMS => self.by_label(),
-                _ => self.by_event(),
-            });
+    fn choose(&self) -> Result<Vec<Arm>> {
+        let labels = &self.filter.labels;
+        if !labels.is_empty() {
+            if labels.len() > MAX_ARMS {
+                return Ok(self.by_event());
+            }
+            let term = |label: &String| ("l.label = ?", vec![self.db.term(&fold_label(label))]);
+            return Ok(self.by_label(true, labels.iter().map(term)));
         }
-        let Some((from, to)) = prefix_range(self.filter) else {
-            return Ok(self.by_event());
-        };
-        let beyond = FEW + 1;
-        let text = format!(
-            "SELECT count(*) FROM
-             (SELECT 1 FROM labels WHERE label >= ? AND label < ? LIMIT {beyond}) found"
-        );
-        let count: i64 = db
-            .prepare_cached(&text)?
-            .query_row([&from, &to], |row| row.get(0))?;
-        Ok(match count {
-            ..=FEW => self.by_prefix(from, to),
-            _ => self.by_event(),
-        })
+        match prefix_of(self.db, self.filter) {
+            None => Ok(self.by_event()),
+            Some(Prefix::Term(term)) => Ok(self.by_label(false, [("l.label = ?", vec![term])])),
+            Some(Prefix::Range(from, to)) => {
+                let range = vec![from, to];
+                let beyond = FEW + 1;
+                let text = format!(
+                    "SELECT count(*) FROM
+                     (SELECT 1 FROM labels WHERE label >= ? AND label < ? LIMIT {beyond}) found"
+                );
+                let count = self.db.first(&text, &range)?;
+                match count.map(|row| row.integer(0)).transpose()? {
+                    Some(..=FEW) => {
+                        Ok(self.by_label(false, [("l.label >= ? AND l.label < ?", range)]))
+                    }
+                    _ => Ok(self.by_event()),
+                }
+            }
+        }
     }
 }
 
 impl Arm {
-    fn by_label(conditions: Conditions) -> Self {
-        Self {
-            // A join that is not turned round.
-            from: "labels l CROSS JOIN events e ON e.id = l.id",
-            table: "l",
-            conditions,
-        }
-    }
-
-    fn by_event(from: &'static str, conditions: Conditions) -> Self {
-        Self {
-            from,
-            table: "e",
-            conditions,
-        }
-    }
-
     /// Selects seq, started and id, and gives the values that it needs.
     fn select(&self, order: Order, limit: Value) -> (String, Vec<Value>) {
         let Self {
             from,
             table,
             conditions,
+            repeats,
         } = self;
-        let distinct = match *table {
-            // Several labels of one event may answer.
-            "l" => "DISTINCT ",
-            _ => "",
-        };
+        let distinct = if *repeats { "DISTINCT " } else { "" };
         let clause = conditions.where_clause();
         let order = order.clause(table);
         let text = format!(
@@ -325,111 +320,83 @@ impl Arm {
 }
 
 /// The last states of events, with the numbers of their records.
-pub(super) fn list_numbered(
-    db: &Connection,
-    filter: &EventFilter,
-    database: &Database,
-) -> Result<Vec<(u64, Event)>> {
+pub(super) fn list_numbered(db: &Connection, filter: &EventFilter) -> Result<Vec<(u64, Event)>> {
     let after = filter.after.map(|id| {
-        let started = db
-            .prepare_cached("SELECT started FROM events WHERE id = ?")
-            .and_then(|mut statement| {
-                statement
-                    .query_row([id.as_bytes()], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(database.failed())?;
-        Ok::<_, Error>((started.ok_or(Error::NoSuchEvent { id })?, id))
+        let values = [id.as_bytes().to_vec().into()];
+        let row = db.first("SELECT started FROM events WHERE id = ?", &values)?;
+        Ok::<_, Error>((row.ok_or(Error::NoSuchEvent { id })?.integer(0)?, id))
     });
     let arms = Arms {
+        db,
         filter,
         after: after.transpose()?,
     };
     let (order, limit) = (Order::of(filter), limit_of(filter));
-    let records = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
-        let (texts, values): (Vec<_>, Vec<_>) = arms
-            .choose(db)?
-            .iter()
-            .map(|arm| arm.select(order, limit.clone()))
-            .unzip();
-        let mut values = values.concat();
-        let found = match &texts[..] {
-            [one] => one.clone(),
-            several => {
-                values.push(limit.clone());
-                let arms: Vec<_> = several
-                    .iter()
-                    .map(|arm| format!("SELECT * FROM ({arm}) arm"))
-                    .collect();
-                let (arms, order) = (arms.join(" UNION "), order.clause("a"));
-                format!("SELECT * FROM ({arms}) a{order} LIMIT ?")
-            }
-        };
-        let order = order.clause("f");
-        let text =
-            format!("SELECT r.seq, r.body FROM ({found}) f JOIN records r ON r.seq = f.seq{order}");
-        let mut statement = db.prepare_cached(&text)?;
-        statement
-            .query_map(params_from_iter(&values), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .collect()
+    let (texts, values): (Vec<_>, Vec<_>) = arms
+        .choose()?
+        .iter()
+        .map(|arm| arm.select(order, limit.clone()))
+        .unzip();
+    let mut values = values.concat();
+    let found = match &texts[..] {
+        [one] => one.clone(),
+        several => {
+            values.push(limit);
+            let arms: Vec<_> = several
+                .iter()
+                .map(|arm| format!("SELECT * FROM ({arm}) arm"))
+                .collect();
+            let (arms, order) = (arms.join(" UNION "), order.clause("a"));
+            format!("SELECT * FROM ({arms}) a{order} LIMIT ?")
+        }
     };
-    numbered(&records().map_err(database.failed())?)
+    let order = order.clause("f");
+    let text =
+        format!("SELECT r.seq, r.body FROM ({found}) f JOIN records r ON r.seq = f.seq{order}");
+    let rows = db.query(&text, &values)?;
+    rows.into_iter().map(|row| numbered(db, row)).collect()
 }
 
 /// The states of events after a number.
-pub(super) fn changes(
-    db: &Connection,
-    after: u64,
-    limit: usize,
-    database: &Database,
-) -> Result<Vec<(u64, Event)>> {
-    let (Ok(after), limit) = (
-        i64::try_from(after),
-        i64::try_from(limit).unwrap_or(i64::MAX),
-    ) else {
+pub(super) fn changes(db: &Connection, after: u64, limit: usize) -> Result<Vec<(u64, Event)>> {
+    let Ok(after) = i64::try_from(after) else {
         return Ok(Vec::new());
     };
-    let records = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
-        db.prepare_cached(
-            "SELECT seq, body FROM records WHERE seq > ? AND kind = 1 ORDER BY seq LIMIT ?",
-        )?
-        .query_map([after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
-    };
-    numbered(&records().map_err(database.failed())?)
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = db.query(
+        "SELECT seq, body FROM records WHERE seq > ? AND kind = 1 ORDER BY seq LIMIT ?",
+        &[after.into(), limit.into()],
+    )?;
+    rows.into_iter().map(|row| numbered(db, row)).collect()
 }
 
-fn numbered(records: &[(i64, Vec<u8>)]) -> Result<Vec<(u64, Event)>> {
-    records
-        .iter()
-        .map(|(seq, body)| Ok((seq.cast_unsigned(), parse_body(body)?)))
-        .collect()
+/// The event of a row with the number and the body of its record.
+pub(super) fn numbered(db: &Connection, mut row: Row) -> Result<(u64, Event)> {
+    let (seq, body) = (row.number(0)?, row.take(1));
+    Ok((seq, parse_body(&db.body(seq, RecordKind::Event, body)?)?))
 }
 
 /// How many events of each kind there are; kinds without any are left out.
-pub(super) fn count(
-    db: &Connection,
-    filter: &EventFilter,
-) -> rusqlite::Result<BTreeMap<EventKind, u64>> {
+pub(super) fn count(db: &Connection, filter: &EventFilter) -> Result<BTreeMap<EventKind, u64>> {
     let kinds = match filter.kinds.is_empty() {
         true => &EventKind::ALL[..],
         false => &filter.kinds[..],
     };
     let mut counts = BTreeMap::new();
     for kind in kinds {
-        let conditions = Conditions::of(&EventFilter {
-            kinds: vec![*kind],
-            ..filter.clone()
-        });
+        let conditions = Conditions::of(
+            db,
+            &EventFilter {
+                kinds: vec![*kind],
+                ..filter.clone()
+            },
+        );
         let clause = conditions.where_clause();
         let text = format!("SELECT count(*) FROM events e{clause}");
-        let count: i64 = db
-            .prepare_cached(&text)?
-            .query_row(params_from_iter(&conditions.values), |row| row.get(0))?;
+        let row = db.first(&text, &conditions.values)?;
+        let count = row.map_or(Ok(0), |row| row.number(0))?;
         if count > 0 {
-            counts.insert(*kind, count.cast_unsigned());
+            counts.insert(*kind, count);
         }
     }
     Ok(counts)
@@ -456,17 +423,15 @@ impl Store {
         conditions.values.push(limit_of(filter));
         let (inner, outer) = (order.clause("e"), order.clause("f"));
         let text = format!(
-            "SELECT r.body FROM (SELECT seq, started, id FROM segments e{clause}{inner} LIMIT ?) f
+            "SELECT r.seq, r.body FROM (SELECT seq, started, id FROM segments e{clause}{inner} LIMIT ?) f
              JOIN records r ON r.seq = f.seq{outer}"
         );
         let db = self.reader()?;
-        let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            let mut statement = db.prepare_cached(&text)?;
-            statement
-                .query_map(params_from_iter(&conditions.values), |row| row.get(0))?
-                .collect()
+        let rows = db.query(&text, &conditions.values)?;
+        let segment = |mut row: Row| {
+            let (seq, body) = (row.number(0)?, row.take(1));
+            parse_body(&db.body(seq, RecordKind::Segment, body)?)
         };
-        let bodies = bodies().map_err(self.database.failed())?;
-        bodies.iter().map(|body| parse_body(body)).collect()
+        rows.into_iter().map(segment).collect()
     }
 }

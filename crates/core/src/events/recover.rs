@@ -8,10 +8,11 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::Serialize;
 
+use super::event_store::EventStore;
 use super::media::Unfinished;
 use super::model::{Event, EventId, MediaKind, MediaRef, Segment};
-use super::sqlite::{Store, parse_body};
-use super::store::EventStore;
+use super::query::numbered;
+use super::store::Store;
 use crate::error::{Error, Result};
 
 /// Why an event ended when its recorder died.
@@ -147,16 +148,13 @@ impl Store {
     /// The events that have not ended.
     pub(super) fn open_events(&self) -> Result<Vec<Event>> {
         let db = self.reader()?;
-        let bodies = || -> rusqlite::Result<Vec<Vec<u8>>> {
-            db.prepare_cached(
-                "SELECT r.body FROM events e JOIN records r ON r.seq = e.seq
-                 WHERE e.ended IS NULL ORDER BY e.started",
-            )?
-            .query_map([], |row| row.get(0))?
-            .collect()
-        };
-        let bodies = bodies().map_err(self.database.failed())?;
-        bodies.iter().map(|body| parse_body(body)).collect()
+        let rows = db.query(
+            "SELECT r.seq, r.body FROM events e JOIN records r ON r.seq = e.seq
+             WHERE e.ended IS NULL ORDER BY e.started",
+            &[],
+        )?;
+        let event = |row| Ok(numbered(&db, row)?.1);
+        rows.into_iter().map(event).collect()
     }
 }
 

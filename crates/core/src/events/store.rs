@@ -1,55 +1,526 @@
-//! Where events are kept.
+//! The event store in a directory: an encrypted database beside sealed files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use ed25519_dalek::SigningKey;
+use jiff::Timestamp;
+use keepwatch_crypto::{Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, slot};
+
+use super::chain::{Appender, Chain, RecordKind};
+use super::database::{self, Connection, Database, Mode, SqliteFile, Value};
+use super::event_store::EventStore;
+use super::files;
+use super::follow::{self, Pulse, Watch};
+use super::header::{Header, refuse_content};
+use super::labels;
+use super::media::{self, MediaStore};
 use super::model::{Event, EventFilter, EventId, EventKind, Segment};
-use crate::error::Result;
+use super::pool::{Lent, Pool};
+use super::query;
+use super::slots::{self, Secrets, StoreKey};
+use crate::error::{Error, Result};
+use crate::keyring::Role;
 
-/// Keeps events. Calls may come from several threads at once, and block until they are done.
+/// How a store is made.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Who can open what is recorded, beside the store itself.
+    pub recipients: Vec<PublicKey>,
+    /// Whether the store's own key, which full keys hold, opens what is recorded. It must when
+    /// there are no recipients.
+    pub own_identity: bool,
+    /// The cipher suite of key slots and media.
+    pub suite: Suite,
+}
+
+impl Default for StoreOptions {
+    /// What is recorded opens with a full key of the store.
+    fn default() -> Self {
+        Self {
+            recipients: Vec::new(),
+            own_identity: true,
+            suite: Suite::recommended(),
+        }
+    }
+}
+
+/// Events, their chain and their media, in a directory.
 ///
-/// Each state of an event that is stored has a number. Numbers grow, with holes; none is ever used
-/// again, whatever is purged. The number of an event is that of its last state.
-pub trait EventStore: Send + Sync {
-    /// Adds events, or later states of events that are there.
+/// Any number of processes may use one store at once. Everything that is added extends a signed
+/// hash chain, which [`Store::verify`] checks. It may be shared between threads.
+pub struct Store {
+    dir: PathBuf,
+    pub(super) header: Header,
+    pub(super) secrets: Secrets,
+    pub(super) signing: SigningKey,
+    pub(super) chain: Chain,
+    pub(super) database: Database,
+    /// None of a store that is only read.
+    writer: Option<Mutex<Connection>>,
+    readers: Pool<Connection>,
+    pulse: Pulse,
+    /// Opened by whoever first waits.
+    watch: Mutex<Option<Watch>>,
+    media: MediaStore,
+    pub(super) recording: Mutex<Recording>,
+}
+
+/// The events that this process has begun and not ended.
+pub(super) struct Recording {
+    pub lock: File,
+    pub open: HashSet<EventId>,
+}
+
+impl Store {
+    /// Makes a store in an empty or missing directory.
     ///
-    /// All or none; durable when it returns.
-    fn put(&self, events: &[Event]) -> Result<()>;
-
-    /// Adds a stretch of continuous recording; durable when it returns.
-    fn put_segment(&self, segment: &Segment) -> Result<()>;
-
-    /// The last state of an event.
-    fn get(&self, id: EventId) -> Result<Option<Event>>;
-
-    /// The event that has a number; none when a later state has another one.
-    fn get_numbered(&self, number: u64) -> Result<Option<Event>>;
-
-    /// The last states of events.
-    fn list(&self, filter: &EventFilter) -> Result<Vec<Event>> {
-        let events = self.list_numbered(filter)?;
-        Ok(events.into_iter().map(|(_, event)| event).collect())
+    /// Each lock opens it in a role. A *writer* can add events and read them, and open no media
+    /// that is sealed to the store's own key; there must be a *full* key if anything is.
+    ///
+    /// # Errors
+    /// [`Error::StoreExists`] when there is something in the directory; [`Error::Invalid`] when
+    /// nobody could open the store or what is recorded.
+    pub fn create(dir: &Path, locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
+        if locks.is_empty() {
+            return Err(no_key("a store needs a key"));
+        }
+        let full = locks.iter().any(|(_, role)| *role == Role::Full);
+        if options.own_identity && !full {
+            return Err(no_key("a store whose own key opens media needs a full key"));
+        }
+        let identity = SecretKey::generate()?;
+        let secrets = Secrets {
+            store: Key::generate()?,
+            signing: Key::generate()?,
+            identity: Some(identity.clone()),
+        };
+        let header = Header {
+            id: keepwatch_crypto::random_bytes()?,
+            suite: options.suite,
+            signer: SigningKey::from_bytes(secrets.signing.expose())
+                .verifying_key()
+                .to_bytes(),
+            identity: identity.public(),
+            own_identity: options.own_identity,
+            recipients: options.recipients.clone(),
+        };
+        header.check()?;
+        let mut work = 0;
+        for (lock, _) in locks {
+            work += slot::work_of(lock)?;
+        }
+        if work > slot::MAX_WORK {
+            return Err(no_key("trying all passphrases would cost too much"));
+        }
+        files::make_dir(dir)?;
+        refuse_content(dir)?;
+        let keys = dir.join(files::KEYS);
+        files::make_dir(&keys)?;
+        files::make_dir(&dir.join(files::MEDIA))?;
+        let now = Timestamp::now();
+        for (index, (lock, role)) in locks.iter().enumerate() {
+            let name = match index {
+                0 => "main".to_owned(),
+                index => format!("key-{}", index + 1),
+            };
+            let slot = slots::create(lock, header.suite, &header.id, *role, &name, &secrets, now)?;
+            files::write_new(&keys.join(name), &slot)?;
+        }
+        let database = SqliteFile::new(dir.join(files::DATABASE), &secrets.store);
+        files::new_file(&database.path).map_err(Error::io("create", &database.path))?;
+        drop(database.connect(Mode::Create)?);
+        files::new_file(&dir.join(files::RECORDING)).map_err(Error::io("create", dir))?;
+        // What makes it a store comes last: before, it can be made again in an empty folder only.
+        files::write_new(&dir.join(files::STORE), &header.to_bytes(&secrets.store))?;
+        Self::assemble(dir, header, secrets, Mode::Write)
     }
 
-    /// The last states of events, with their numbers.
-    fn list_numbered(&self, filter: &EventFilter) -> Result<Vec<(u64, Event)>>;
-
-    /// How many events of each kind a filter finds; kinds without any are left out. Its order, page
-    /// and limit do not count.
-    fn count(&self, filter: &EventFilter) -> Result<BTreeMap<EventKind, u64>>;
-
-    /// The last number that was given to anything; 0 if none was.
+    /// Opens a store for reading and writing.
     ///
-    /// It may be greater than that of the last event.
-    fn head(&self) -> Result<u64>;
+    /// # Errors
+    /// [`Error::NoStore`] when none is there, [`Error::WrongKey`] when no key of it opens,
+    /// [`Error::Damaged`] when what opens it was changed.
+    pub fn open(dir: &Path, credential: &Credential) -> Result<Self> {
+        Self::open_as(dir, credential, Mode::Write)
+    }
 
-    /// The states of events whose numbers are greater than `after`, in the order of the numbers, at
-    /// most `limit` of them. An event has one for each time that it was stored; what was purged is
-    /// not there.
-    fn changes(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>>;
-
-    /// Waits until the head is greater than `seen` or the time is over, and gives the head.
+    /// Opens a store for reading, also while another process writes.
     ///
-    /// What this process adds ends the wait at once, what others add within a tenth of a second.
-    fn wait(&self, seen: u64, timeout: Duration) -> Result<u64>;
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_read_only(dir: &Path, credential: &Credential) -> Result<Self> {
+        Self::open_as(dir, credential, Mode::Read)
+    }
+
+    /// Whether a directory holds an event store.
+    pub fn exists(dir: &Path) -> bool {
+        Header::read(dir).is_ok_and(|bytes| Header::parse(&bytes).is_ok())
+    }
+
+    fn open_as(dir: &Path, credential: &Credential, mode: Mode) -> Result<Self> {
+        let bytes = Header::read(dir)?;
+        let header = Header::parse(&bytes)?;
+        let secrets = slots::open(dir, &header.id, credential)?;
+        Header::authenticate(&bytes, &secrets.store)?;
+        Self::assemble(dir, header, secrets, mode)
+    }
+
+    fn assemble(dir: &Path, header: Header, secrets: Secrets, mode: Mode) -> Result<Self> {
+        let signing = SigningKey::from_bytes(secrets.signing.expose());
+        let identity_fits = secrets
+            .identity
+            .as_ref()
+            .is_none_or(|identity| identity.public() == header.identity);
+        if !ct_eq(signing.verifying_key().as_bytes(), &header.signer) || !identity_fits {
+            return Err(Error::damaged("a key slot", "its keys are not the store's"));
+        }
+        let database = database::in_directory(dir, &secrets.store);
+        let writer = match mode {
+            Mode::Read => None,
+            _ => Some(Mutex::new(database.connect(Mode::Write)?)),
+        };
+        let readers = Pool::new();
+        // What cannot be read is not opened.
+        drop(readers.take(|| database.connect(Mode::Read))?);
+        let lock = dir.join(files::RECORDING);
+        let lock = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&lock)
+            .map_err(Error::io("open", &lock))?;
+        let recipients = header.media_recipients();
+        Ok(Self {
+            media: MediaStore::at(dir, recipients, header.suite)?,
+            chain: Chain::new(header.id),
+            dir: dir.to_owned(),
+            header,
+            secrets,
+            signing,
+            database,
+            writer,
+            readers,
+            pulse: Pulse::new(),
+            watch: Mutex::new(None),
+            recording: Mutex::new(Recording {
+                lock,
+                open: HashSet::new(),
+            }),
+        })
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The id, 16 random bytes.
+    pub fn id(&self) -> &[u8; 16] {
+        &self.header.id
+    }
+
+    /// The ed25519 public key that signs checkpoints and evidence.
+    pub fn signer(&self) -> &[u8; 32] {
+        &self.header.signer
+    }
+
+    /// Whom media is sealed to.
+    pub fn recipients(&self) -> Vec<PublicKey> {
+        self.header.media_recipients()
+    }
+
+    /// What the key that opened the store may do.
+    pub fn role(&self) -> Role {
+        match self.secrets.identity {
+            Some(_) => Role::Full,
+            None => Role::Writer,
+        }
+    }
+
+    /// Whether it was opened for writing.
+    pub fn is_writable(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// The sealed files.
+    pub fn media(&self) -> MediaStore {
+        self.media.clone()
+    }
+
+    /// What opens media that is sealed to the store itself; only full keys have it.
+    pub fn clip_credential(&self) -> Option<Credential> {
+        let identity = self.secrets.identity.clone()?;
+        self.header.own_identity.then(|| Credential::from(identity))
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Result<Vec<StoreKey>> {
+        slots::read_all(&self.dir, &self.header.id)?
+            .iter()
+            .map(slots::StoredSlot::info)
+            .collect()
+    }
+
+    /// Adds a key.
+    ///
+    /// # Errors
+    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when the name is taken.
+    pub fn add_key(&self, lock: &Lock<'_>, role: Role, name: &str) -> Result<()> {
+        self.needs_full("adding a key")?;
+        let mut work = slot::work_of(lock)?;
+        for other in slots::read_all(&self.dir, &self.header.id)? {
+            if other.info()?.name == name {
+                return Err(no_key(&format!("there is a key {name:?} already")));
+            }
+            work += other.work()?;
+        }
+        if work > slot::MAX_WORK && slot::work_of(lock)? > 0 {
+            return Err(no_key("trying all passphrases would cost too much"));
+        }
+        let slot = slots::create(
+            lock,
+            self.header.suite,
+            &self.header.id,
+            role,
+            name,
+            &self.secrets,
+            Timestamp::now(),
+        )?;
+        files::write_new(&self.dir.join(files::KEYS).join(name), &slot)
+    }
+
+    /// Removes a key. Who has held it and has a copy of its slot can still open the store.
+    ///
+    /// # Errors
+    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when there is no such key, or it is
+    /// the last full one.
+    pub fn remove_key(&self, name: &str) -> Result<()> {
+        self.needs_full("removing a key")?;
+        let keys = self.keys()?;
+        if !keys.iter().any(|key| key.name == name) {
+            return Err(no_key(&format!("there is no key {name:?}")));
+        }
+        let stays = |key: &&StoreKey| key.name != name && key.role == Role::Full;
+        if !keys.iter().any(|key| stays(&key)) {
+            return Err(no_key("the last full key stays"));
+        }
+        let path = self.dir.join(files::KEYS).join(name);
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        files::sync_parent(&path).map_err(Error::io("sync", &path))
+    }
+
+    fn needs_full(&self, operation: &'static str) -> Result<()> {
+        match self.role() {
+            Role::Full => Ok(()),
+            Role::Writer => Err(Error::NeedsFullKey { operation }),
+        }
+    }
+
+    /// Signs the end of the chain and closes the store. Dropping it does the same, and tells
+    /// nobody when that fails.
+    ///
+    /// # Errors
+    /// When the signature cannot be stored.
+    pub fn close(self) -> Result<()> {
+        self.sign_end()
+    }
+
+    fn sign_end(&self) -> Result<()> {
+        if self.writer.is_none() {
+            return Ok(());
+        }
+        self.append(|chain, _| chain.checkpoint())
+    }
+
+    /// Runs `work` in a transaction that extends the chain.
+    pub(super) fn append<T>(
+        &self,
+        work: impl FnOnce(&mut Appender<'_>, &Connection) -> Result<T>,
+    ) -> Result<T> {
+        let writer = self.writer.as_ref().ok_or_else(read_only)?;
+        let db = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (result, head) = db.write(|tx| {
+            let mut appender = Appender::new(tx, &self.chain, &self.signing, Timestamp::now())?;
+            let result = work(&mut appender, tx)?;
+            Ok((result, appender.finish()?))
+        })?;
+        self.pulse.grow(head);
+        Ok(result)
+    }
+
+    /// A connection for reading.
+    pub(super) fn reader(&self) -> Result<Lent<'_, Connection>> {
+        self.readers.take(|| self.database.connect(Mode::Read))
+    }
+
+    /// Gives the number of the record.
+    pub(super) fn store_event(
+        chain: &mut Appender<'_>,
+        tx: &Connection,
+        event: &Event,
+    ) -> Result<u64> {
+        let body = serde_json::to_vec(event).expect("an event is plain JSON");
+        let seq = chain.append(RecordKind::Event, Some(event.id), &body)?;
+        let ended = event.ended_at.map(nanoseconds);
+        tx.execute(
+            "INSERT INTO events (id, camera, kind, started, ended, seq) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET camera = excluded.camera, kind = excluded.kind,
+             started = excluded.started, ended = excluded.ended, seq = excluded.seq",
+            &[
+                event.id.as_bytes().to_vec().into(),
+                event.camera.clone().into(),
+                event.kind.name().to_owned().into(),
+                nanoseconds(event.started_at).into(),
+                ended.map_or(Value::Null, Value::from),
+                seq.cast_signed().into(),
+            ],
+        )?;
+        labels::store(tx, event)?;
+        Ok(seq)
+    }
+}
+
+impl EventStore for Store {
+    fn put(&self, events: &[Event]) -> Result<()> {
+        for event in events {
+            media::check_camera_name(&event.camera)?;
+            check_numbers(event)?;
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.note_open(events)?;
+        self.append(|chain, tx| {
+            events
+                .iter()
+                .try_for_each(|event| Self::store_event(chain, tx, event).map(drop))
+        })
+    }
+
+    fn put_segment(&self, segment: &Segment) -> Result<()> {
+        media::check_camera_name(&segment.camera)?;
+        let body = serde_json::to_vec(segment).expect("a segment is plain JSON");
+        self.append(|chain, tx| {
+            let seq = chain.append(RecordKind::Segment, Some(segment.id), &body)?;
+            tx.execute(
+                "INSERT INTO segments (id, camera, started, ended, bytes, seq)
+                 VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (id) DO UPDATE SET camera = excluded.camera,
+                 started = excluded.started, ended = excluded.ended, bytes = excluded.bytes,
+                 seq = excluded.seq",
+                &[
+                    segment.id.as_bytes().to_vec().into(),
+                    segment.camera.clone().into(),
+                    nanoseconds(segment.media.started_at).into(),
+                    nanoseconds(segment.ended_at).into(),
+                    segment.media.bytes.cast_signed().into(),
+                    seq.cast_signed().into(),
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    fn get(&self, id: EventId) -> Result<Option<Event>> {
+        let db = self.reader()?;
+        let row = db.first(
+            "SELECT r.seq, r.body FROM events e JOIN records r ON r.seq = e.seq WHERE e.id = ?",
+            &[id.as_bytes().to_vec().into()],
+        )?;
+        row.map(|row| Ok(query::numbered(&db, row)?.1)).transpose()
+    }
+
+    fn get_numbered(&self, number: u64) -> Result<Option<Event>> {
+        self.numbered(number)
+    }
+
+    fn list_numbered(&self, filter: &EventFilter) -> Result<Vec<(u64, Event)>> {
+        query::list_numbered(&*self.reader()?, filter)
+    }
+
+    fn count(&self, filter: &EventFilter) -> Result<BTreeMap<EventKind, u64>> {
+        query::count(&*self.reader()?, filter)
+    }
+
+    fn head(&self) -> Result<u64> {
+        follow::last_seq(&*self.reader()?)
+    }
+
+    fn changes(&self, after: u64, limit: usize) -> Result<Vec<(u64, Event)>> {
+        query::changes(&*self.reader()?, after, limit)
+    }
+
+    fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
+        self.pulse.wait(seen, timeout, || {
+            let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let watch = match &mut *watch {
+                Some(watch) => watch,
+                none => none.insert(Watch::open(&self.database)?),
+            };
+            watch.head()
+        })
+    }
+}
+
+/// What a store that is only read says to changes.
+pub(super) fn read_only() -> Error {
+    Error::Invalid {
+        what: "event store",
+        problem: "it was opened for reading only".to_owned(),
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Err(error) = self.sign_end() {
+            tracing::warn!(%error, "the end of the event chain is not signed");
+        }
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store")
+            .field("dir", &self.dir)
+            .field("role", &self.role())
+            .finish_non_exhaustive()
+    }
+}
+
+fn no_key(problem: &str) -> Error {
+    Error::Invalid {
+        what: "key",
+        problem: problem.to_owned(),
+    }
+}
+
+/// JSON has no infinite numbers, and what is written as none could not be read again.
+pub(super) fn check_numbers(event: &Event) -> Result<()> {
+    let finite = event.observations.iter().all(|seen| {
+        let region = seen.region.unwrap_or_default();
+        [seen.score, region.x, region.y, region.w, region.h]
+            .iter()
+            .all(|number| number.is_finite())
+    });
+    finite.then_some(()).ok_or_else(|| Error::Invalid {
+        what: "observation",
+        problem: "a number in it is not finite".to_owned(),
+    })
+}
+
+/// Nanoseconds since 1970 as the database has them; what lies outside of 1677 to 2262 is cut off.
+pub(super) fn nanoseconds(at: Timestamp) -> i64 {
+    let nanoseconds = at.as_nanosecond();
+    i64::try_from(nanoseconds).unwrap_or(if nanoseconds < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// What a record holds.
+pub(super) fn parse_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body)
+        .map_err(|_| Error::damaged("a record of the event store", "it is not readable"))
 }

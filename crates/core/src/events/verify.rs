@@ -3,18 +3,19 @@
 mod projection;
 
 use ed25519_dalek::VerifyingKey;
-use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 
 use super::chain::{Chain, Checkpoint, Gap, Head, Link, RecordKind};
-use super::database::Mode;
+use super::database::{Connection, Mode, Opened, Row, Value};
 use super::media::hash_all;
 use super::model::{Event, EventId, MediaRef, Segment};
-use super::sqlite::Store;
+use super::store::Store;
 use crate::error::{Error, Result, with_causes};
 
 /// So many findings are described; the rest is counted.
 const MAX_FINDINGS: usize = 1000;
+/// So many rows are held at once.
+const PAGE: usize = 256;
 
 /// What is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,8 +132,7 @@ impl Store {
     /// When the store cannot be read; what is wrong with it is in the report.
     pub fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport> {
         let db = self.database.connect(Mode::Read)?;
-        let tx = db.unchecked_transaction().map_err(self.database.failed())?;
-        self.verify_in(&tx, options)
+        db.read(|db| self.verify_in(db, options))
     }
 
     /// Verifies what a transaction sees.
@@ -152,8 +152,10 @@ impl Store {
             findings: Vec::new(),
             more_findings: 0,
         };
-        let read = |report: &mut VerifyReport| -> rusqlite::Result<()> {
-            check_database(tx, report)?;
+        let read = |report: &mut VerifyReport| -> Result<()> {
+            for problem in tx.problems()? {
+                report.find(FindingKind::Database, None, None, problem);
+            }
             let signer = self.signing.verifying_key();
             walk_chain(tx, &self.chain, &signer, options.expect, report)?;
             projection::check(tx, report)?;
@@ -161,49 +163,60 @@ impl Store {
         };
         match read(&mut report) {
             Ok(()) => {}
-            Err(error) => match self.database.error(error) {
-                Error::Damaged { object, detail } => {
-                    let detail = format!("{object}: {detail}");
-                    report.find(FindingKind::Database, None, None, detail);
-                }
-                error => return Err(error),
-            },
+            Err(Error::Damaged { object, detail }) => {
+                let detail = format!("{object}: {detail}");
+                report.find(FindingKind::Database, None, None, detail);
+            }
+            Err(error) => return Err(error),
         }
         Ok(report)
     }
 
-    fn check_media(
-        &self,
-        db: &Connection,
-        hash: bool,
-        report: &mut VerifyReport,
-    ) -> rusqlite::Result<()> {
-        let mut statement = db.prepare(
-            "SELECT r.seq, r.kind, r.body FROM events e JOIN records r ON r.seq = e.seq
-             UNION ALL
-             SELECT r.seq, r.kind, r.body FROM segments s JOIN records r ON r.seq = s.seq",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let seq = row.get::<_, i64>(0)?.cast_unsigned();
-            let (kind, body): (i64, Vec<u8>) = (row.get(1)?, row.get(2)?);
-            for (id, media) in media_of(RecordKind::from_number(kind), &body) {
-                report.media += 1;
-                report.incomplete_media += u64::from(!media.complete);
-                match self.check_file(&media, hash) {
-                    Ok(()) => {}
-                    Err(error @ Error::Missing { .. }) => {
-                        let detail = error.to_string();
-                        report.find(FindingKind::MediaMissing, seq, Some(id), detail);
-                    }
-                    Err(error) => {
-                        let detail = with_causes(&error);
-                        report.find(FindingKind::MediaChanged, seq, Some(id), detail);
+    fn check_media(&self, db: &Connection, hash: bool, report: &mut VerifyReport) -> Result<()> {
+        for (table, kind) in [
+            ("events", RecordKind::Event),
+            ("segments", RecordKind::Segment),
+        ] {
+            let text = format!(
+                "SELECT p.id, r.seq, r.body FROM {table} p JOIN records r ON r.seq = p.seq
+                 WHERE p.id {{after}} ? ORDER BY p.id LIMIT {PAGE}"
+            );
+            let mut pages = Pages::new(Value::Blob(Vec::new()));
+            while let Some(page) = pages.next(db, &text)? {
+                for mut row in page {
+                    let (seq, body) = (row.number(1)?, row.take(2));
+                    // What cannot be read is a finding already.
+                    let body = db.body(seq, kind, body).unwrap_or_default();
+                    for (id, media) in media_of(Some(kind), &body) {
+                        self.check_one(seq, id, &media, hash, report);
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    fn check_one(
+        &self,
+        seq: u64,
+        id: EventId,
+        media: &MediaRef,
+        hash: bool,
+        report: &mut VerifyReport,
+    ) {
+        report.media += 1;
+        report.incomplete_media += u64::from(!media.complete);
+        match self.check_file(media, hash) {
+            Ok(()) => {}
+            Err(error @ Error::Missing { .. }) => {
+                let detail = error.to_string();
+                report.find(FindingKind::MediaMissing, seq, Some(id), detail);
+            }
+            Err(error) => {
+                let detail = with_causes(&error);
+                report.find(FindingKind::MediaChanged, seq, Some(id), detail);
+            }
+        }
     }
 
     pub(super) fn check_file(&self, media: &MediaRef, hash: bool) -> Result<()> {
@@ -239,58 +252,133 @@ pub(super) fn media_of(kind: Option<RecordKind>, body: &[u8]) -> Vec<(EventId, M
     }
 }
 
-/// What SQLite and SQLCipher say about the file; this finds indexes that differ from their tables.
-fn check_database(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    for pragma in [
-        "PRAGMA cipher_integrity_check",
-        "PRAGMA integrity_check(10)",
-    ] {
-        let mut statement = db.prepare(pragma)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let detail: String = row.get(0)?;
-            if detail != "ok" {
-                report.find(FindingKind::Database, None, None, detail);
-            }
+/// Goes through an answer in parts, so that not all of it is held at once.
+struct Pages {
+    /// What the first column was in the last row.
+    last: Value,
+    first: bool,
+    done: bool,
+}
+
+impl Pages {
+    /// From the first row on, which is not before this.
+    fn new(before: Value) -> Self {
+        Self {
+            last: before,
+            first: true,
+            done: false,
         }
     }
-    Ok(())
+
+    /// The next rows of a statement that gives those `{after}` a value, by the first column, in its
+    /// order.
+    fn next(&mut self, db: &Connection, text: &str) -> Result<Option<Vec<Row>>> {
+        if self.done {
+            return Ok(None);
+        }
+        let text = text.replace("{after}", if self.first { ">=" } else { ">" });
+        self.first = false;
+        let rows = db.query(&text, &[self.last.clone()])?;
+        self.done = rows.len() < PAGE;
+        if let Some(row) = rows.last() {
+            self.last = row.0[0].clone();
+        }
+        Ok(Some(rows))
+    }
 }
 
 /// A record as it is stored; what has the wrong type or length is not one.
 struct Stored {
     kind: RecordKind,
     subject: Option<EventId>,
-    salt: [u8; 32],
     digest: [u8; 32],
     link: Link,
-    body: Vec<u8>,
+    /// None when it does not open.
+    opened: Option<Opened>,
 }
 
 impl Stored {
-    fn read(row: &Row<'_>) -> Option<Self> {
-        let subject: Option<[u8; 16]> = row.get("subject").ok()?;
+    const COLUMNS: &str = "seq, kind, subject, digest, link, salt, body";
+
+    fn read(db: &Connection, seq: u64, row: &mut Row) -> Option<Self> {
+        let kind = RecordKind::from_number(row.integer(1).ok()?)?;
+        let (salt, body) = (row.take(5), row.take(6));
         Some(Self {
-            kind: RecordKind::from_number(row.get("kind").ok()?)?,
-            subject: subject.map(EventId::from_bytes),
-            salt: row.get("salt").ok()?,
-            digest: row.get("digest").ok()?,
-            link: row.get("link").ok()?,
-            body: row.get("body").ok()?,
+            kind,
+            subject: row.optional_id(2).ok()?,
+            digest: row.bytes(3).ok()?,
+            link: row.bytes(4).ok()?,
+            opened: db.open(seq, kind, salt, body),
+        })
+    }
+
+    fn body(&self) -> &[u8] {
+        self.opened.as_ref().map_or(&[], |opened| &opened.body)
+    }
+
+    /// Whether it is what it was when it was linked.
+    fn is_whole(&self, chain: &Chain) -> bool {
+        self.opened.as_ref().is_some_and(|Opened { salt, body }| {
+            chain.digest(salt, self.kind, body) == self.digest
+                && self.subject == subject_of(self.kind, body)
         })
     }
 }
 
-/// Reads a gap, if the store signed it and its row says the same.
-pub(super) fn read_gap(row: &Row<'_>, chain: &Chain, signer: &VerifyingKey) -> Option<Gap> {
-    let first: i64 = row.get("first_seq").ok()?;
-    let body: Vec<u8> = row.get("body").ok()?;
-    let signature: [u8; 64] = row.get("signature").ok()?;
-    if !chain.accepts_gap(&body, &signature, signer) {
+/// Reads a gap from its first number, body and signature, if the store signed it and they say the
+/// same.
+pub(super) fn read_gap(row: &Row, chain: &Chain, signer: &VerifyingKey) -> Option<Gap> {
+    let first = row.number(0).ok()?;
+    let body = row.blob(1).ok()?;
+    if !chain.accepts_gap(body, &row.bytes(2).ok()?, signer) {
         return None;
     }
-    let gap: Gap = serde_json::from_slice(&body).ok()?;
-    (gap.first_seq == first.cast_unsigned() && gap.first_seq <= gap.last_seq).then_some(gap)
+    let gap: Gap = serde_json::from_slice(body).ok()?;
+    (gap.first_seq == first && gap.first_seq <= gap.last_seq).then_some(gap)
+}
+
+/// The gaps, one after the other.
+struct Gaps<'a> {
+    db: &'a Connection,
+    chain: &'a Chain,
+    signer: &'a VerifyingKey,
+    pages: Pages,
+    page: std::vec::IntoIter<Row>,
+}
+
+impl<'a> Gaps<'a> {
+    fn new(db: &'a Connection, chain: &'a Chain, signer: &'a VerifyingKey) -> Self {
+        Self {
+            db,
+            chain,
+            signer,
+            pages: Pages::new(Value::Integer(i64::MIN)),
+            page: Vec::new().into_iter(),
+        }
+    }
+
+    /// The next one that is signed; others are findings.
+    fn next(&mut self, report: &mut VerifyReport) -> Result<Option<Gap>> {
+        let text = format!(
+            "SELECT first_seq, body, signature FROM gaps WHERE first_seq {{after}} ?
+             ORDER BY first_seq LIMIT {PAGE}"
+        );
+        loop {
+            for row in self.page.by_ref() {
+                match read_gap(&row, self.chain, self.signer) {
+                    Some(gap) => return Ok(Some(gap)),
+                    None => {
+                        let detail = "a gap is not signed by the store";
+                        report.find(FindingKind::Signature, row.number(0)?, None, detail);
+                    }
+                }
+            }
+            match self.pages.next(self.db, &text)? {
+                Some(page) => self.page = page.into_iter(),
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 fn walk_chain(
@@ -299,30 +387,27 @@ fn walk_chain(
     signer: &VerifyingKey,
     expect: Option<(u64, Link)>,
     report: &mut VerifyReport,
-) -> rusqlite::Result<()> {
-    let mut gap_statement = db.prepare("SELECT * FROM gaps ORDER BY first_seq")?;
-    let mut gap_rows = gap_statement.query([])?;
-    let mut next_gap = |report: &mut VerifyReport| -> rusqlite::Result<Option<Gap>> {
-        while let Some(row) = gap_rows.next()? {
-            match read_gap(row, chain, signer) {
-                Some(gap) => return Ok(Some(gap)),
-                None => {
-                    let first = row.get::<_, i64>(0)?.cast_unsigned();
-                    let detail = "a gap is not signed by the store";
-                    report.find(FindingKind::Signature, first, None, detail);
-                }
-            }
-        }
-        Ok(None)
-    };
-    let mut gap = next_gap(report)?;
-    let mut statement = db.prepare("SELECT * FROM records ORDER BY seq")?;
-    let mut rows = statement.query([])?;
+) -> Result<()> {
+    let mut gaps = Gaps::new(db, chain, signer);
+    let mut gap = gaps.next(report)?;
+    let text = format!(
+        "SELECT {} FROM records WHERE seq {{after}} ? ORDER BY seq LIMIT {PAGE}",
+        Stored::COLUMNS
+    );
+    let mut pages = Pages::new(Value::Integer(i64::MIN));
+    let mut page = Vec::new().into_iter();
     let mut head = chain.start();
     let mut last_signed = 0;
     let mut expected = expect.is_none_or(|(seq, link)| Head { seq, link } == head);
-    while let Some(row) = rows.next()? {
-        let seq = row.get::<_, i64>(0)?.cast_unsigned();
+    loop {
+        let Some(mut row) = page.next() else {
+            match pages.next(db, &text)? {
+                Some(rows) => page = rows.into_iter(),
+                None => break,
+            }
+            continue;
+        };
+        let seq = row.number(0)?;
         while let Some(here) = gap.take_if(|gap| gap.first_seq <= seq) {
             if here.first_seq != head.seq + 1 || here.link_before != head.link {
                 let detail = "a gap does not continue what is before it";
@@ -338,7 +423,7 @@ fn walk_chain(
             expected |= expect
                 .is_some_and(|(seq, _)| (here.first_seq..here.last_seq).contains(&seq))
                 || expect.is_some_and(|(seq, link)| Head { seq, link } == head);
-            gap = next_gap(report)?;
+            gap = gaps.next(report)?;
         }
         if seq <= head.seq {
             report.find(
@@ -357,14 +442,12 @@ fn walk_chain(
             report.find(FindingKind::Removed, seq, None, detail);
         }
         report.records += 1;
-        let Some(stored) = Stored::read(row) else {
+        let Some(stored) = Stored::read(db, seq, &mut row) else {
             report.find(FindingKind::Changed, seq, None, "it is not a record");
             head.seq = seq;
             continue;
         };
-        if chain.digest(&stored.salt, stored.kind, &stored.body) != stored.digest
-            || stored.subject != subject_of(stored.kind, &stored.body)
-        {
+        if !stored.is_whole(chain) {
             let detail = "its content was changed";
             report.find(FindingKind::Changed, seq, stored.subject, detail);
         }
@@ -373,7 +456,7 @@ fn walk_chain(
             report.find(FindingKind::Broken, seq, stored.subject, detail);
         }
         if stored.kind == RecordKind::Checkpoint {
-            let checkpoint = serde_json::from_slice::<Checkpoint>(&stored.body).ok();
+            let checkpoint = serde_json::from_slice::<Checkpoint>(stored.body()).ok();
             let good = checkpoint.is_some_and(|checkpoint| {
                 checkpoint.seq == head.seq
                     && checkpoint.link == head.link

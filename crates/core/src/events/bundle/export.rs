@@ -4,17 +4,19 @@ use std::io::{self, Read, Write};
 
 use jiff::Timestamp;
 use keepwatch_crypto::Credential;
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::manifest::{BundlePart, MAX_STEPS, Manifest, PartKind, Step};
 use crate::error::{Error, Result};
 use crate::events::chain::{Checkpoint, Link, RecordKind};
-use crate::events::database::Mode;
+use crate::events::database::{Connection, Mode};
 use crate::events::media::{MediaReader, hash_all};
 use crate::events::model::{Event, EventId};
-use crate::events::sqlite::{Store, parse_body};
+use crate::events::store::{Store, parse_body};
 use crate::events::verify::read_gap;
+
+/// So many records are held at once: a signature comes within 64.
+const PAGE: usize = 64;
 
 /// What was exported.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -96,109 +98,97 @@ impl Store {
 
     fn proof(&self, id: EventId) -> Result<(Place, Vec<Step>, Checkpoint)> {
         let db = self.database.connect(Mode::Read)?;
-        let tx = db.unchecked_transaction().map_err(self.database.failed())?;
-        let missing = || Error::damaged("the chain of events", "a record is missing");
-        let place = self
-            .place(&tx, id)
-            .map_err(self.database.failed())?
-            .ok_or(Error::NoSuchEvent { id })?;
-        let place = place.ok_or_else(missing)?;
-        let (steps, checkpoint) = self
-            .steps(&tx, place.seq)
-            .map_err(self.database.failed())?
-            .ok_or_else(missing)?;
-        Ok((place, steps, checkpoint))
+        db.read(|db| {
+            let place = self.place(db, id)?;
+            let (steps, checkpoint) = self.steps(db, place.seq)?;
+            Ok((place, steps, checkpoint))
+        })
     }
 
-    /// None when there is no such event; none inside when the chain is damaged.
-    fn place(&self, db: &Connection, id: EventId) -> rusqlite::Result<Option<Option<Place>>> {
-        let mut statement = db.prepare(
+    fn place(&self, db: &Connection, id: EventId) -> Result<Place> {
+        let row = db.first(
             "SELECT r.seq, r.salt, r.body FROM events e JOIN records r ON r.seq = e.seq
              WHERE e.id = ?",
+            &[id.as_bytes().to_vec().into()],
         )?;
-        let mut rows = statement.query([id.as_bytes()])?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        let seq: i64 = row.get(0)?;
-        let body: Vec<u8> = row.get(2)?;
-        let salt = row.get(1)?;
-        let link_before = match seq {
-            1 => Some(self.chain.start().link),
-            _ => self.link_before(db, seq)?,
-        };
-        let place = link_before.zip(String::from_utf8(body).ok());
-        Ok(Some(place.map(|(link_before, body)| Place {
-            seq: seq.cast_unsigned(),
-            salt,
-            body,
-            link_before,
-        })))
+        let mut row = row.ok_or(Error::NoSuchEvent { id })?;
+        let (seq, salt, body) = (row.number(0)?, row.take(1), row.take(2));
+        let opened = db.open(seq, RecordKind::Event, salt, body);
+        let opened = opened.ok_or_else(missing)?;
+        Ok(Place {
+            seq,
+            salt: opened.salt,
+            body: String::from_utf8(opened.body).map_err(|_| missing())?,
+            link_before: match seq {
+                1 => self.chain.start().link,
+                _ => self.link_before(db, seq)?,
+            },
+        })
     }
 
     /// The link of the record before, or of the gap that is there.
-    fn link_before(&self, db: &Connection, seq: i64) -> rusqlite::Result<Option<Link>> {
-        let mut statement = db.prepare("SELECT link FROM records WHERE seq = ? - 1")?;
-        let mut rows = statement.query([seq])?;
-        if let Some(row) = rows.next()? {
-            return row.get(0).map(Some);
+    fn link_before(&self, db: &Connection, seq: u64) -> Result<Link> {
+        let text = "SELECT link FROM records WHERE seq = ?";
+        if let Some(row) = db.first(text, &[(seq - 1).cast_signed().into()])? {
+            return row.bytes(0);
         }
-        let mut statement =
-            db.prepare("SELECT * FROM gaps WHERE first_seq < ? ORDER BY first_seq DESC LIMIT 1")?;
-        let mut rows = statement.query([seq])?;
+        let row = db.first(
+            "SELECT first_seq, body, signature FROM gaps WHERE first_seq < ?
+             ORDER BY first_seq DESC LIMIT 1",
+            &[seq.cast_signed().into()],
+        )?;
         let signer = self.signing.verifying_key();
-        let gap = match rows.next()? {
-            Some(row) => read_gap(row, &self.chain, &signer),
-            None => None,
-        };
-        let gap = gap.filter(|gap| gap.last_seq + 1 == seq.cast_unsigned());
-        Ok(gap.map(|gap| gap.link_after))
+        let gap = row.and_then(|row| read_gap(&row, &self.chain, &signer));
+        let gap = gap.filter(|gap| gap.last_seq + 1 == seq);
+        gap.map(|gap| gap.link_after).ok_or_else(missing)
     }
 
-    /// What leads from a record to the next checkpoint; none when something is missing.
-    fn steps(
-        &self,
-        db: &Connection,
-        from: u64,
-    ) -> rusqlite::Result<Option<(Vec<Step>, Checkpoint)>> {
+    /// What leads from a record to the next checkpoint.
+    fn steps(&self, db: &Connection, from: u64) -> Result<(Vec<Step>, Checkpoint)> {
         let signer = self.signing.verifying_key();
         let mut steps = Vec::new();
         let mut at = from;
-        let mut gap = db.prepare("SELECT * FROM gaps WHERE first_seq = ?")?;
-        let mut statement =
-            db.prepare("SELECT seq, kind, digest, body FROM records WHERE seq > ? ORDER BY seq")?;
-        let mut rows = statement.query([from.cast_signed()])?;
-        while let Some(row) = rows.next()?
-            && steps.len() < MAX_STEPS
-        {
-            let seq = row.get::<_, i64>(0)?.cast_unsigned();
-            if seq != at + 1 {
-                let mut gaps = gap.query([at.cast_signed() + 1])?;
-                let Some(row) = gaps.next()? else {
-                    return Ok(None);
-                };
-                let Some(here) = read_gap(row, &self.chain, &signer) else {
-                    return Ok(None);
-                };
-                if here.last_seq + 1 != seq {
-                    return Ok(None);
+        let gap = "SELECT first_seq, body, signature FROM gaps WHERE first_seq = ?";
+        let text = format!(
+            "SELECT seq, kind, digest, body FROM records WHERE seq > ? ORDER BY seq LIMIT {PAGE}"
+        );
+        while steps.len() < MAX_STEPS {
+            let page = db.query(&text, &[at.cast_signed().into()])?;
+            let done = page.len() < PAGE;
+            for mut row in page {
+                let seq = row.number(0)?;
+                if seq != at + 1 {
+                    let row = db.first(gap, &[(at + 1).cast_signed().into()])?;
+                    let row = row.ok_or_else(missing)?;
+                    let here = read_gap(&row, &self.chain, &signer).ok_or_else(missing)?;
+                    if here.last_seq + 1 != seq {
+                        return Err(missing());
+                    }
+                    let body = row.blob(1)?.to_vec();
+                    steps.push(Step::Gap {
+                        body: String::from_utf8(body).expect("a gap that was read is JSON"),
+                        signature: row.bytes(2)?,
+                    });
                 }
-                let body: Vec<u8> = row.get("body")?;
-                steps.push(Step::Gap {
-                    body: String::from_utf8(body).expect("a gap that was read is JSON"),
-                    signature: row.get("signature")?,
-                });
+                if row.integer(1)? == RecordKind::Checkpoint as i64 {
+                    let body = row.take(3);
+                    let body = db.body(seq, RecordKind::Checkpoint, body)?;
+                    let checkpoint = serde_json::from_slice(&body).map_err(|_| missing())?;
+                    return Ok((steps, checkpoint));
+                }
+                steps.push(Step::Digest(row.bytes(2)?));
+                at = seq;
             }
-            let (kind, body): (i64, Vec<u8>) = (row.get(1)?, row.get(3)?);
-            if kind == RecordKind::Checkpoint as i64 {
-                let checkpoint = serde_json::from_slice::<Checkpoint>(&body).ok();
-                return Ok(checkpoint.map(|checkpoint| (steps, checkpoint)));
+            if done {
+                break;
             }
-            steps.push(Step::Digest(row.get(2)?));
-            at = seq;
         }
-        Ok(None)
+        Err(missing())
     }
+}
+
+fn missing() -> Error {
+    Error::damaged("the chain of events", "a record is missing")
 }
 
 /// Copies what was hashed before, or fails.

@@ -2,134 +2,177 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, Row, params};
-
-use super::{FindingKind, VerifyReport};
+use super::{FindingKind, PAGE, Pages, VerifyReport};
+use crate::error::Result;
 use crate::events::chain::RecordKind;
-use crate::events::labels::labels_of;
+use crate::events::database::{Connection, Row, Value};
+use crate::events::labels::terms_of;
 use crate::events::model::{Event, EventId, Segment};
-use crate::events::sqlite::nanoseconds;
+use crate::events::store::nanoseconds;
 
-/// So many rows are held at once.
-const PAGE: usize = 256;
 /// No id of a label comes after this: they have 16 bytes.
 const LAST_ID: [u8; 17] = [0xff; 17];
 
 /// Whether the lists of events and segments are what their last records say.
-pub(super) fn check(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    for (table, kind) in [
-        ("events", RecordKind::Event),
-        ("segments", RecordKind::Segment),
-    ] {
-        let number = kind as i64;
-        let mut statement = db.prepare(&format!(
-            "SELECT r.subject, max(r.seq) FROM records r LEFT JOIN {table} p ON p.id = r.subject
-             WHERE r.kind = {number} AND (p.id IS NULL OR p.seq < r.seq) GROUP BY r.subject"
-        ))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let id = row.get(0).ok().map(EventId::from_bytes);
-            let seq = row.get::<_, i64>(1)?.cast_unsigned();
+pub(super) fn check(db: &Connection, report: &mut VerifyReport) -> Result<()> {
+    check_last(db, "events", RecordKind::Event, report)?;
+    check_last(db, "segments", RecordKind::Segment, report)?;
+    check_events(db, report)?;
+    check_segments(db, report)
+}
+
+/// Whether the list has the last record of each.
+fn check_last(
+    db: &Connection,
+    table: &str,
+    kind: RecordKind,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let number = kind as i64;
+    let text = format!(
+        "SELECT r.subject, max(r.seq) FROM records r LEFT JOIN {table} p ON p.id = r.subject
+         WHERE r.kind = {number} AND (p.id IS NULL OR p.seq < r.seq)
+         AND (r.subject {{after}} ? OR r.subject IS NULL)
+         GROUP BY r.subject ORDER BY r.subject LIMIT {PAGE}"
+    );
+    let mut pages = Pages::new(Value::Blob(Vec::new()));
+    while let Some(page) = pages.next(db, &text)? {
+        for row in page {
             let detail = format!("the list of {table} lacks its last record");
-            report.find(FindingKind::Projection, seq, id, detail);
+            report.find(
+                FindingKind::Projection,
+                row.number(1)?,
+                row.id(0).ok(),
+                detail,
+            );
         }
-        let mut statement = db.prepare(&format!(
-            "SELECT p.*, r.body AS body FROM {table} p
-             LEFT JOIN records r ON r.seq = p.seq AND r.kind = {number}"
-        ))?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let fits = match kind {
-                RecordKind::Event => event_fits(row),
-                _ => segment_fits(row),
-            };
+    }
+    Ok(())
+}
+
+fn differs(row: &Row, seq: usize, table: &str, report: &mut VerifyReport) {
+    let detail = format!("the list of {table} differs from its record");
+    let seq = row.number(seq).ok();
+    report.find(FindingKind::Projection, seq, row.id(0).ok(), detail);
+}
+
+/// What the record of a row says; none if it is not readable.
+fn body_of<T: serde::de::DeserializeOwned>(
+    db: &Connection,
+    kind: RecordKind,
+    row: &mut Row,
+    (seq, body): (usize, usize),
+) -> Option<T> {
+    let body = row.take(body);
+    let body = db.body(row.number(seq).ok()?, kind, body).ok()?;
+    serde_json::from_slice(&body).ok()
+}
+
+fn check_segments(db: &Connection, report: &mut VerifyReport) -> Result<()> {
+    let text = format!(
+        "SELECT p.id, p.camera, p.started, p.ended, p.bytes, p.seq, r.body FROM segments p
+         LEFT JOIN records r ON r.seq = p.seq AND r.kind = 2
+         WHERE p.id {{after}} ? ORDER BY p.id LIMIT {PAGE}"
+    );
+    let mut pages = Pages::new(Value::Blob(Vec::new()));
+    while let Some(page) = pages.next(db, &text)? {
+        for mut row in page {
+            let segment = body_of(db, RecordKind::Segment, &mut row, (5, 6));
+            let fits = segment.and_then(|segment| segment_fits(&row, &segment));
             if fits != Some(true) {
-                let id = row.get("id").ok().map(EventId::from_bytes);
-                let seq = row.get::<_, i64>("seq").ok().map(i64::cast_unsigned);
-                let detail = format!("the list of {table} differs from its record");
-                report.find(FindingKind::Projection, seq, id, detail);
+                differs(&row, 5, "segments", report);
             }
         }
     }
-    check_labels(db, report)
+    Ok(())
 }
 
 /// Labels with the times that they are entered with.
 type Labels = BTreeMap<Vec<u8>, BTreeSet<(Vec<u8>, i64)>>;
 
-/// Whether the list of labels has those of the last states of events, and no others.
-fn check_labels(db: &Connection, report: &mut VerifyReport) -> rusqlite::Result<()> {
-    let mut events = db.prepare(&format!(
-        "SELECT e.id, r.body FROM events e LEFT JOIN records r ON r.seq = e.seq AND r.kind = 1
-         WHERE e.id > ? ORDER BY e.id LIMIT {PAGE}"
-    ))?;
-    let mut labels =
-        db.prepare("SELECT id, label, started FROM labels WHERE id > ? AND id <= ?")?;
-    let mut last = Vec::new();
+/// Whether the list of events has their last states, and that of labels what was seen in them, and
+/// nothing else.
+fn check_events(db: &Connection, report: &mut VerifyReport) -> Result<()> {
+    let text = format!(
+        "SELECT p.id, p.camera, p.kind, p.started, p.ended, p.seq, r.body FROM events p
+         LEFT JOIN records r ON r.seq = p.seq AND r.kind = 1
+         WHERE p.id {{after}} ? ORDER BY p.id LIMIT {PAGE}"
+    );
+    let mut pages = Pages::new(Value::Blob(Vec::new()));
     loop {
-        let page: Vec<(Vec<u8>, Option<Vec<u8>>)> = events
-            .query_map([&last], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        let done = page.len() < PAGE;
-        let to = match page.last() {
-            Some((id, _)) if !done => id.clone(),
-            _ => LAST_ID.to_vec(),
-        };
-        let mut expected = Labels::new();
-        for (id, body) in page {
-            // What has no readable record is a finding already.
-            let event = body.and_then(|body| serde_json::from_slice::<Event>(&body).ok());
-            let Some(event) = event else { continue };
-            let started = nanoseconds(event.started_at);
-            let labels = labels_of(&event);
-            if !labels.is_empty() {
-                let labels = labels
-                    .into_iter()
-                    .map(|label| (label.into_bytes(), started));
-                expected.insert(id, labels.collect());
-            }
-        }
-        let mut found = Labels::new();
-        let mut rows = labels.query(params![last, to])?;
-        while let Some(row) = rows.next()? {
-            let entry = (row.get(1)?, row.get(2)?);
-            found.entry(row.get(0)?).or_default().insert(entry);
-        }
-        let ids: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
-        for id in ids {
-            if expected.get(id) != found.get(id) {
-                let id = id[..].try_into().ok().map(EventId::from_bytes);
-                let detail = "the list of labels differs from the event";
-                report.find(FindingKind::Projection, None, id, detail);
-            }
-        }
-        if done {
+        let from = pages.last.clone();
+        let Some(page) = pages.next(db, &text)? else {
             return Ok(());
+        };
+        let to = match pages.done {
+            true => LAST_ID.to_vec().into(),
+            false => pages.last.clone(),
+        };
+        let mut labels = Labels::new();
+        for mut row in page {
+            let event: Option<Event> = body_of(db, RecordKind::Event, &mut row, (5, 6));
+            let fits = event.as_ref().and_then(|event| event_fits(&row, event));
+            if fits != Some(true) {
+                differs(&row, 5, "events", report);
+            }
+            if let Some(event) = event
+                && let Ok(id) = row.blob(0)
+            {
+                let started = nanoseconds(event.started_at);
+                let terms = terms_of(db, &event);
+                if !terms.is_empty() {
+                    let terms = terms.into_iter().map(|term| (term, started));
+                    labels.insert(id.to_vec(), terms.collect());
+                }
+            }
         }
-        last = to;
+        check_labels(db, from, to, &labels, report)?;
     }
 }
 
-fn event_fits(row: &Row<'_>) -> Option<bool> {
-    let body: Vec<u8> = row.get("body").ok()?;
-    let event: Event = serde_json::from_slice(&body).ok()?;
+fn check_labels(
+    db: &Connection,
+    from: Value,
+    to: Value,
+    expected: &Labels,
+    report: &mut VerifyReport,
+) -> Result<()> {
+    let text = "SELECT id, label, started FROM labels WHERE id > ? AND id <= ?";
+    let mut found = Labels::new();
+    for row in db.query(text, &[from, to])? {
+        let entry = (row.blob(1)?.to_vec(), row.integer(2)?);
+        found
+            .entry(row.blob(0)?.to_vec())
+            .or_default()
+            .insert(entry);
+    }
+    let ids: BTreeSet<_> = expected.keys().chain(found.keys()).collect();
+    for id in ids {
+        if expected.get(id) != found.get(id) {
+            let id = id[..].try_into().ok().map(EventId::from_bytes);
+            let detail = "the list of labels differs from the event";
+            report.find(FindingKind::Projection, None, id, detail);
+        }
+    }
+    Ok(())
+}
+
+fn event_fits(row: &Row, event: &Event) -> Option<bool> {
     Some(
-        row.get::<_, [u8; 16]>("id").ok()? == *event.id.as_bytes()
-            && row.get::<_, String>("camera").ok()? == event.camera
-            && row.get::<_, String>("kind").ok()? == event.kind.name()
-            && row.get::<_, i64>("started").ok()? == nanoseconds(event.started_at)
-            && row.get::<_, Option<i64>>("ended").ok()? == event.ended_at.map(nanoseconds),
+        row.id(0).ok()? == event.id
+            && row.text(1).ok()? == event.camera
+            && row.text(2).ok()? == event.kind.name()
+            && row.integer(3).ok()? == nanoseconds(event.started_at)
+            && row.optional_integer(4).ok()? == event.ended_at.map(nanoseconds),
     )
 }
 
-fn segment_fits(row: &Row<'_>) -> Option<bool> {
-    let body: Vec<u8> = row.get("body").ok()?;
-    let segment: Segment = serde_json::from_slice(&body).ok()?;
+fn segment_fits(row: &Row, segment: &Segment) -> Option<bool> {
     Some(
-        row.get::<_, [u8; 16]>("id").ok()? == *segment.id.as_bytes()
-            && row.get::<_, String>("camera").ok()? == segment.camera
-            && row.get::<_, i64>("started").ok()? == nanoseconds(segment.media.started_at)
-            && row.get::<_, i64>("ended").ok()? == nanoseconds(segment.ended_at)
-            && row.get::<_, i64>("bytes").ok()? == segment.media.bytes.cast_signed(),
+        row.id(0).ok()? == segment.id
+            && row.text(1).ok()? == segment.camera
+            && row.integer(2).ok()? == nanoseconds(segment.media.started_at)
+            && row.integer(3).ok()? == nanoseconds(segment.ended_at)
+            && row.integer(4).ok()? == segment.media.bytes.cast_signed(),
     )
 }

@@ -3,13 +3,12 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use keepwatch_crypto::{Key, Lock};
-use rusqlite::types::Value;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection as Sqlite, params};
 
 use super::*;
+use crate::events::event_store::EventStore;
 use crate::events::model::{EventKind, MediaKind, Observation};
-use crate::events::sqlite::StoreOptions;
-use crate::events::store::EventStore;
+use crate::events::store::StoreOptions;
 use crate::events::{RetentionPolicy, StoreRole};
 
 fn at(seconds: i64) -> Timestamp {
@@ -111,7 +110,13 @@ fn others(value: &Value) -> Vec<Value> {
     others
 }
 
-fn rows(db: &Connection, table: &str) -> (Vec<String>, Vec<Vec<Value>>) {
+/// What the store has, for tests to change it.
+fn raw(db: &Connection) -> &Sqlite {
+    let Connection::Sqlite(db) = db;
+    &db.db
+}
+
+fn rows(db: &Sqlite, table: &str) -> (Vec<String>, Vec<Vec<Value>>) {
     let mut statement = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
     let names: Vec<String> = statement
         .column_names()
@@ -142,7 +147,7 @@ fn every_change_of_every_column_of_every_table_is_found() {
     let db = store.database.connect(Mode::Write).unwrap();
     let mut tried = 0;
     for table in ["records", "gaps", "events", "segments", "labels"] {
-        let (names, rows) = rows(&db, table);
+        let (names, rows) = rows(raw(&db), table);
         assert!(!rows.is_empty());
         // Of the many alike, the first and last and some between.
         let step = rows.len() / 6 + 1;
@@ -151,30 +156,30 @@ fn every_change_of_every_column_of_every_table_is_found() {
             let key = &names[0];
             for (column, value) in names.iter().zip(row) {
                 for other in others(value) {
-                    let tx = db.unchecked_transaction().unwrap();
+                    let tx = raw(&db).unchecked_transaction().unwrap();
                     // Of the tests' events each has one label.
                     let sql = format!("UPDATE {table} SET {column} = ? WHERE {key} = ?");
                     // What the schema refuses needs not be found.
                     if let Ok(changed) = tx.execute(&sql, params![other, row[0]]) {
                         assert_eq!(changed, 1);
                         tried += 1;
-                        let report = verified(&store, &tx, expect);
+                        let report = verified(&store, &db, expect);
                         assert!(!report.is_ok(), "{table}.{column} of {row:?} = {other:?}");
                     }
                     tx.rollback().unwrap();
                 }
             }
-            let tx = db.unchecked_transaction().unwrap();
+            let tx = raw(&db).unchecked_transaction().unwrap();
             let sql = format!("DELETE FROM {table} WHERE {key} = ?");
             assert_eq!(tx.execute(&sql, [&row[0]]).unwrap(), 1);
             assert!(
-                !verified(&store, &tx, expect).is_ok(),
+                !verified(&store, &db, expect).is_ok(),
                 "{table}: {row:?} removed"
             );
             tx.rollback().unwrap();
         }
         // A row that was not there, like one that is.
-        let tx = db.unchecked_transaction().unwrap();
+        let tx = raw(&db).unchecked_transaction().unwrap();
         let mut more = rows.last().unwrap().clone();
         more[0] = match &more[0] {
             Value::Integer(number) => Value::Integer(number + 1),
@@ -184,7 +189,7 @@ fn every_change_of_every_column_of_every_table_is_found() {
         let sql = format!("INSERT INTO {table} VALUES ({places})");
         tx.execute(&sql, rusqlite::params_from_iter(more)).unwrap();
         assert!(
-            !verified(&store, &tx, expect).is_ok(),
+            !verified(&store, &db, expect).is_ok(),
             "{table}: a row more"
         );
         tx.rollback().unwrap();
@@ -208,7 +213,7 @@ fn records_that_changed_places_are_found() {
             "salt, body",
             "link",
         ] {
-            let tx = db.unchecked_transaction().unwrap();
+            let tx = raw(&db).unchecked_transaction().unwrap();
             tx.execute_batch(
                 &format!(
                     "CREATE TEMP TABLE old AS SELECT * FROM records;
@@ -220,7 +225,7 @@ fn records_that_changed_places_are_found() {
                 .replace("SET (link) = (", "SET link = ("),
             )
             .unwrap();
-            assert!(!verified(&store, &tx, expect).is_ok(), "{columns}");
+            assert!(!verified(&store, &db, expect).is_ok(), "{columns}");
             tx.rollback().unwrap();
         }
     }
@@ -231,7 +236,7 @@ fn a_chain_written_anew_without_the_key_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path());
     let db = store.database.connect(Mode::Write).unwrap();
-    let tx = db.unchecked_transaction().unwrap();
+    let tx = raw(&db).unchecked_transaction().unwrap();
     // Everything from one audit entry on is linked anew, as anybody could do who has the database.
     let seq: i64 = tx
         .query_row("SELECT min(seq) FROM records WHERE kind = 3", [], |row| {
@@ -277,7 +282,7 @@ fn a_chain_written_anew_without_the_key_is_found() {
         )
         .unwrap();
     }
-    let report = store.verify_in(&tx, &VerifyOptions::default()).unwrap();
+    let report = store.verify_in(&db, &VerifyOptions::default()).unwrap();
     let signature = |finding: &&Finding| finding.kind == FindingKind::Signature;
     assert!(report.findings.iter().any(|finding| signature(&finding)));
 }
@@ -289,11 +294,11 @@ fn a_cut_end_is_found_by_the_expected_head() {
     store.audit("ann", "look", serde_json::Value::Null).unwrap();
     let good = store.verify(&VerifyOptions::default()).unwrap();
     let db = store.database.connect(Mode::Write).unwrap();
-    let tx = db.unchecked_transaction().unwrap();
+    let tx = raw(&db).unchecked_transaction().unwrap();
     let head = good.head_seq.cast_signed();
     tx.execute("DELETE FROM records WHERE seq = ?", [head])
         .unwrap();
-    let report = verified(&store, &tx, (good.head_seq, good.head_link));
+    let report = verified(&store, &db, (good.head_seq, good.head_link));
     let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
     assert_eq!(kinds, [FindingKind::Truncated]);
     assert_eq!(report.head_seq, good.head_seq - 1);
