@@ -170,6 +170,15 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    /// The server of the database of events refuses something.
+    #[error("the database {server} refuses")]
+    DatabaseServer {
+        /// Its address, without secrets.
+        server: String,
+        /// What it says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A file was to be made where one is.
     #[error("{} exists already", path.display())]
     FileExists {

@@ -18,11 +18,14 @@ mod labels;
 mod media;
 mod model;
 mod numbered;
+#[cfg(feature = "postgres")]
+mod on_server;
 mod pool;
 mod private;
 mod purge;
 mod query;
 mod recover;
+mod shelf;
 mod slots;
 mod store;
 mod verify;
@@ -30,6 +33,8 @@ mod verify;
 pub use crate::keyring::Role as StoreRole;
 pub use audit::{AuditEntry, AuditFilter};
 pub use bundle::{BundlePart, BundleReport, ExportReport, PartKind, extract_bundle, verify_bundle};
+#[cfg(feature = "postgres")]
+pub use database::PostgresUrl;
 pub use event_store::EventStore;
 pub use labels::fold_label;
 pub use media::{MediaReader, MediaStore, MediaWriter, Unfinished, check_camera_name};

@@ -10,6 +10,7 @@
 //! - `camera` (with the feature of that name) serves video over RTSP and HTTP, as well or as badly
 //!   as a test asks.
 //! - [`onnx`] writes small networks.
+//! - [`postgres`] starts a database server.
 //! - [`testdata`] finds the fixtures.
 
 #[cfg(feature = "camera")]
@@ -20,6 +21,7 @@ mod crash_disk;
 mod fault;
 mod no_space;
 pub mod onnx;
+pub mod postgres;
 mod random;
 pub mod tree;
 pub mod vault;

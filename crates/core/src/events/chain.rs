@@ -228,6 +228,11 @@ impl<'a> Appender<'a> {
         })
     }
 
+    /// The last number.
+    pub fn last(&self) -> u64 {
+        self.head.seq
+    }
+
     /// Adds a record, and gives its sequence number.
     pub fn append(
         &mut self,

@@ -2,13 +2,18 @@
 //!
 //! The SQL of the store is written once, in what both databases understand. What differs is here.
 
+#[cfg(feature = "postgres")]
+mod postgres;
 mod row;
 mod sqlite;
 
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresUrl;
+#[cfg(feature = "postgres")]
+pub(crate) use postgres::{PgConnection, Sealing, Server};
+
 pub(crate) use row::{Row, Value};
 pub(crate) use sqlite::SqliteFile;
-
-use keepwatch_crypto::Key;
 
 use super::chain::RecordKind;
 use crate::error::{Error, Result};
@@ -26,12 +31,19 @@ pub(crate) enum Mode {
 pub(crate) enum Database {
     /// A file beside the media.
     Sqlite(SqliteFile),
+    /// On a server.
+    #[cfg(feature = "postgres")]
+    Postgres(Server),
 }
 
 impl Database {
     pub fn connect(&self, mode: Mode) -> Result<Connection> {
         match self {
             Database::Sqlite(file) => file.connect(mode).map(Connection::Sqlite),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(server) => {
+                server.connect(mode).map(Box::new).map(Connection::Postgres)
+            }
         }
     }
 
@@ -39,6 +51,11 @@ impl Database {
     pub fn file(&self) -> Result<&SqliteFile> {
         match self {
             Database::Sqlite(file) => Ok(file),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => Err(Error::Invalid {
+                what: "event store",
+                problem: "its database is not a file; its server has tools that copy it".to_owned(),
+            }),
         }
     }
 }
@@ -46,6 +63,17 @@ impl Database {
 /// A connection to a database.
 pub(crate) enum Connection {
     Sqlite(sqlite::SqliteConnection),
+    #[cfg(feature = "postgres")]
+    Postgres(Box<PgConnection>),
+}
+
+/// What a session holds of the lock of those who have begun events that have not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Nothing,
+    Shared,
+    /// Nobody else has any of it.
+    Alone,
 }
 
 /// What a record keeps to itself.
@@ -56,21 +84,32 @@ pub(crate) struct Opened {
 }
 
 /// How labels with a prefix are found.
-#[allow(dead_code, reason = "SQLite has them in order")]
 pub(crate) enum Prefix {
     /// They lie together: from the first on, and before the second.
     Range(Value, Value),
     /// They have this one, too.
+    #[cfg(feature = "postgres")]
     Term(Value),
 }
 
 impl Connection {
+    /// The connection to a file, if it is one.
+    pub fn file(&self) -> Option<&sqlite::SqliteConnection> {
+        match self {
+            Connection::Sqlite(db) => Some(db),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => None,
+        }
+    }
+
     /// Runs a statement, and gives all rows of its answer.
     ///
     /// Values stand for the question marks of the text.
     pub fn query(&self, text: &str, values: &[Value]) -> Result<Vec<Row>> {
         match self {
             Connection::Sqlite(db) => db.query(text, values),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.query(text, values),
         }
     }
 
@@ -83,31 +122,84 @@ impl Connection {
     pub fn execute(&self, text: &str, values: &[Value]) -> Result<u64> {
         match self {
             Connection::Sqlite(db) => db.execute(text, values),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.execute(text, values),
         }
     }
 
     /// Runs `work` in a transaction of the only writer at this moment.
-    pub fn write<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.transaction("BEGIN IMMEDIATE", work)
+    pub fn write<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction(
+            || match self {
+                Connection::Sqlite(db) => db.batch("BEGIN IMMEDIATE"),
+                #[cfg(feature = "postgres")]
+                Connection::Postgres(db) => db.begin_writing(),
+            },
+            work,
+        )
     }
 
     /// Runs `work` on one state of the database, whatever is written meanwhile.
     pub fn read<T>(&self, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.transaction("BEGIN", work)
+        self.transaction(
+            || match self {
+                Connection::Sqlite(db) => db.batch("BEGIN"),
+                #[cfg(feature = "postgres")]
+                Connection::Postgres(db) => {
+                    db.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                }
+            },
+            work,
+        )
     }
 
-    fn transaction<T>(&self, begin: &str, work: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        self.batch(begin)?;
+    fn transaction<T, E: From<Error>>(
+        &self,
+        begin: impl FnOnce() -> Result<()>,
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let open = Open(self);
+        begin()?;
         let result = work(self)?;
         self.batch("COMMIT")?;
         std::mem::forget(open);
         Ok(result)
     }
 
+    /// Tells whoever follows the store on other hosts, once the transaction is committed.
+    pub fn tell(&self, head: u64) -> Result<()> {
+        match self {
+            // Who follows a file looks at it.
+            Connection::Sqlite(_) => {
+                let _ = head;
+                Ok(())
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.tell(head),
+        }
+    }
+
+    /// Changes what this session holds of the lock of those who record; whether it could.
+    pub fn hold(&self, wanted: Hold) -> Result<bool> {
+        match self {
+            // That is a lock of a file.
+            Connection::Sqlite(_) => {
+                let _ = wanted;
+                Ok(true)
+            }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.hold(wanted),
+        }
+    }
+
     fn batch(&self, text: &str) -> Result<()> {
         match self {
             Connection::Sqlite(db) => db.batch(text),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.batch(text),
         }
     }
 
@@ -126,16 +218,20 @@ impl Connection {
                     }
                 }
             }
+            // Its pages are the server's.
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => {}
         }
         problems.retain(|problem| problem != "ok");
         Ok(problems)
     }
 
     /// Whether it can be used again.
-    #[allow(dead_code, reason = "files do not go away")]
     pub fn is_alive(&self) -> bool {
         match self {
             Connection::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.is_alive(),
         }
     }
 
@@ -144,30 +240,44 @@ impl Connection {
     pub fn through(&self, index: &str) -> String {
         match self {
             Connection::Sqlite(_) => format!("INDEXED BY {index}"),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => String::new(),
         }
     }
 
-    /// What is stored of a record that has a salt and a body, in the columns of these names.
+    /// What is stored of the salt and the body of a record.
     pub fn seal(
         &self,
-        _seq: u64,
-        _kind: RecordKind,
+        seq: u64,
+        kind: RecordKind,
         salt: &[u8; 32],
         body: &[u8],
     ) -> Result<(Value, Value)> {
+        let _ = (seq, kind);
         match self {
             Connection::Sqlite(_) => Ok((salt.to_vec().into(), body.to_vec().into())),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => {
+                let sealed = db.sealing().seal(seq, kind, salt, body)?;
+                Ok((Value::Null, sealed.into()))
+            }
         }
     }
 
-    /// What `seal` has made of a record; none if it is not that.
-    pub fn open(&self, _seq: u64, _kind: RecordKind, salt: Value, body: Value) -> Option<Opened> {
-        match (self, salt, body) {
-            (Connection::Sqlite(_), Value::Blob(salt), Value::Blob(body)) => Some(Opened {
-                salt: salt.try_into().ok()?,
-                body,
-            }),
-            _ => None,
+    /// The salt and the body of a record; none if it is not what was stored.
+    pub fn open(&self, seq: u64, kind: RecordKind, salt: Value, body: Value) -> Option<Opened> {
+        let Value::Blob(body) = body else { return None };
+        let _ = (seq, kind);
+        match self {
+            Connection::Sqlite(_) => match salt {
+                Value::Blob(salt) => Some(Opened {
+                    salt: salt.try_into().ok()?,
+                    body,
+                }),
+                _ => None,
+            },
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.sealing().open(seq, kind, &body),
         }
     }
 
@@ -175,13 +285,17 @@ impl Connection {
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn body(&self, _seq: u64, _kind: RecordKind, body: Value) -> Result<Vec<u8>> {
+    pub fn body(&self, seq: u64, kind: RecordKind, body: Value) -> Result<Vec<u8>> {
+        let _ = (seq, kind);
+        let bad = || Error::damaged("a record of the event store", "it is not readable");
         match (self, body) {
             (Connection::Sqlite(_), Value::Blob(body)) => Ok(body),
-            _ => Err(Error::damaged(
-                "a record of the event store",
-                "it is not readable",
-            )),
+            #[cfg(feature = "postgres")]
+            (Connection::Postgres(db), Value::Blob(body)) => {
+                let opened = db.sealing().open(seq, kind, &body);
+                opened.map(|opened| opened.body).ok_or_else(bad)
+            }
+            _ => Err(bad()),
         }
     }
 
@@ -189,6 +303,8 @@ impl Connection {
     pub fn terms(&self, label: &str) -> Vec<Vec<u8>> {
         match self {
             Connection::Sqlite(_) => vec![label.as_bytes().to_vec()],
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.sealing().terms(label),
         }
     }
 
@@ -196,6 +312,8 @@ impl Connection {
     pub fn term(&self, label: &str) -> Value {
         match self {
             Connection::Sqlite(_) => label.as_bytes().to_vec().into(),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.sealing().label(label).into(),
         }
     }
 
@@ -208,6 +326,8 @@ impl Connection {
                 let to = [prefix.as_bytes(), &[0xff]].concat();
                 Prefix::Range(from.into(), to.into())
             }
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => Prefix::Term(db.sealing().prefix(prefix).into()),
         }
     }
 }
@@ -220,9 +340,4 @@ impl Drop for Open<'_> {
         // When the connection is gone, so is the transaction.
         let _ = self.0.batch("ROLLBACK");
     }
-}
-
-/// The database of a directory.
-pub(crate) fn in_directory(dir: &std::path::Path, store_key: &Key) -> Database {
-    Database::Sqlite(SqliteFile::new(dir.join(super::files::DATABASE), store_key))
 }

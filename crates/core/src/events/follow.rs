@@ -49,11 +49,13 @@ impl Pulse {
     /// Waits for a record after `seen`, and gives the head.
     ///
     /// `look` asks the database for its head; what it may cost is paid by one of those who wait.
+    /// It may take the time that it is given, which is none at first, and says how long it is
+    /// before it is worth to look again.
     pub fn wait(
         &self,
         seen: u64,
         timeout: Duration,
-        mut look: impl FnMut() -> Result<u64>,
+        mut look: impl FnMut(Duration) -> Result<(u64, Duration)>,
     ) -> Result<u64> {
         let start = Instant::now();
         let mut looked = false;
@@ -72,19 +74,22 @@ impl Pulse {
             }
             state.watched = true;
             drop(state);
-            let head = look();
+            let found = look(if looked { left } else { Duration::ZERO });
             looked = true;
             state = self.state();
             state.watched = false;
-            state.head = state.head.max(*head.as_ref().unwrap_or(&0));
-            match head {
-                Ok(_) if state.head <= seen && !left.is_zero() => {
-                    state.watched = true;
-                    state = self.sleep(state, left.min(LOOK));
-                    state.watched = false;
+            match found {
+                Ok((head, pause)) => {
+                    state.head = state.head.max(head);
+                    if state.head <= seen && !left.is_zero() {
+                        state.watched = true;
+                        state = self.sleep(state, left.min(pause));
+                        state.watched = false;
+                    } else {
+                        // Somebody else who waits has to look from now on.
+                        self.grown.notify_all();
+                    }
                 }
-                // Somebody else who waits has to look from now on.
-                Ok(_) => self.grown.notify_all(),
                 Err(error) => {
                     self.grown.notify_all();
                     return Err(error);
@@ -94,12 +99,15 @@ impl Pulse {
     }
 
     fn sleep<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        if time.is_zero() {
+            return state;
+        }
         let woken = self.grown.wait_timeout(state, time);
         woken.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-/// Notices what other connections have written, for the price of a look at the log's header.
+/// Notices what other connections have written.
 pub(super) struct Watch {
     db: Connection,
     version: Option<i64>,
@@ -108,21 +116,46 @@ pub(super) struct Watch {
 
 impl Watch {
     pub fn open(database: &Database) -> Result<Self> {
+        let db = database.connect(Mode::Read)?;
+        #[cfg(feature = "postgres")]
+        if let Connection::Postgres(db) = &db {
+            db.listen()?;
+        }
         Ok(Self {
-            db: database.connect(Mode::Read)?,
+            db,
             version: None,
             head: 0,
         })
     }
 
-    pub fn head(&mut self) -> Result<u64> {
-        let version = self.db.first("PRAGMA data_version", &[])?;
-        let version = version.map(|row| row.integer(0)).transpose()?;
-        if self.version != version {
-            self.head = last_seq(&self.db)?;
-            self.version = version;
+    pub fn is_alive(&self) -> bool {
+        self.db.is_alive()
+    }
+
+    /// The head, and how long it is before it is worth to look again.
+    pub fn look(&mut self, time: Duration) -> Result<(u64, Duration)> {
+        let _ = time;
+        match &self.db {
+            // The price is that of a look at the header of the log.
+            Connection::Sqlite(_) => {
+                let version = self.db.first("PRAGMA data_version", &[])?;
+                let version = version.map(|row| row.integer(0)).transpose()?;
+                if self.version != version {
+                    self.head = last_seq(&self.db)?;
+                    self.version = version;
+                }
+                Ok((self.head, LOOK))
+            }
+            // Who listens is told.
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => {
+                self.head = match time.is_zero() {
+                    true => last_seq(&self.db)?,
+                    false => db.told(time)?.map_or(self.head, |told| told.max(self.head)),
+                };
+                Ok((self.head, Duration::ZERO))
+            }
         }
-        Ok(self.head)
     }
 }
 
@@ -153,11 +186,11 @@ mod tests {
                 let (pulse, head, looking, waiting) = (&pulse, &head, &looking, &waiting);
                 scope.spawn(move || {
                     waiting.fetch_add(1, Ordering::SeqCst);
-                    let found = pulse.wait(seen, LONG, || {
+                    let found = pulse.wait(seen, LONG, |_| {
                         assert_eq!(looking.fetch_add(1, Ordering::SeqCst), 0);
                         let found = head.load(Ordering::SeqCst);
                         looking.fetch_sub(1, Ordering::SeqCst);
-                        Ok(found)
+                        Ok((found, LOOK))
                     });
                     assert!(found.unwrap() > seen);
                 });
@@ -167,7 +200,7 @@ mod tests {
                 std::thread::yield_now();
             }
             head.store(4, Ordering::SeqCst);
-            pulse.wait(3, LONG, || Ok(0)).unwrap();
+            pulse.wait(3, LONG, |_| Ok((0, LOOK))).unwrap();
             pulse.grow(9);
         });
     }
@@ -175,19 +208,21 @@ mod tests {
     #[test]
     fn time_ends_the_wait_after_a_look() {
         let pulse = Pulse::new();
-        assert_eq!(pulse.wait(0, Duration::ZERO, || Ok(5)).unwrap(), 5);
-        assert_eq!(pulse.wait(5, Duration::ZERO, || Ok(5)).unwrap(), 5);
+        assert_eq!(pulse.wait(0, Duration::ZERO, |_| Ok((5, LOOK))).unwrap(), 5);
+        assert_eq!(pulse.wait(5, Duration::ZERO, |_| Ok((5, LOOK))).unwrap(), 5);
         assert_eq!(
-            pulse.wait(5, Duration::from_millis(1), || Ok(5)).unwrap(),
+            pulse
+                .wait(5, Duration::from_millis(1), |_| Ok((5, LOOK)))
+                .unwrap(),
             5
         );
-        assert_eq!(pulse.wait(0, LONG, || panic!("it is known")).unwrap(), 5);
+        assert_eq!(pulse.wait(0, LONG, |_| panic!("it is known")).unwrap(), 5);
     }
 
     #[test]
     fn an_error_of_the_look_is_told_and_the_next_one_looks_again() {
         let pulse = Pulse::new();
-        assert!(pulse.wait(0, LONG, || Err(Error::Interrupted)).is_err());
-        assert_eq!(pulse.wait(0, LONG, || Ok(1)).unwrap(), 1);
+        assert!(pulse.wait(0, LONG, |_| Err(Error::Interrupted)).is_err());
+        assert_eq!(pulse.wait(0, LONG, |_| Ok((1, LOOK))).unwrap(), 1);
     }
 }

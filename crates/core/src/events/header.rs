@@ -1,13 +1,14 @@
 //! The `store` file: what an event store is, authenticated (FORMAT.md, section 7.1).
 
-use std::fs::{self, File};
-use std::io::Read;
+use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use keepwatch_crypto::{Key, PublicKey, Suite, ct_eq};
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use super::shelf::Shelf;
 use crate::error::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"\x89KWEVST\n";
@@ -133,27 +134,12 @@ impl Header {
         Err(Error::damaged(OBJECT, "it does not authenticate"))
     }
 
-    /// The bytes of the `store` file in `dir`.
-    pub fn read(dir: &Path) -> Result<Vec<u8>> {
-        let path = dir.join(files::STORE);
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-                ) =>
-            {
-                return Err(Error::NoStore {
-                    location: dir.display().to_string(),
-                });
-            }
-            Err(error) => return Err(Error::io("open", &path)(error)),
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_HEADER + 1)
-            .read_to_end(&mut bytes)
-            .map_err(Error::io("read", &path))?;
+    /// The bytes of the `store` file of the store at `location`.
+    pub fn read(shelf: &Shelf<'_>, location: &dyn fmt::Display) -> Result<Vec<u8>> {
+        let bytes = shelf.read(files::STORE, MAX_HEADER + 1)?;
+        let bytes = bytes.ok_or_else(|| Error::NoStore {
+            location: location.to_string(),
+        })?;
         if bytes.len() as u64 > MAX_HEADER {
             return Err(Error::damaged(OBJECT, "it is too long"));
         }

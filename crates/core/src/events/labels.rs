@@ -138,8 +138,10 @@ mod tests {
             })
             .collect();
         store.put(&events).unwrap();
-        let Connection::Sqlite(db) = store.database.connect(Mode::Write).unwrap();
-        db.batch("DROP TABLE labels; DROP INDEX events_kind; PRAGMA user_version = 2;")
+        let db = store.database.connect(Mode::Write).unwrap();
+        db.file()
+            .unwrap()
+            .batch("DROP TABLE labels; DROP INDEX events_kind; PRAGMA user_version = 2;")
             .unwrap();
         drop((db, store));
         let store = Store::open(dir.path(), &Credential::KeyFile(key)).unwrap();

@@ -12,6 +12,8 @@ pub(super) const MAX_CONNECTIONS: usize = 4;
 pub(super) struct Pool<C> {
     state: Mutex<State<C>>,
     back: Condvar,
+    /// Whether a connection can be used again.
+    is_alive: fn(&C) -> bool,
 }
 
 struct State<C> {
@@ -20,8 +22,9 @@ struct State<C> {
 }
 
 impl<C> Pool<C> {
-    pub fn new() -> Self {
+    pub fn new(is_alive: fn(&C) -> bool) -> Self {
         Self {
+            is_alive,
             state: Mutex::new(State {
                 idle: Vec::new(),
                 open: 0,
@@ -65,12 +68,19 @@ impl<C> Pool<C> {
 
     fn give(&self, connection: Option<C>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where one is gone the others are, too: they are to the same server.
+        let mut gone = Vec::new();
         match connection {
-            Some(connection) => state.idle.push(connection),
+            Some(connection) if (self.is_alive)(&connection) => state.idle.push(connection),
+            Some(connection) => {
+                gone.append(&mut state.idle);
+                gone.push(connection);
+                state.open -= gone.len();
+            }
             None => state.open -= 1,
         }
         drop(state);
-        self.back.notify_one();
+        self.back.notify_all();
     }
 }
 
@@ -111,7 +121,7 @@ mod tests {
 
     #[test]
     fn as_many_as_there_are_work_at_once_and_the_others_wait() {
-        let pool = Pool::new();
+        let pool = Pool::new(|_| true);
         let (opened, working) = (AtomicUsize::new(0), AtomicUsize::new(0));
         // Nobody gets on before all of the first ones hold a connection.
         let together = Barrier::new(MAX_CONNECTIONS);
@@ -131,8 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn with_one_that_is_gone_all_are_that_nobody_uses() {
+        let pool = Pool::new(|connection: &u32| *connection != 7);
+        let both = [pool.take(|| Ok(1)), pool.take(|| Ok(2))];
+        drop(both);
+        drop(pool.take(|| panic!("there are two")));
+        let (_one, mut other) = (
+            pool.take(|| panic!("there are two")).unwrap(),
+            pool.take(|| panic!("there are two")).unwrap(),
+        );
+        *other = 7;
+        drop(other);
+        assert_eq!(*pool.take(|| Ok(3)).unwrap(), 3);
+        drop(pool.take(|| panic!("it is back")));
+    }
+
+    #[test]
     fn what_cannot_be_opened_takes_no_place() {
-        let pool = Pool::<u32>::new();
+        let pool = Pool::<u32>::new(|_| true);
         for _ in 0..MAX_CONNECTIONS * 2 {
             assert!(pool.take(|| Err(Error::Interrupted)).is_err());
         }

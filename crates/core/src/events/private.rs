@@ -1,17 +1,19 @@
 //! Small files that belong to a store and are for nobody else: who is known by their face
 //! (FORMAT.md, section 7.6).
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::Path;
 
 use keepwatch_crypto::{Cipher, Suite};
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
+use super::database::Database;
 use super::files;
 use super::media::is_plain_name;
+use super::shelf::Shelf;
 use super::store::{Store, read_only};
 use crate::error::{Error, Result};
 use crate::fs::{AtomicFile, Replace};
@@ -30,31 +32,19 @@ pub const MAX_PRIVATE: usize = 1 << 30;
 pub struct PrivateStamp([u64; 4]);
 
 impl Store {
-    fn private_path(&self, name: &str) -> Result<PathBuf> {
-        if !is_plain_name(name, 64) {
-            return Err(Error::Invalid {
-                what: "name of a private file",
-                problem: format!("{name:?} is not made of letters, digits, `.`, `_` and `-`"),
-            });
-        }
-        Ok(self.dir().join(files::PRIVATE).join(name))
-    }
-
     /// Reads a private file of the store. None if there is none of the name.
     ///
     /// # Errors
     /// [`Error::Damaged`] when it was changed, or is that of another store or name.
     pub fn read_private(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        let path = self.private_path(name)?;
-        let mut bytes = Vec::new();
-        match File::open(&path) {
-            Ok(file) => file
-                .take(MAX_PRIVATE as u64 + 1)
-                .read_to_end(&mut bytes)
-                .map_err(Error::io("read", &path))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
+        let path = path(name)?;
+        let bytes = self.shelf(|shelf| shelf.read(&path, MAX_PRIVATE as u64 + 1))?;
+        bytes
+            .map(|bytes| self.open_private(name, &bytes))
+            .transpose()
+    }
+
+    fn open_private(&self, name: &str, bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let bad = |problem: &str| Error::damaged(format!("the private file {name:?}"), problem);
         if bytes.len() > MAX_PRIVATE {
             return Err(bad("it is too large"));
@@ -74,7 +64,7 @@ impl Store {
         }
         let (head, sealed) = bytes.split_at(HEAD);
         let opened = self.private_cipher(suite).open(&aad(head, name), sealed);
-        opened.map(Some).map_err(|_| bad("it was changed"))
+        opened.map_err(|_| bad("it was changed"))
     }
 
     /// Changes a private file: `change` gets what is there, and says what shall be there instead, or
@@ -90,10 +80,37 @@ impl Store {
         name: &str,
         change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<(), E> {
-        let path = self.private_path(name)?;
+        let path = path(name)?;
         if !self.is_writable() {
             return Err(read_only().into());
         }
+        match &self.database {
+            Database::Sqlite(_) => self.change_file(name, &path, change),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => self.writing(|db| {
+                db.write(|tx| {
+                    let old = Shelf::Table(tx).read(&path, MAX_PRIVATE as u64 + 1)?;
+                    let old = old.map(|old| self.open_private(name, &old)).transpose()?;
+                    let new = change(old.as_ref().map(|old| old.as_slice()))?;
+                    if old.is_some() {
+                        Shelf::Table(tx).remove(&path)?;
+                    }
+                    if let Some(new) = new.map(Zeroizing::new) {
+                        let sealed = self.seal_private(name, &new)?;
+                        Shelf::Table(tx).write_new(&path, &sealed)?;
+                    }
+                    Ok(())
+                })
+            }),
+        }
+    }
+
+    fn change_file<E: From<Error>>(
+        &self,
+        name: &str,
+        path: &str,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<(), E> {
         let folder = self.dir().join(files::PRIVATE);
         files::make_dir(&folder)?;
         let lock = folder.join(LOCK);
@@ -110,16 +127,19 @@ impl Store {
         let old = self.read_private(name)?;
         let new = change(old.as_ref().map(|old| old.as_slice()))?.map(Zeroizing::new);
         match new {
-            Some(new) => Ok(self.write_private(name, &path, &new)?),
-            None if old.is_none() => Ok(()),
-            None => {
-                let removed = fs::remove_file(&path).and_then(|()| files::sync_parent(&path));
-                Ok(removed.map_err(Error::io("remove", &path))?)
+            Some(new) => {
+                let path = self.dir().join(path);
+                let sealed = self.seal_private(name, &new)?;
+                let mut file = AtomicFile::create(&path, Replace::Files)?;
+                file.write_all(&sealed).map_err(Error::io("write", &path))?;
+                Ok(file.commit()?)
             }
+            None if old.is_none() => Ok(()),
+            None => Ok(Shelf::Folder(self.dir()).remove(path)?),
         }
     }
 
-    fn write_private(&self, name: &str, path: &std::path::Path, bytes: &[u8]) -> Result<()> {
+    fn seal_private(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         if bytes.len() > MAX_PRIVATE - 1024 {
             return Err(Error::Invalid {
                 what: "private file",
@@ -127,15 +147,14 @@ impl Store {
             });
         }
         let suite = self.header.suite;
-        let mut head = MAGIC.to_vec();
-        head.extend_from_slice(&[VERSION, suite.byte(), 0, 0]);
-        head.extend_from_slice(self.id());
-        let sealed = self.private_cipher(suite).seal(&aad(&head, name), bytes)?;
-        let mut file = AtomicFile::create(path, Replace::Files)?;
-        file.write_all(&head)
-            .and_then(|()| file.write_all(&sealed))
-            .map_err(Error::io("write", path))?;
-        file.commit()
+        let mut sealed = MAGIC.to_vec();
+        sealed.extend_from_slice(&[VERSION, suite.byte(), 0, 0]);
+        sealed.extend_from_slice(self.id());
+        let content = self
+            .private_cipher(suite)
+            .seal(&aad(&sealed, name), bytes)?;
+        sealed.extend_from_slice(&content);
+        Ok(sealed)
     }
 
     fn private_cipher(&self, suite: Suite) -> Cipher {
@@ -147,18 +166,42 @@ impl Store {
     /// # Errors
     /// When the system does not tell.
     pub fn private_stamp(&self, name: &str) -> Result<Option<PrivateStamp>> {
-        let path = self.private_path(name)?;
-        match fs::metadata(&path) {
-            Ok(meta) => Ok(Some(PrivateStamp([
-                meta.ino(),
-                meta.len(),
-                meta.mtime() as u64,
-                meta.mtime_nsec() as u64,
-            ]))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::io("look at", &path)(error)),
+        let path = path(name)?;
+        match &self.database {
+            Database::Sqlite(_) => file_stamp(&self.dir().join(path)),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {
+                let text = "SELECT stamp FROM files WHERE name = ?";
+                let row = self.reader()?.first(text, &[path.into()])?;
+                row.map(|row| Ok(PrivateStamp([row.number(0)?, 0, 0, 0])))
+                    .transpose()
+            }
         }
     }
+}
+
+fn file_stamp(path: &Path) -> Result<Option<PrivateStamp>> {
+    match fs::metadata(path) {
+        Ok(meta) => Ok(Some(PrivateStamp([
+            meta.ino(),
+            meta.len(),
+            meta.mtime() as u64,
+            meta.mtime_nsec() as u64,
+        ]))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("look at", path)(error)),
+    }
+}
+
+/// Where a private file is.
+fn path(name: &str) -> Result<String> {
+    if !is_plain_name(name, 64) {
+        return Err(Error::Invalid {
+            what: "name of a private file",
+            problem: format!("{name:?} is not made of letters, digits, `.`, `_` and `-`"),
+        });
+    }
+    Ok(format!("{}/{name}", files::PRIVATE))
 }
 
 /// Neither another store's file nor one of another name is taken for it.
@@ -168,8 +211,6 @@ fn aad(head: &[u8], name: &str) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use keepwatch_crypto::{Credential, Key, Lock};
 
     use super::*;

@@ -114,6 +114,7 @@ impl Conditions {
             Some(Prefix::Range(from, to)) => {
                 self.add(&format!("{found} label >= ? AND label < ?)"), [from, to]);
             }
+            #[cfg(feature = "postgres")]
             Some(Prefix::Term(term)) => self.add(&format!("{found} label = ?)"), [term]),
         }
     }
@@ -278,6 +279,7 @@ impl Arms<'_> {
         }
         match prefix_of(self.db, self.filter) {
             None => Ok(self.by_event()),
+            #[cfg(feature = "postgres")]
             Some(Prefix::Term(term)) => Ok(self.by_label(false, [("l.label = ?", vec![term])])),
             Some(Prefix::Range(from, to)) => {
                 let range = vec![from, to];

@@ -8,11 +8,12 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::Serialize;
 
+use super::database::Hold;
 use super::event_store::EventStore;
 use super::media::Unfinished;
 use super::model::{Event, EventId, MediaKind, MediaRef, Segment};
 use super::query::numbered;
-use super::store::Store;
+use super::store::{Recording, Store};
 use crate::error::{Error, Result};
 
 /// Why an event ended when its recorder died.
@@ -44,16 +45,31 @@ impl Store {
                 continue;
             }
             if recording.open.is_empty() {
-                flock(&recording.lock, FlockOperation::LockShared)
-                    .map_err(|error| Error::io("lock", self.dir())(error.into()))?;
+                self.hold(&recording, Hold::Shared)?;
             }
             recording.open.insert(event.id);
         }
         if recording.open.is_empty() {
-            flock(&recording.lock, FlockOperation::Unlock)
-                .map_err(|error| Error::io("unlock", self.dir())(error.into()))?;
+            self.hold(&recording, Hold::Nothing)?;
         }
         Ok(())
+    }
+
+    /// Changes what is held of the lock of those who have begun events; whether it could be had.
+    fn hold(&self, recording: &Recording, wanted: Hold) -> Result<bool> {
+        let Some(lock) = &recording.lock else {
+            return self.hold_on_server(wanted);
+        };
+        let operation = match wanted {
+            Hold::Nothing => FlockOperation::Unlock,
+            Hold::Shared => FlockOperation::LockShared,
+            Hold::Alone => FlockOperation::NonBlockingLockExclusive,
+        };
+        match flock(lock, operation) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(Error::io("lock", self.dir())(error.into())),
+        }
     }
 
     /// Keeps the files that a crash cut off, with their events, and ends the events that it left
@@ -77,11 +93,7 @@ impl Store {
             .recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let alone = match flock(&recording.lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => true,
-            Err(Errno::WOULDBLOCK) => false,
-            Err(error) => return Err(Error::io("lock", self.dir())(error.into())),
-        };
+        let alone = self.hold(&recording, Hold::Alone)?;
         report.others_recording = !alone;
         let own = recording.open.clone();
         let mut changed = Vec::new();
@@ -104,8 +116,8 @@ impl Store {
             }
         }
         let after = match own.is_empty() {
-            true => FlockOperation::Unlock,
-            false => FlockOperation::LockShared,
+            true => Hold::Nothing,
+            false => Hold::Shared,
         };
         drop(recording);
         let stored = self.put(&changed);
@@ -113,8 +125,7 @@ impl Store {
             .recording
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        flock(&recording.lock, after)
-            .map_err(|error| Error::io("unlock", self.dir())(error.into()))?;
+        self.hold(&recording, after)?;
         stored?;
         Ok(report)
     }

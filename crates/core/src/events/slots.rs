@@ -1,8 +1,6 @@
 //! Key slots of an event store: who may open it (FORMAT.md, section 7.2).
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::Path;
+use std::fmt;
 
 use jiff::Timestamp;
 use keepwatch_crypto::{Credential, Key, Lock, SecretKey, Suite, slot};
@@ -10,6 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::files;
+use super::shelf::Shelf;
 use crate::error::{Error, Result};
 use crate::keyring::Role;
 
@@ -168,46 +167,45 @@ impl StoredSlot {
     }
 }
 
-/// All slots in `dir` that can be read.
-pub(crate) fn read_all(dir: &Path, store: &[u8; 16]) -> Result<Vec<StoredSlot>> {
-    let keys = dir.join(files::KEYS);
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&keys).map_err(Error::io("read", &keys))? {
-        let entry = entry.map_err(Error::io("read", &keys))?;
-        if let Ok(name) = entry.file_name().into_string()
-            && check_name(&name).is_ok()
-        {
-            names.push(name);
-        }
-    }
+/// All slots that can be read.
+pub(crate) fn read_all(shelf: &Shelf<'_>, store: &[u8; 16]) -> Result<Vec<StoredSlot>> {
+    let mut names = shelf.list(files::KEYS)?;
+    names.retain(|name| check_name(name).is_ok());
     names.sort();
     if names.len() > MAX_SLOTS {
         return Err(Error::damaged("the folder of keys", "it holds too many"));
     }
     let mut slots = Vec::new();
     for name in names {
-        match read(&keys.join(&name)).map(|bytes| StoredSlot::parse(&name, bytes, store)) {
-            Ok(Ok(slot)) => slots.push(slot),
-            Ok(Err(error)) => tracing::warn!(key = name, %error, "a key slot is left out"),
+        let read = shelf.read(&path(&name), MAX_SLOT + 1);
+        let parse = |bytes: Option<Vec<u8>>| {
+            let bytes = bytes.unwrap_or_default();
+            StoredSlot::parse(&name, bytes, store)
+        };
+        match read.and_then(parse) {
+            Ok(slot) => slots.push(slot),
+            Err(error @ Error::Unavailable { .. }) => return Err(error),
             Err(error) => tracing::warn!(key = name, %error, "a key slot is left out"),
         }
     }
     Ok(slots)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_SLOT + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Where a slot is.
+pub(crate) fn path(name: &str) -> String {
+    format!("{}/{name}", files::KEYS)
 }
 
-/// The secrets that `credential` opens.
-pub(crate) fn open(dir: &Path, store: &[u8; 16], credential: &Credential) -> Result<Secrets> {
+/// The secrets that `credential` opens, of the store at `location`.
+pub(crate) fn open(
+    shelf: &Shelf<'_>,
+    location: &dyn fmt::Display,
+    store: &[u8; 16],
+    credential: &Credential,
+) -> Result<Secrets> {
     let mut work = 0;
     let mut failure = None;
-    for slot in read_all(dir, store)? {
+    for slot in read_all(shelf, store)? {
         if slot.wrapped()?.is_for(credential) {
             // What others put into the folder must not make opening take for ever.
             work += slot.work()?;
@@ -225,6 +223,6 @@ pub(crate) fn open(dir: &Path, store: &[u8; 16], credential: &Credential) -> Res
         }
     }
     Err(failure.unwrap_or_else(|| Error::WrongKey {
-        location: dir.display().to_string(),
+        location: location.to_string(),
     }))
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use keepwatch_crypto::{Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, slot};
 
 use super::chain::{Appender, Chain, RecordKind};
-use super::database::{self, Connection, Database, Mode, SqliteFile, Value};
+use super::database::{Connection, Database, Hold, Mode, SqliteFile, Value};
 use super::event_store::EventStore;
 use super::files;
 use super::follow::{self, Pulse, Watch};
@@ -21,6 +21,7 @@ use super::media::{self, MediaStore};
 use super::model::{Event, EventFilter, EventId, EventKind, Segment};
 use super::pool::{Lent, Pool};
 use super::query;
+use super::shelf::Shelf;
 use super::slots::{self, Secrets, StoreKey};
 use crate::error::{Error, Result};
 use crate::keyring::Role;
@@ -60,7 +61,7 @@ pub struct Store {
     pub(super) chain: Chain,
     pub(super) database: Database,
     /// None of a store that is only read.
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Mutex<Writer>>,
     readers: Pool<Connection>,
     pulse: Pulse,
     /// Opened by whoever first waits.
@@ -71,20 +72,29 @@ pub struct Store {
 
 /// The events that this process has begun and not ended.
 pub(super) struct Recording {
-    pub lock: File,
+    /// None where the database keeps the lock.
+    pub lock: Option<File>,
     pub open: HashSet<EventId>,
 }
 
-impl Store {
-    /// Makes a store in an empty or missing directory.
-    ///
-    /// Each lock opens it in a role. A *writer* can add events and read them, and open no media
-    /// that is sealed to the store's own key; there must be a *full* key if anything is.
-    ///
-    /// # Errors
-    /// [`Error::StoreExists`] when there is something in the directory; [`Error::Invalid`] when
-    /// nobody could open the store or what is recorded.
-    pub fn create(dir: &Path, locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
+/// What writes.
+struct Writer {
+    /// None when it is gone; the next one who writes connects anew.
+    connection: Option<Connection>,
+    /// What it holds, or shall hold when it is there again.
+    hold: Hold,
+}
+
+/// What a new store begins with.
+pub(super) struct Beginning {
+    pub header: Header,
+    pub secrets: Secrets,
+    /// Names and bytes of the key slots.
+    pub slots: Vec<(String, Vec<u8>)>,
+}
+
+impl Beginning {
+    pub fn new(locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
         if locks.is_empty() {
             return Err(no_key("a store needs a key"));
         }
@@ -116,27 +126,54 @@ impl Store {
         if work > slot::MAX_WORK {
             return Err(no_key("trying all passphrases would cost too much"));
         }
-        files::make_dir(dir)?;
-        refuse_content(dir)?;
-        let keys = dir.join(files::KEYS);
-        files::make_dir(&keys)?;
-        files::make_dir(&dir.join(files::MEDIA))?;
         let now = Timestamp::now();
+        let mut slots = Vec::new();
         for (index, (lock, role)) in locks.iter().enumerate() {
             let name = match index {
                 0 => "main".to_owned(),
                 index => format!("key-{}", index + 1),
             };
             let slot = slots::create(lock, header.suite, &header.id, *role, &name, &secrets, now)?;
-            files::write_new(&keys.join(name), &slot)?;
+            slots.push((name, slot));
+        }
+        Ok(Self {
+            header,
+            secrets,
+            slots,
+        })
+    }
+}
+
+impl Store {
+    /// Makes a store in an empty or missing directory.
+    ///
+    /// Each lock opens it in a role. A *writer* can add events and read them, and open no media
+    /// that is sealed to the store's own key; there must be a *full* key if anything is.
+    ///
+    /// # Errors
+    /// [`Error::StoreExists`] when there is something in the directory; [`Error::Invalid`] when
+    /// nobody could open the store or what is recorded.
+    pub fn create(dir: &Path, locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
+        let Beginning {
+            header,
+            secrets,
+            slots,
+        } = Beginning::new(locks, options)?;
+        files::make_dir(dir)?;
+        refuse_content(dir)?;
+        files::make_dir(&dir.join(files::KEYS))?;
+        files::make_dir(&dir.join(files::MEDIA))?;
+        let shelf = Shelf::Folder(dir);
+        for (name, slot) in slots {
+            shelf.write_new(&slots::path(&name), &slot)?;
         }
         let database = SqliteFile::new(dir.join(files::DATABASE), &secrets.store);
         files::new_file(&database.path).map_err(Error::io("create", &database.path))?;
         drop(database.connect(Mode::Create)?);
         files::new_file(&dir.join(files::RECORDING)).map_err(Error::io("create", dir))?;
         // What makes it a store comes last: before, it can be made again in an empty folder only.
-        files::write_new(&dir.join(files::STORE), &header.to_bytes(&secrets.store))?;
-        Self::assemble(dir, header, secrets, Mode::Write)
+        shelf.write_new(files::STORE, &header.to_bytes(&secrets.store))?;
+        Self::in_directory(dir, header, secrets, Mode::Write)
     }
 
     /// Opens a store for reading and writing.
@@ -158,18 +195,53 @@ impl Store {
 
     /// Whether a directory holds an event store.
     pub fn exists(dir: &Path) -> bool {
-        Header::read(dir).is_ok_and(|bytes| Header::parse(&bytes).is_ok())
+        let header = Header::read(&Shelf::Folder(dir), &dir.display());
+        header.is_ok_and(|bytes| Header::parse(&bytes).is_ok())
     }
 
     fn open_as(dir: &Path, credential: &Credential, mode: Mode) -> Result<Self> {
-        let bytes = Header::read(dir)?;
-        let header = Header::parse(&bytes)?;
-        let secrets = slots::open(dir, &header.id, credential)?;
-        Header::authenticate(&bytes, &secrets.store)?;
-        Self::assemble(dir, header, secrets, mode)
+        let shelf = Shelf::Folder(dir);
+        let (header, secrets) = Self::unlock(&shelf, &dir.display(), credential)?;
+        Self::in_directory(dir, header, secrets, mode)
     }
 
-    fn assemble(dir: &Path, header: Header, secrets: Secrets, mode: Mode) -> Result<Self> {
+    /// What a credential opens of the store at `location`.
+    pub(super) fn unlock(
+        shelf: &Shelf<'_>,
+        location: &dyn std::fmt::Display,
+        credential: &Credential,
+    ) -> Result<(Header, Secrets)> {
+        let bytes = Header::read(shelf, location)?;
+        let header = Header::parse(&bytes)?;
+        let secrets = slots::open(shelf, location, &header.id, credential)?;
+        Header::authenticate(&bytes, &secrets.store)?;
+        Ok((header, secrets))
+    }
+
+    fn in_directory(dir: &Path, header: Header, secrets: Secrets, mode: Mode) -> Result<Self> {
+        let path = dir.join(files::RECORDING);
+        let database = Database::Sqlite(SqliteFile::new(dir.join(files::DATABASE), &secrets.store));
+        let lock = || {
+            File::options()
+                .read(true)
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .map(Some)
+                .map_err(Error::io("open", &path))
+        };
+        Self::assemble(dir, header, secrets, mode, database, lock)
+    }
+
+    pub(super) fn assemble(
+        dir: &Path,
+        header: Header,
+        secrets: Secrets,
+        mode: Mode,
+        database: Database,
+        lock: impl FnOnce() -> Result<Option<File>>,
+    ) -> Result<Self> {
         let signing = SigningKey::from_bytes(secrets.signing.expose());
         let identity_fits = secrets
             .identity
@@ -178,22 +250,17 @@ impl Store {
         if !ct_eq(signing.verifying_key().as_bytes(), &header.signer) || !identity_fits {
             return Err(Error::damaged("a key slot", "its keys are not the store's"));
         }
-        let database = database::in_directory(dir, &secrets.store);
         let writer = match mode {
             Mode::Read => None,
-            _ => Some(Mutex::new(database.connect(Mode::Write)?)),
+            _ => Some(Mutex::new(Writer {
+                connection: Some(database.connect(Mode::Write)?),
+                hold: Hold::Nothing,
+            })),
         };
-        let readers = Pool::new();
+        let readers = Pool::new(Connection::is_alive);
         // What cannot be read is not opened.
         drop(readers.take(|| database.connect(Mode::Read))?);
-        let lock = dir.join(files::RECORDING);
-        let lock = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock)
-            .map_err(Error::io("open", &lock))?;
+        let lock = lock()?;
         let recipients = header.media_recipients();
         Ok(Self {
             media: MediaStore::at(dir, recipients, header.suite)?,
@@ -260,10 +327,11 @@ impl Store {
 
     /// All keys.
     pub fn keys(&self) -> Result<Vec<StoreKey>> {
-        slots::read_all(&self.dir, &self.header.id)?
-            .iter()
-            .map(slots::StoredSlot::info)
-            .collect()
+        self.slots()?.iter().map(slots::StoredSlot::info).collect()
+    }
+
+    fn slots(&self) -> Result<Vec<slots::StoredSlot>> {
+        self.shelf(|shelf| slots::read_all(shelf, &self.header.id))
     }
 
     /// Adds a key.
@@ -273,7 +341,7 @@ impl Store {
     pub fn add_key(&self, lock: &Lock<'_>, role: Role, name: &str) -> Result<()> {
         self.needs_full("adding a key")?;
         let mut work = slot::work_of(lock)?;
-        for other in slots::read_all(&self.dir, &self.header.id)? {
+        for other in self.slots()? {
             if other.info()?.name == name {
                 return Err(no_key(&format!("there is a key {name:?} already")));
             }
@@ -291,7 +359,7 @@ impl Store {
             &self.secrets,
             Timestamp::now(),
         )?;
-        files::write_new(&self.dir.join(files::KEYS).join(name), &slot)
+        self.change_shelf(|shelf| shelf.write_new(&slots::path(name), &slot))
     }
 
     /// Removes a key. Who has held it and has a copy of its slot can still open the store.
@@ -309,9 +377,7 @@ impl Store {
         if !keys.iter().any(|key| stays(&key)) {
             return Err(no_key("the last full key stays"));
         }
-        let path = self.dir.join(files::KEYS).join(name);
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
-        files::sync_parent(&path).map_err(Error::io("sync", &path))
+        self.change_shelf(|shelf| shelf.remove(&slots::path(name)))
     }
 
     fn needs_full(&self, operation: &'static str) -> Result<()> {
@@ -342,15 +408,68 @@ impl Store {
         &self,
         work: impl FnOnce(&mut Appender<'_>, &Connection) -> Result<T>,
     ) -> Result<T> {
+        self.writing(|db| {
+            let (result, head) = db.write(|tx| {
+                let mut appender = Appender::new(tx, &self.chain, &self.signing, Timestamp::now())?;
+                let before = appender.last();
+                let result = work(&mut appender, tx)?;
+                let head = appender.finish()?;
+                if head > before {
+                    tx.tell(head)?;
+                }
+                Ok::<_, Error>((result, head))
+            })?;
+            self.pulse.grow(head);
+            Ok(result)
+        })
+    }
+
+    /// Runs `work` on the connection for writing.
+    pub(super) fn writing<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let writer = self.writer.as_ref().ok_or_else(read_only)?;
-        let db = writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let (result, head) = db.write(|tx| {
-            let mut appender = Appender::new(tx, &self.chain, &self.signing, Timestamp::now())?;
-            let result = work(&mut appender, tx)?;
-            Ok((result, appender.finish()?))
-        })?;
-        self.pulse.grow(head);
-        Ok(result)
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.connection.is_none() {
+            let db = self.database.connect(Mode::Write)?;
+            db.hold(writer.hold)?;
+            writer.connection = Some(db);
+        }
+        let db = writer.connection.as_ref().expect("it is there now");
+        let result = work(db);
+        if !db.is_alive() {
+            writer.connection = None;
+        }
+        result
+    }
+
+    /// Changes what the connection for writing holds of the lock of those who record.
+    pub(super) fn hold_on_server(&self, wanted: Hold) -> Result<bool> {
+        if let Some(writer) = &self.writer
+            && wanted != Hold::Alone
+        {
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            writer.hold = wanted;
+        }
+        self.writing(|db| db.hold(wanted))
+    }
+
+    /// Reads small files.
+    pub(super) fn shelf<T>(&self, work: impl FnOnce(&Shelf<'_>) -> Result<T>) -> Result<T> {
+        match &self.database {
+            Database::Sqlite(_) => work(&Shelf::Folder(&self.dir)),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => work(&Shelf::Table(&*self.reader()?)),
+        }
+    }
+
+    fn change_shelf<T>(&self, work: impl FnOnce(&Shelf<'_>) -> Result<T>) -> Result<T> {
+        match &self.database {
+            Database::Sqlite(_) => work(&Shelf::Folder(&self.dir)),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => self.writing(|db| db.write(|tx| work(&Shelf::Table(tx)))),
+        }
     }
 
     /// A connection for reading.
@@ -456,13 +575,18 @@ impl EventStore for Store {
     }
 
     fn wait(&self, seen: u64, timeout: Duration) -> Result<u64> {
-        self.pulse.wait(seen, timeout, || {
+        self.pulse.wait(seen, timeout, |time| {
             let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-            let watch = match &mut *watch {
-                Some(watch) => watch,
-                none => none.insert(Watch::open(&self.database)?),
+            let found = match &mut *watch {
+                Some(watch) => watch.look(time),
+                none => none
+                    .insert(Watch::open(&self.database)?)
+                    .look(Duration::ZERO),
             };
-            watch.head()
+            if watch.as_ref().is_some_and(|watch| !watch.is_alive()) {
+                *watch = None;
+            }
+            found
         })
     }
 }

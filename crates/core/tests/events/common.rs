@@ -10,6 +10,8 @@ use keepwatch_core::events::{
 };
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 
+use crate::backend;
+
 /// The key of the tests' stores.
 pub fn key() -> Key {
     Key::from_bytes([42; 32])
@@ -22,7 +24,12 @@ pub fn credential() -> Credential {
 pub fn create(dir: &Path) -> Store {
     let key = key();
     let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-    Store::create(dir, &locks, &StoreOptions::default()).unwrap()
+    backend::create(dir, &locks, &StoreOptions::default()).unwrap()
+}
+
+/// Opens a store that [`create`] has made.
+pub fn reopen(dir: &Path) -> Store {
+    backend::open(dir, &credential()).unwrap()
 }
 
 pub fn at(seconds: i64) -> Timestamp {

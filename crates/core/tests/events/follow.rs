@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use keepwatch_core::events::{EventKind, EventStore, PurgePlan, Store};
 
+use crate::backend;
 use crate::common::{create, credential, event};
 
 /// Longer than any of it takes.
@@ -114,7 +115,7 @@ fn who_waits_sees_what_the_same_store_writes() {
 fn who_waits_sees_what_another_one_writes() {
     let dir = tempfile::tempdir().unwrap();
     let writer = create(dir.path());
-    let reader = Store::open_read_only(dir.path(), &credential()).unwrap();
+    let reader = backend::open_read_only(dir.path(), &credential()).unwrap();
     follow(&reader, &writer);
 }
 

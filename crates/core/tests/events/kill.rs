@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use keepwatch_core::events::{
-    Event, EventFilter, EventId, EventKind, EventStore, MediaKind, Store, VerifyOptions,
+    Event, EventFilter, EventId, EventKind, EventStore, MediaKind, VerifyOptions,
 };
 
-use crate::common::{create, credential, event};
+use crate::backend;
+use crate::common::{create, event, reopen};
 
 const STORE: &str = "KEEPWATCH_TEST_KILLED_STORE";
 
@@ -23,7 +24,7 @@ fn recorder_that_is_killed() {
 
 /// Records until it is killed, and says on standard output what is durable.
 fn record(dir: &Path) {
-    let store = Store::open(dir, &credential()).unwrap();
+    let store = reopen(dir);
     let media = store.media();
     let content = vec![7; 100_000];
     let mut out = std::io::stdout().lock();
@@ -56,6 +57,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_the_chain_verifies() {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::recorder_that_is_killed", "--nocapture"])
             .env(STORE, dir.path())
+            .envs(backend::environment())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -83,7 +85,7 @@ fn what_was_acknowledged_is_there_after_a_kill_and_the_chain_verifies() {
             read(&line);
         }
 
-        let store = Store::open(dir.path(), &credential()).unwrap();
+        let store = reopen(dir.path());
         let report = store.recover().unwrap();
         assert!(!report.others_recording);
         let verified = store

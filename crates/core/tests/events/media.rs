@@ -11,7 +11,8 @@ use keepwatch_core::events::{
     EventFilter, EventKind, EventStore, MediaKind, Store, StoreOptions, StoreRole,
 };
 
-use crate::common::{at, create, credential, event, key, media};
+use crate::backend;
+use crate::common::{at, create, credential, event, key, media, reopen};
 
 fn content(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
@@ -88,7 +89,7 @@ fn a_writer_cannot_read_back_what_is_sealed_to_others() {
         own_identity: false,
         ..StoreOptions::default()
     };
-    let store = Store::create(dir.path(), &locks, &options).unwrap();
+    let store = backend::create(dir.path(), &locks, &options).unwrap();
     assert!(store.clip_credential().is_none());
     let one = event("door", EventKind::Motion, 0);
     let clip = media(&store, MediaKind::Clip, &one, b"seen");
@@ -109,10 +110,10 @@ fn a_store_whose_media_nobody_could_open_is_not_made() {
         ..StoreOptions::default()
     };
     let writer = [(Lock::KeyFile(&key), StoreRole::Writer)];
-    assert!(Store::create(dir.path(), &writer, &options(true)).is_err());
+    assert!(backend::create(dir.path(), &writer, &options(true)).is_err());
     let full = [(Lock::KeyFile(&key), StoreRole::Full)];
-    assert!(Store::create(dir.path(), &full, &options(false)).is_err());
-    Store::create(dir.path(), &full, &options(true)).unwrap();
+    assert!(backend::create(dir.path(), &full, &options(false)).is_err());
+    backend::create(dir.path(), &full, &options(true)).unwrap();
 }
 
 #[test]
@@ -179,7 +180,7 @@ fn recovery_attaches_what_was_cut_off_and_ends_open_events() {
         crash(&store, MediaKind::Clip, &with_clip, &plain);
         (with_clip, alone)
     };
-    let store = Store::open(dir.path(), &credential()).unwrap();
+    let store = reopen(dir.path());
     let report = store.recover().unwrap();
     assert_eq!(report.adopted.len(), 1);
     assert_eq!(report.closed.len(), 2);
@@ -272,7 +273,7 @@ fn what_others_are_writing_is_left_alone() {
         .unwrap();
     writer.write_all(&content(100_000)).unwrap();
 
-    let other = Store::open(dir.path(), &credential()).unwrap();
+    let other = reopen(dir.path());
     let report = other.recover().unwrap();
     assert!(report.others_recording);
     assert!(report.adopted.is_empty() && report.closed.is_empty());
@@ -284,7 +285,7 @@ fn what_others_are_writing_is_left_alone() {
 fn recovery_beside_a_recorder_takes_nothing_from_it() {
     let dir = tempfile::tempdir().unwrap();
     let recorder = create(dir.path());
-    let other = Store::open(dir.path(), &credential()).unwrap();
+    let other = reopen(dir.path());
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let recoverer = scope.spawn(|| {

@@ -1,9 +1,9 @@
 //! Events by number, and what programs say of them.
 
 use keepwatch_core::Error;
-use keepwatch_core::events::{EventFilter, EventKind, EventStore, PurgePlan, Store, VerifyOptions};
+use keepwatch_core::events::{EventFilter, EventKind, EventStore, PurgePlan, VerifyOptions};
 
-use crate::common::{create, credential, event};
+use crate::common::{create, event, reopen};
 
 #[test]
 fn numbers_grow_and_stay_whatever_is_purged() {
@@ -26,7 +26,7 @@ fn numbers_grow_and_stay_whatever_is_purged() {
     store.purge(&plan, "test", "test").unwrap();
     store.close().unwrap();
 
-    let store = Store::open(dir.path(), &credential()).unwrap();
+    let store = reopen(dir.path());
     assert_eq!(store.get_numbered(numbers[0]).unwrap(), None);
     let kept = events[50..].iter().zip(&numbers[50..]);
     for (event, number) in kept.clone() {

@@ -1,12 +1,11 @@
 //! Creating, opening, writing, finding.
 
 use keepwatch_core::Error;
-use keepwatch_core::crypto::{Credential, Key, Lock, SecretKey};
-use keepwatch_core::events::{
-    AuditFilter, EventFilter, EventKind, EventStore, Store, StoreOptions, StoreRole,
-};
+use keepwatch_core::crypto::{Credential, Lock, SecretKey};
+use keepwatch_core::events::{AuditFilter, EventFilter, EventKind, EventStore, StoreRole};
 
-use crate::common::{at, create, credential, event, key, segment};
+use crate::backend;
+use crate::common::{at, create, credential, event, reopen, segment};
 
 #[test]
 fn what_was_put_is_there_after_opening_again() {
@@ -20,7 +19,7 @@ fn what_was_put_is_there_after_opening_again() {
     store.put(&[other.clone(), first.clone()]).unwrap();
     store.close().unwrap();
 
-    let store = Store::open(dir.path(), &credential()).unwrap();
+    let store = reopen(dir.path());
     assert_eq!(store.get(first.id).unwrap(), Some(first.clone()));
     assert_eq!(store.get(other.id).unwrap(), Some(other.clone()));
     let all = store.list(&EventFilter::default()).unwrap();
@@ -79,70 +78,6 @@ fn filters_and_pages_give_exactly_what_they_name() {
 }
 
 #[test]
-fn a_directory_with_something_in_it_becomes_no_store() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("letter"), "dear").unwrap();
-    let key = key();
-    let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-    let error = Store::create(dir.path(), &locks, &StoreOptions::default()).unwrap_err();
-    assert!(matches!(error, Error::StoreExists { .. }), "{error}");
-}
-
-#[test]
-fn no_store_a_wrong_key_and_damage_are_told_apart() {
-    let dir = tempfile::tempdir().unwrap();
-    let missing = Store::open(&dir.path().join("none"), &credential()).unwrap_err();
-    assert!(matches!(missing, Error::NoStore { .. }), "{missing}");
-    let missing = Store::open(dir.path(), &credential()).unwrap_err();
-    assert!(matches!(missing, Error::NoStore { .. }), "{missing}");
-
-    let at = dir.path().join("store");
-    drop(create(&at));
-    let other = Credential::KeyFile(Key::from_bytes([1; 32]));
-    let wrong = Store::open(&at, &other).unwrap_err();
-    assert!(matches!(wrong, Error::WrongKey { .. }), "{wrong}");
-
-    for name in ["store", "events.db"] {
-        let path = at.join(name);
-        let good = std::fs::read(&path).unwrap();
-        // All of it, or one bit of it.
-        for changed in [vec![7; good.len()], {
-            let mut bytes = good.clone();
-            let middle = 100;
-            bytes[middle] ^= 1;
-            bytes
-        }] {
-            std::fs::write(&path, changed).unwrap();
-            let damaged = Store::open(&at, &credential()).unwrap_err();
-            assert!(damaged.is_damage(), "{name}: {damaged}");
-        }
-        std::fs::write(&path, good).unwrap();
-    }
-    Store::open(&at, &credential()).unwrap();
-}
-
-#[test]
-fn every_bit_of_the_header_and_of_the_key_slot_counts() {
-    let dir = tempfile::tempdir().unwrap();
-    drop(create(dir.path()));
-    for name in ["store", "keys/main"] {
-        let path = dir.path().join(name);
-        let good = std::fs::read(&path).unwrap();
-        for byte in 0..good.len() {
-            let mut bytes = good.clone();
-            bytes[byte] ^= 1 << (byte % 8);
-            std::fs::write(&path, bytes).unwrap();
-            assert!(
-                Store::open(dir.path(), &credential()).is_err(),
-                "{name}, byte {byte}"
-            );
-        }
-        std::fs::write(&path, good).unwrap();
-    }
-    Store::open(dir.path(), &credential()).unwrap();
-}
-
-#[test]
 fn keys_open_in_their_role_until_they_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     let store = create(dir.path());
@@ -156,7 +91,7 @@ fn keys_open_in_their_role_until_they_are_removed() {
     let escape = store.add_key(&Lock::Recipient(&public), StoreRole::Writer, "../x");
     assert!(matches!(escape.unwrap_err(), Error::Invalid { .. }));
 
-    let writer = Store::open(dir.path(), &Credential::from(identity.clone())).unwrap();
+    let writer = backend::open(dir.path(), &Credential::from(identity.clone())).unwrap();
     assert_eq!(writer.role(), StoreRole::Writer);
     assert!(writer.clip_credential().is_none());
     let refused = writer.add_key(&Lock::Recipient(&public), StoreRole::Writer, "more");
@@ -167,7 +102,7 @@ fn keys_open_in_their_role_until_they_are_removed() {
 
     assert!(store.remove_key("main").is_err(), "the last full key");
     store.remove_key("camera-box").unwrap();
-    let gone = Store::open(dir.path(), &Credential::from(identity)).unwrap_err();
+    let gone = backend::open(dir.path(), &Credential::from(identity)).unwrap_err();
     assert!(matches!(gone, Error::WrongKey { .. }), "{gone}");
 }
 
@@ -175,7 +110,7 @@ fn keys_open_in_their_role_until_they_are_removed() {
 fn a_reader_sees_what_a_writer_adds_and_adds_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let writer = create(dir.path());
-    let reader = Store::open_read_only(dir.path(), &credential()).unwrap();
+    let reader = backend::open_read_only(dir.path(), &credential()).unwrap();
     let one = event("door", EventKind::Motion, 1);
     writer.put(std::slice::from_ref(&one)).unwrap();
     assert_eq!(reader.get(one.id).unwrap(), Some(one.clone()));
@@ -186,10 +121,7 @@ fn a_reader_sees_what_a_writer_adds_and_adds_nothing() {
 #[test]
 fn two_writers_extend_one_chain() {
     let dir = tempfile::tempdir().unwrap();
-    let stores = [
-        create(dir.path()),
-        Store::open(dir.path(), &credential()).unwrap(),
-    ];
+    let stores = [create(dir.path()), reopen(dir.path())];
     std::thread::scope(|scope| {
         for (index, store) in stores.iter().enumerate() {
             scope.spawn(move || {

@@ -1,9 +1,9 @@
 //! What a verification says of a store that nobody touched. How changes are found is tested where
 //! the database can be changed.
 
-use keepwatch_core::events::{EventKind, EventStore, Store, VerifyOptions};
+use keepwatch_core::events::{EventKind, EventStore, VerifyOptions};
 
-use crate::common::{create, credential, event};
+use crate::common::{create, event, reopen};
 
 #[test]
 fn an_empty_store_verifies() {
@@ -27,7 +27,7 @@ fn a_batch_is_signed_on_its_way_and_the_rest_when_the_store_is_closed() {
     assert!(open.checkpoints >= 15 && open.unsigned < 64, "{open:?}");
     store.close().unwrap();
 
-    let store = Store::open(dir.path(), &credential()).unwrap();
+    let store = reopen(dir.path());
     let expect = Some((open.head_seq, open.head_link));
     let report = store
         .verify(&VerifyOptions {

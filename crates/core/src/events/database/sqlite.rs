@@ -195,8 +195,8 @@ impl SqliteConnection {
     /// Brings the schema to a version.
     fn upgrade(self, target: usize) -> Result<Self> {
         let this = Connection::Sqlite(self);
-        this.write(|this| {
-            let Connection::Sqlite(db) = this;
+        this.write(|this| -> Result<()> {
+            let db = this.file().expect("it is made of one");
             // Another process may have done it in the meantime.
             let version = usize::try_from(db.pragma("user_version")?).unwrap_or(usize::MAX);
             for (index, step) in STEPS.iter().enumerate().take(target).skip(version) {
@@ -208,8 +208,11 @@ impl SqliteConnection {
             }
             db.batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))
         })?;
-        let Connection::Sqlite(this) = this;
-        Ok(this)
+        match this {
+            Connection::Sqlite(this) => Ok(this),
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(_) => unreachable!("it is made of a file"),
+        }
     }
 }
 

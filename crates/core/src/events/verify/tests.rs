@@ -112,8 +112,7 @@ fn others(value: &Value) -> Vec<Value> {
 
 /// What the store has, for tests to change it.
 fn raw(db: &Connection) -> &Sqlite {
-    let Connection::Sqlite(db) = db;
-    &db.db
+    &db.file().unwrap().db
 }
 
 fn rows(db: &Sqlite, table: &str) -> (Vec<String>, Vec<Vec<Value>>) {
