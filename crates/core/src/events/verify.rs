@@ -278,7 +278,7 @@ impl Pages {
         }
         let text = text.replace("{after}", if self.first { ">=" } else { ">" });
         self.first = false;
-        let rows = db.query(&text, &[self.last.clone()])?;
+        let rows = db.query(&text, std::slice::from_ref(&self.last))?;
         self.done = rows.len() < PAGE;
         if let Some(row) = rows.last() {
             self.last = row.0[0].clone();
