@@ -45,7 +45,7 @@ ONNXRUNTIME = $(lastword $(sort $(wildcard $(VENV)/lib/python3*/site-packages/on
 test-rust test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
-	cargo nextest run $(CARGO_FLAGS) --workspace $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
+	cargo nextest run $(CARGO_FLAGS) --workspace --features keepwatch-core/postgres $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc
@@ -85,13 +85,14 @@ fmt: ## Formats the code
 
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --features keepwatch-core/postgres -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --all-targets -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-recognition --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-recognition/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 
 doc: ## The API documentation, warnings are errors
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --features keepwatch-core/postgres --no-deps
 
 deny: ## Licences, bans and sources of dependencies
 	@scripts/setup --check

@@ -1,6 +1,8 @@
 //! How fast the event store is, beside what the disk can do.
 //!
-//! `cargo run --release -p keepwatch-core --example event_store_rate [FOLDER [EVENTS]]`
+//! `cargo run --release -p keepwatch-core --example event_store_rate [FOLDER [EVENTS [ADDRESS]]]`
+//!
+//! With the feature `postgres` the address of an empty database may be given.
 
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
@@ -60,6 +62,19 @@ fn fsync_rate(dir: &Path) -> std::io::Result<f64> {
     Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
 
+fn create(
+    dir: &Path,
+    locks: &[(Lock<'_>, StoreRole)],
+) -> Result<Store, Box<dyn std::error::Error>> {
+    let options = StoreOptions::default();
+    #[cfg(feature = "postgres")]
+    if let Some(address) = std::env::args().nth(3) {
+        let url = address.parse()?;
+        return Ok(Store::create_on_server(&url, dir, locks, &options)?);
+    }
+    Ok(Store::create(dir, locks, &options)?)
+}
+
 /// How long after a put whoever waits for it goes on.
 fn woken(store: &Store) -> Result<(), keepwatch_core::Error> {
     let mut times = Vec::new();
@@ -89,7 +104,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dir = parent.join(format!("event-store-rate-{}", std::process::id()));
     let key = Key::generate()?;
     let locks = [(Lock::KeyFile(&key), StoreRole::Full)];
-    let store = Store::create(&dir, &locks, &StoreOptions::default())?;
+    let store = create(&dir, &locks)?;
 
     let events = match std::env::args().nth(2) {
         Some(number) => number.parse()?,

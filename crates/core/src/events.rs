@@ -5,6 +5,7 @@
 
 mod audit;
 mod backup;
+mod beginning;
 mod bundle;
 mod chain;
 mod database;
@@ -14,6 +15,7 @@ mod follow;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 mod header;
+mod keys;
 mod labels;
 mod media;
 mod model;

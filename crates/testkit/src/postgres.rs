@@ -121,6 +121,9 @@ impl Postgres {
             .arg(&self.programs)
             .arg(&self.dir)
             .stdin(Stdio::piped())
+            // Whoever reads what the test says is not kept waiting.
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn();
         self.keeper = Some(keeper.expect("a shell"));
         let deadline = Instant::now() + PATIENCE;

@@ -195,6 +195,8 @@ pub(crate) struct Appender<'a> {
     head: Head,
     /// The sequence number of the last checkpoint record, and when it was made.
     signed: (u64, Option<Timestamp>),
+    /// Records that are linked and not yet in the database.
+    pending: Vec<[Value; 7]>,
 }
 
 impl<'a> Appender<'a> {
@@ -225,6 +227,7 @@ impl<'a> Appender<'a> {
             key,
             now,
             signed,
+            pending: Vec::new(),
         })
     }
 
@@ -240,6 +243,20 @@ impl<'a> Appender<'a> {
         subject: Option<EventId>,
         body: &[u8],
     ) -> Result<u64> {
+        let seq = self.link(kind, subject, body)?;
+        self.flush()?;
+        Ok(seq)
+    }
+
+    /// Adds the records of events, and gives their sequence numbers.
+    pub fn append_events(&mut self, events: &[(EventId, Vec<u8>)]) -> Result<Vec<u64>> {
+        let link = |(id, body): &(EventId, Vec<u8>)| self.link(RecordKind::Event, Some(*id), body);
+        let seqs = events.iter().map(link).collect::<Result<_>>()?;
+        self.flush()?;
+        Ok(seqs)
+    }
+
+    fn link(&mut self, kind: RecordKind, subject: Option<EventId>, body: &[u8]) -> Result<u64> {
         if body.len() > MAX_BODY {
             return Err(Error::Invalid {
                 what: "record",
@@ -248,7 +265,7 @@ impl<'a> Appender<'a> {
         }
         let seq = self.add(kind, subject, body)?;
         if self.head.seq - self.signed.0 >= CHECKPOINT_RECORDS {
-            self.checkpoint()?;
+            self.sign()?;
         }
         Ok(seq)
     }
@@ -260,25 +277,32 @@ impl<'a> Appender<'a> {
         let link = self.chain.link(&self.head.link, seq, &digest);
         let subject = subject.map_or(Value::Null, |id| id.as_bytes().to_vec().into());
         let (stored_salt, stored_body) = self.db.seal(seq, kind, &salt, body)?;
-        self.db.execute(
-            "INSERT INTO records (seq, kind, subject, salt, digest, link, body)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-            &[
-                seq.cast_signed().into(),
-                (kind as i64).into(),
-                subject,
-                stored_salt,
-                digest.to_vec().into(),
-                link.to_vec().into(),
-                stored_body,
-            ],
-        )?;
+        self.pending.push([
+            seq.cast_signed().into(),
+            (kind as i64).into(),
+            subject,
+            stored_salt,
+            digest.to_vec().into(),
+            link.to_vec().into(),
+            stored_body,
+        ]);
         self.head = Head { seq, link };
         Ok(seq)
     }
 
+    fn flush(&mut self) -> Result<()> {
+        let pending = std::mem::take(&mut self.pending);
+        let into = "records (seq, kind, subject, salt, digest, link, body)";
+        self.db.insert(into, pending, "")
+    }
+
     /// Signs the chain as it is now, unless that was done.
     pub fn checkpoint(&mut self) -> Result<()> {
+        self.sign()?;
+        self.flush()
+    }
+
+    fn sign(&mut self) -> Result<()> {
         if self.head.seq == self.signed.0 {
             return Ok(());
         }

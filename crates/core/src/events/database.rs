@@ -18,6 +18,9 @@ pub(crate) use sqlite::SqliteFile;
 use super::chain::RecordKind;
 use crate::error::{Error, Result};
 
+/// So many rows are inserted by one statement at most.
+const ROWS: usize = 64;
+
 /// How a database is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -127,6 +130,28 @@ impl Connection {
         }
     }
 
+    /// Inserts rows into a table with its columns, in few statements; `conflict` says what becomes of
+    /// those that are there.
+    pub fn insert<const N: usize>(
+        &self,
+        into: &str,
+        rows: Vec<[Value; N]>,
+        conflict: &str,
+    ) -> Result<()> {
+        let row = format!("({})", vec!["?"; N].join(", "));
+        let mut rows = rows.into_iter();
+        while rows.len() > 0 {
+            let count = rows.len().min(ROWS);
+            let values: Vec<Value> = rows.by_ref().take(count).flatten().collect();
+            let places = vec![&row[..]; count].join(", ");
+            self.execute(
+                &format!("INSERT INTO {into} VALUES {places}{conflict}"),
+                &values,
+            )?;
+        }
+        Ok(())
+    }
+
     /// Runs `work` in a transaction of the only writer at this moment.
     pub fn write<T, E: From<Error>>(
         &self,
@@ -151,6 +176,21 @@ impl Connection {
                 Connection::Postgres(db) => {
                     db.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 }
+            },
+            work,
+        )
+    }
+
+    /// Runs `work` in a transaction of the only one who changes private files at this moment.
+    #[cfg(feature = "postgres")]
+    pub fn change_files<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.transaction(
+            || match self {
+                Connection::Sqlite(db) => db.batch("BEGIN IMMEDIATE"),
+                Connection::Postgres(db) => db.begin_changing_files(),
             },
             work,
         )

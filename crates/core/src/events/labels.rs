@@ -10,8 +10,8 @@ use crate::error::Result;
 
 /// What comes after so many characters of a prefix does not count.
 pub(super) const MAX_PREFIX: usize = 24;
-/// So many rows are added by one statement at most.
-const ROWS: usize = 16;
+/// So many events are named in one statement at most.
+const IDS: usize = 64;
 /// So many events are held at once when labels are filled in.
 const PAGE: usize = 256;
 
@@ -46,21 +46,23 @@ pub(super) fn terms_of(db: &Connection, event: &Event) -> BTreeSet<Vec<u8>> {
     labels.iter().flat_map(|label| db.terms(label)).collect()
 }
 
-/// Puts the labels of an event in the place of those of its earlier state.
-pub(super) fn store(db: &Connection, event: &Event) -> Result<()> {
-    let id = event.id.as_bytes();
-    remove(db, id)?;
-    let started = nanoseconds(event.started_at);
-    let terms: Vec<Vec<u8>> = terms_of(db, event).into_iter().collect();
-    for terms in terms.chunks(ROWS) {
-        let rows = vec!["(?, ?, ?)"; terms.len()].join(", ");
-        let values: Vec<Value> = terms
+/// Puts the labels of events in the place of those of their earlier states.
+pub(super) fn store(db: &Connection, events: &[&Event]) -> Result<()> {
+    for events in events.chunks(IDS) {
+        let ids: Vec<Value> = events
             .iter()
-            .flat_map(|term| [id.to_vec().into(), term.clone().into(), started.into()])
+            .map(|event| event.id.as_bytes().to_vec().into())
             .collect();
-        db.execute(&format!("INSERT INTO labels VALUES {rows}"), &values)?;
+        let places = vec!["?"; ids.len()].join(", ");
+        db.execute(&format!("DELETE FROM labels WHERE id IN ({places})"), &ids)?;
     }
-    Ok(())
+    let mut rows = Vec::new();
+    for event in events {
+        let (id, started) = (event.id.as_bytes(), nanoseconds(event.started_at));
+        let row = |term: Vec<u8>| [id.to_vec().into(), term.into(), started.into()];
+        rows.extend(terms_of(db, event).into_iter().map(row));
+    }
+    db.insert("labels (id, label, started)", rows, "")
 }
 
 /// Removes the labels of an event.
@@ -88,7 +90,7 @@ pub(super) fn fill(db: &Connection) -> Result<()> {
             let body = db.body(row.number(1)?, RecordKind::Event, body)?;
             // What cannot be read is found by a verification, and does not keep the rest away.
             if let Ok(event) = serde_json::from_slice(&body) {
-                store(db, &event)?;
+                store(db, &[&event])?;
             }
         }
         if done {

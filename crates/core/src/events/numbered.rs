@@ -4,6 +4,8 @@
 //! ever has it, whatever is purged; it grows with time, with holes; an event that is stored again
 //! gets a new one.
 
+use std::slice;
+
 use super::media::check_camera_name;
 use super::model::Event;
 use super::query::numbered;
@@ -34,7 +36,10 @@ impl Store {
                     let id = event.id.as_bytes().to_vec().into();
                     match tx.first("SELECT 1 FROM events WHERE id = ?", &[id])? {
                         Some(_) => Ok(None),
-                        None => Self::store_event(chain, tx, event).map(Some),
+                        None => {
+                            let seqs = Self::store_events(chain, tx, slice::from_ref(event))?;
+                            Ok(seqs.first().copied())
+                        }
                     }
                 })
                 .collect()

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use keepwatch_crypto::{Credential, Lock};
 
+use super::beginning::Beginning;
 use super::database::{Connection, Database, Mode, PostgresUrl, Sealing, Server};
 use super::files;
 use super::header::{Header, refuse_content};
 use super::shelf::Shelf;
 use super::slots::{self, Secrets};
-use super::store::{Beginning, Store, StoreOptions};
+use super::store::{Store, StoreOptions};
 use crate::error::{Error, Result};
 use crate::keyring::Role;
 

@@ -11,6 +11,8 @@ use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use super::database::Database;
+#[cfg(feature = "postgres")]
+use super::database::Mode;
 use super::files;
 use super::media::is_plain_name;
 use super::shelf::Shelf;
@@ -70,7 +72,8 @@ impl Store {
     /// Changes a private file: `change` gets what is there, and says what shall be there instead, or
     /// none for no file. What was there is unlinked, not overwritten.
     ///
-    /// Whoever else changes one waits meanwhile, in this process or another one.
+    /// Whoever else changes one waits meanwhile, in this process or another one: `change` must not
+    /// change one itself.
     ///
     /// # Errors
     /// As [`Store::read_private`], whatever `change` says, and when it cannot be written: then
@@ -87,8 +90,10 @@ impl Store {
         match &self.database {
             Database::Sqlite(_) => self.change_file(name, &path, change),
             #[cfg(feature = "postgres")]
-            Database::Postgres(_) => self.writing(|db| {
-                db.write(|tx| {
+            Database::Postgres(_) => {
+                // What writes events does not wait for it.
+                let db = self.database.connect(Mode::Write)?;
+                db.change_files(|tx| {
                     let old = Shelf::Table(tx).read(&path, MAX_PRIVATE as u64 + 1)?;
                     let old = old.map(|old| self.open_private(name, &old)).transpose()?;
                     let new = change(old.as_ref().map(|old| old.as_slice()))?;
@@ -101,7 +106,7 @@ impl Store {
                     }
                     Ok(())
                 })
-            }),
+            }
         }
     }
 

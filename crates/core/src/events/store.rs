@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use jiff::Timestamp;
-use keepwatch_crypto::{Credential, Key, Lock, PublicKey, SecretKey, Suite, ct_eq, slot};
+use keepwatch_crypto::{Credential, Lock, PublicKey, Suite, ct_eq};
 
+use super::beginning::Beginning;
 use super::chain::{Appender, Chain, RecordKind};
 use super::database::{Connection, Database, Hold, Mode, SqliteFile, Value};
 use super::event_store::EventStore;
@@ -22,9 +23,12 @@ use super::model::{Event, EventFilter, EventId, EventKind, Segment};
 use super::pool::{Lent, Pool};
 use super::query;
 use super::shelf::Shelf;
-use super::slots::{self, Secrets, StoreKey};
+use super::slots::{self, Secrets};
 use crate::error::{Error, Result};
 use crate::keyring::Role;
+
+/// So many events are added by the same statements.
+const BATCH: usize = 64;
 
 /// How a store is made.
 #[derive(Clone, Debug)]
@@ -83,65 +87,6 @@ struct Writer {
     connection: Option<Connection>,
     /// What it holds, or shall hold when it is there again.
     hold: Hold,
-}
-
-/// What a new store begins with.
-pub(super) struct Beginning {
-    pub header: Header,
-    pub secrets: Secrets,
-    /// Names and bytes of the key slots.
-    pub slots: Vec<(String, Vec<u8>)>,
-}
-
-impl Beginning {
-    pub fn new(locks: &[(Lock<'_>, Role)], options: &StoreOptions) -> Result<Self> {
-        if locks.is_empty() {
-            return Err(no_key("a store needs a key"));
-        }
-        let full = locks.iter().any(|(_, role)| *role == Role::Full);
-        if options.own_identity && !full {
-            return Err(no_key("a store whose own key opens media needs a full key"));
-        }
-        let identity = SecretKey::generate()?;
-        let secrets = Secrets {
-            store: Key::generate()?,
-            signing: Key::generate()?,
-            identity: Some(identity.clone()),
-        };
-        let header = Header {
-            id: keepwatch_crypto::random_bytes()?,
-            suite: options.suite,
-            signer: SigningKey::from_bytes(secrets.signing.expose())
-                .verifying_key()
-                .to_bytes(),
-            identity: identity.public(),
-            own_identity: options.own_identity,
-            recipients: options.recipients.clone(),
-        };
-        header.check()?;
-        let mut work = 0;
-        for (lock, _) in locks {
-            work += slot::work_of(lock)?;
-        }
-        if work > slot::MAX_WORK {
-            return Err(no_key("trying all passphrases would cost too much"));
-        }
-        let now = Timestamp::now();
-        let mut slots = Vec::new();
-        for (index, (lock, role)) in locks.iter().enumerate() {
-            let name = match index {
-                0 => "main".to_owned(),
-                index => format!("key-{}", index + 1),
-            };
-            let slot = slots::create(lock, header.suite, &header.id, *role, &name, &secrets, now)?;
-            slots.push((name, slot));
-        }
-        Ok(Self {
-            header,
-            secrets,
-            slots,
-        })
-    }
 }
 
 impl Store {
@@ -325,68 +270,6 @@ impl Store {
         self.header.own_identity.then(|| Credential::from(identity))
     }
 
-    /// All keys.
-    pub fn keys(&self) -> Result<Vec<StoreKey>> {
-        self.slots()?.iter().map(slots::StoredSlot::info).collect()
-    }
-
-    fn slots(&self) -> Result<Vec<slots::StoredSlot>> {
-        self.shelf(|shelf| slots::read_all(shelf, &self.header.id))
-    }
-
-    /// Adds a key.
-    ///
-    /// # Errors
-    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when the name is taken.
-    pub fn add_key(&self, lock: &Lock<'_>, role: Role, name: &str) -> Result<()> {
-        self.needs_full("adding a key")?;
-        let mut work = slot::work_of(lock)?;
-        for other in self.slots()? {
-            if other.info()?.name == name {
-                return Err(no_key(&format!("there is a key {name:?} already")));
-            }
-            work += other.work()?;
-        }
-        if work > slot::MAX_WORK && slot::work_of(lock)? > 0 {
-            return Err(no_key("trying all passphrases would cost too much"));
-        }
-        let slot = slots::create(
-            lock,
-            self.header.suite,
-            &self.header.id,
-            role,
-            name,
-            &self.secrets,
-            Timestamp::now(),
-        )?;
-        self.change_shelf(|shelf| shelf.write_new(&slots::path(name), &slot))
-    }
-
-    /// Removes a key. Who has held it and has a copy of its slot can still open the store.
-    ///
-    /// # Errors
-    /// [`Error::NeedsFullKey`] for a writer; [`Error::Invalid`] when there is no such key, or it is
-    /// the last full one.
-    pub fn remove_key(&self, name: &str) -> Result<()> {
-        self.needs_full("removing a key")?;
-        let keys = self.keys()?;
-        if !keys.iter().any(|key| key.name == name) {
-            return Err(no_key(&format!("there is no key {name:?}")));
-        }
-        let stays = |key: &&StoreKey| key.name != name && key.role == Role::Full;
-        if !keys.iter().any(|key| stays(&key)) {
-            return Err(no_key("the last full key stays"));
-        }
-        self.change_shelf(|shelf| shelf.remove(&slots::path(name)))
-    }
-
-    fn needs_full(&self, operation: &'static str) -> Result<()> {
-        match self.role() {
-            Role::Full => Ok(()),
-            Role::Writer => Err(Error::NeedsFullKey { operation }),
-        }
-    }
-
     /// Signs the end of the chain and closes the store. Dropping it does the same, and tells
     /// nobody when that fails.
     ///
@@ -455,52 +338,48 @@ impl Store {
         self.writing(|db| db.hold(wanted))
     }
 
-    /// Reads small files.
-    pub(super) fn shelf<T>(&self, work: impl FnOnce(&Shelf<'_>) -> Result<T>) -> Result<T> {
-        match &self.database {
-            Database::Sqlite(_) => work(&Shelf::Folder(&self.dir)),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(_) => work(&Shelf::Table(&*self.reader()?)),
-        }
-    }
-
-    fn change_shelf<T>(&self, work: impl FnOnce(&Shelf<'_>) -> Result<T>) -> Result<T> {
-        match &self.database {
-            Database::Sqlite(_) => work(&Shelf::Folder(&self.dir)),
-            #[cfg(feature = "postgres")]
-            Database::Postgres(_) => self.writing(|db| db.write(|tx| work(&Shelf::Table(tx)))),
-        }
-    }
-
     /// A connection for reading.
     pub(super) fn reader(&self) -> Result<Lent<'_, Connection>> {
         self.readers.take(|| self.database.connect(Mode::Read))
     }
 
-    /// Gives the number of the record.
-    pub(super) fn store_event(
+    /// Gives the numbers of the records.
+    pub(super) fn store_events(
         chain: &mut Appender<'_>,
         tx: &Connection,
-        event: &Event,
-    ) -> Result<u64> {
-        let body = serde_json::to_vec(event).expect("an event is plain JSON");
-        let seq = chain.append(RecordKind::Event, Some(event.id), &body)?;
-        let ended = event.ended_at.map(nanoseconds);
-        tx.execute(
-            "INSERT INTO events (id, camera, kind, started, ended, seq) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (id) DO UPDATE SET camera = excluded.camera, kind = excluded.kind,
-             started = excluded.started, ended = excluded.ended, seq = excluded.seq",
-            &[
+        events: &[Event],
+    ) -> Result<Vec<u64>> {
+        let body = |event: &Event| serde_json::to_vec(event).expect("an event is plain JSON");
+        let bodies: Vec<_> = events.iter().map(|event| (event.id, body(event))).collect();
+        let seqs = chain.append_events(&bodies)?;
+        // Of several states the last one counts.
+        let states: BTreeMap<EventId, (&Event, u64)> = events
+            .iter()
+            .zip(&seqs)
+            .map(|(event, seq)| (event.id, (event, *seq)))
+            .collect();
+        let row = |(event, seq): &(&Event, u64)| {
+            [
                 event.id.as_bytes().to_vec().into(),
                 event.camera.clone().into(),
                 event.kind.name().to_owned().into(),
                 nanoseconds(event.started_at).into(),
-                ended.map_or(Value::Null, Value::from),
+                event
+                    .ended_at
+                    .map(nanoseconds)
+                    .map_or(Value::Null, Value::from),
                 seq.cast_signed().into(),
-            ],
+            ]
+        };
+        tx.insert(
+            "events (id, camera, kind, started, ended, seq)",
+            states.values().map(row).collect(),
+            " ON CONFLICT (id) DO UPDATE SET camera = excluded.camera, kind = excluded.kind,
+             started = excluded.started, ended = excluded.ended, seq = excluded.seq",
         )?;
-        labels::store(tx, event)?;
-        Ok(seq)
+        let events: Vec<&Event> = states.values().map(|(event, _)| *event).collect();
+        labels::store(tx, &events)?;
+        Ok(seqs)
     }
 }
 
@@ -515,9 +394,10 @@ impl EventStore for Store {
         }
         self.note_open(events)?;
         self.append(|chain, tx| {
+            // Few enough for their bodies to be held.
             events
-                .iter()
-                .try_for_each(|event| Self::store_event(chain, tx, event).map(drop))
+                .chunks(BATCH)
+                .try_for_each(|events| Self::store_events(chain, tx, events).map(drop))
         })
     }
 
@@ -613,13 +493,6 @@ impl std::fmt::Debug for Store {
             .field("dir", &self.dir)
             .field("role", &self.role())
             .finish_non_exhaustive()
-    }
-}
-
-fn no_key(problem: &str) -> Error {
-    Error::Invalid {
-        what: "key",
-        problem: problem.to_owned(),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Proving that nothing was removed, changed, reordered or put in (FORMAT.md, section 7.4).
 
+mod pages;
 mod projection;
 
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
+use self::pages::{Gaps, PAGE, Pages};
 use super::chain::{Chain, Checkpoint, Gap, Head, Link, RecordKind};
 use super::database::{Connection, Mode, Opened, Row, Value};
 use super::media::hash_all;
@@ -14,8 +16,6 @@ use crate::error::{Error, Result, with_causes};
 
 /// So many findings are described; the rest is counted.
 const MAX_FINDINGS: usize = 1000;
-/// So many rows are held at once.
-const PAGE: usize = 256;
 
 /// What is verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -252,41 +252,6 @@ pub(super) fn media_of(kind: Option<RecordKind>, body: &[u8]) -> Vec<(EventId, M
     }
 }
 
-/// Goes through an answer in parts, so that not all of it is held at once.
-struct Pages {
-    /// What the first column was in the last row.
-    last: Value,
-    first: bool,
-    done: bool,
-}
-
-impl Pages {
-    /// From the first row on, which is not before this.
-    fn new(before: Value) -> Self {
-        Self {
-            last: before,
-            first: true,
-            done: false,
-        }
-    }
-
-    /// The next rows of a statement that gives those `{after}` a value, by the first column, in its
-    /// order.
-    fn next(&mut self, db: &Connection, text: &str) -> Result<Option<Vec<Row>>> {
-        if self.done {
-            return Ok(None);
-        }
-        let text = text.replace("{after}", if self.first { ">=" } else { ">" });
-        self.first = false;
-        let rows = db.query(&text, std::slice::from_ref(&self.last))?;
-        self.done = rows.len() < PAGE;
-        if let Some(row) = rows.last() {
-            self.last = row.0[0].clone();
-        }
-        Ok(Some(rows))
-    }
-}
-
 /// A record as it is stored; what has the wrong type or length is not one.
 struct Stored {
     kind: RecordKind,
@@ -335,50 +300,6 @@ pub(super) fn read_gap(row: &Row, chain: &Chain, signer: &VerifyingKey) -> Optio
     }
     let gap: Gap = serde_json::from_slice(body).ok()?;
     (gap.first_seq == first && gap.first_seq <= gap.last_seq).then_some(gap)
-}
-
-/// The gaps, one after the other.
-struct Gaps<'a> {
-    db: &'a Connection,
-    chain: &'a Chain,
-    signer: &'a VerifyingKey,
-    pages: Pages,
-    page: std::vec::IntoIter<Row>,
-}
-
-impl<'a> Gaps<'a> {
-    fn new(db: &'a Connection, chain: &'a Chain, signer: &'a VerifyingKey) -> Self {
-        Self {
-            db,
-            chain,
-            signer,
-            pages: Pages::new(Value::Integer(i64::MIN)),
-            page: Vec::new().into_iter(),
-        }
-    }
-
-    /// The next one that is signed; others are findings.
-    fn next(&mut self, report: &mut VerifyReport) -> Result<Option<Gap>> {
-        let text = format!(
-            "SELECT first_seq, body, signature FROM gaps WHERE first_seq {{after}} ?
-             ORDER BY first_seq LIMIT {PAGE}"
-        );
-        loop {
-            for row in self.page.by_ref() {
-                match read_gap(&row, self.chain, self.signer) {
-                    Some(gap) => return Ok(Some(gap)),
-                    None => {
-                        let detail = "a gap is not signed by the store";
-                        report.find(FindingKind::Signature, row.number(0)?, None, detail);
-                    }
-                }
-            }
-            match self.pages.next(self.db, &text)? {
-                Some(page) => self.page = page.into_iter(),
-                None => return Ok(None),
-            }
-        }
-    }
 }
 
 fn walk_chain(

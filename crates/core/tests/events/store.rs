@@ -2,7 +2,9 @@
 
 use keepwatch_core::Error;
 use keepwatch_core::crypto::{Credential, Lock, SecretKey};
-use keepwatch_core::events::{AuditFilter, EventFilter, EventKind, EventStore, StoreRole};
+use keepwatch_core::events::{
+    AuditFilter, EventFilter, EventKind, EventStore, StoreRole, VerifyOptions,
+};
 
 use crate::backend;
 use crate::common::{at, create, credential, event, reopen, segment};
@@ -225,4 +227,38 @@ fn a_batch_with_a_number_that_json_lacks_is_refused_as_a_whole() {
         }
     }
     assert_eq!(store.get(good.id).unwrap(), None);
+}
+
+#[test]
+fn of_several_states_in_one_batch_the_last_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(dir.path());
+    // More than are written at once, and states of one event among them.
+    let mut events = Vec::new();
+    for second in 0..200 {
+        let mut one = event("door", EventKind::Motion, second);
+        one.ended_at = None;
+        events.push(one.clone());
+        one.camera = "yard".to_owned();
+        one.observations[0].label = format!("B-AB {second}");
+        events.push(one.clone());
+        if second % 3 == 2 {
+            let mut earlier = events[second as usize].clone();
+            earlier.ended_at = Some(at(second));
+            events.push(earlier);
+        }
+    }
+    events.sort_by_key(|event| (event.ended_at.is_some(), event.camera == "yard"));
+    store.put(&events).unwrap();
+    let changes = store.changes(0, usize::MAX).unwrap();
+    let changes: Vec<_> = changes.into_iter().map(|(_, event)| event).collect();
+    assert_eq!(changes, events);
+    let listed = store.list(&EventFilter::default()).unwrap();
+    assert_eq!(listed.len(), 200);
+    for one in listed {
+        let last = events.iter().rfind(|event| event.id == one.id);
+        assert_eq!(Some(&one), last);
+    }
+    let report = store.verify(&VerifyOptions::default()).unwrap();
+    assert_eq!(report.findings, []);
 }

@@ -31,6 +31,8 @@ enum Lock {
     Append = 1,
     /// Having begun events that have not ended.
     Recording = 2,
+    /// Changing private files.
+    Files = 3,
 }
 
 /// A database on a server, and the keys to what is in it.

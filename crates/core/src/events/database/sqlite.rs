@@ -137,10 +137,13 @@ impl SqliteFile {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
                 Error::damaged(self.path.display(), "the database cannot be read")
             }
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Unavailable {
-                what: format!("the database {}", self.path.display()),
-                source: Some(error.into()),
-            },
+            // Locked, or no room left: neither lasts for ever.
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
+                Error::Unavailable {
+                    what: format!("the database {}", self.path.display()),
+                    source: Some(error.into()),
+                }
+            }
             Some(ErrorCode::CannotOpen) if !self.path.exists() => Error::Missing {
                 object: self.path.display().to_string(),
             },

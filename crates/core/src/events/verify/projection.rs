@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{FindingKind, PAGE, Pages, VerifyReport};
+use super::pages::{PAGE, Pages};
+use super::{FindingKind, VerifyReport};
 use crate::error::Result;
 use crate::events::chain::RecordKind;
 use crate::events::database::{Connection, Row, Value};

@@ -103,9 +103,18 @@ impl PgConnection {
 
     /// Begins a transaction that nobody else writes beside.
     pub fn begin_writing(&self) -> Result<()> {
-        let (locks, append) = (LOCKS, Lock::Append as i32);
+        self.begin(Lock::Append)
+    }
+
+    /// Begins a transaction that nobody else changes private files beside.
+    pub fn begin_changing_files(&self) -> Result<()> {
+        self.begin(Lock::Files)
+    }
+
+    fn begin(&self, lock: Lock) -> Result<()> {
+        let number = lock as i32;
         self.batch(&format!(
-            "BEGIN; SELECT pg_advisory_xact_lock({locks}, {append})"
+            "BEGIN; SELECT pg_advisory_xact_lock({LOCKS}, {number})"
         ))
     }
 
