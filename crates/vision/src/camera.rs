@@ -249,6 +249,7 @@ impl Camera {
             Decode::None => {
                 if let Some(info) = self.stream.as_ref().filter(|_| packet.key) {
                     self.live.pictures.show_packet(info, &packet);
+                    self.live.overlays.tell_nothing(&packet);
                 }
                 0
             }

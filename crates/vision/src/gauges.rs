@@ -11,10 +11,10 @@ use keepwatch_core::jiff::Timestamp;
 pub struct CameraGauges {
     /// Its name.
     pub camera: String,
-    /// Packets that wait for the analysis; of 64 the next are dropped.
+    /// Packets that wait for the analysis: where it is too slow, the next are dropped.
     pub analysis_queue: usize,
-    /// Bytes that wait to be recorded; of 32 MiB the next are dropped. 0 for a file, which waits
-    /// itself.
+    /// Bytes that wait to be recorded: where the disk is too slow, the recording ends. 0 for a file,
+    /// which waits itself.
     pub recorder_queue_bytes: usize,
     /// When the last frame was shown.
     pub last_frame: Option<Timestamp>,

@@ -5,6 +5,31 @@
 //! given to: a queue with bounds is what belongs behind it. One that has no room says so and misses
 //! something; nobody else does.
 //!
+//! ```no_run
+//! use keepwatch_vision::live::{Handed, LiveItem};
+//! # fn look(watch: &keepwatch_vision::Watch, send: impl Fn(&[u8])) -> keepwatch_vision::Result<()> {
+//! let (say, told) = std::sync::mpsc::sync_channel(32);
+//! watch.live("door", move |item| match say.try_send(item) {
+//!     Ok(()) => Handed::Taken,
+//!     Err(std::sync::mpsc::TrySendError::Full(_)) => Handed::Full,
+//!     Err(std::sync::mpsc::TrySendError::Disconnected(_)) => Handed::Gone,
+//! })?;
+//! for item in told {
+//!     match item {
+//!         LiveItem::Stream { mime, init, .. } => send(&init),
+//!         LiveItem::Fragment(fragment) => send(&fragment.bytes),
+//!         LiveItem::Ended => break,
+//!         _ => {}
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A player shows frames when their time has come, which goes on from when the program began: it has to
+//! begin near the end of what it has, which is buffered from the first fragment on. Where a camera
+//! shows frames in another order than it sends them, it has to keep a second or more behind that end.
+//!
 //! [`Watch`]: crate::Watch
 
 mod overlay;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use keepwatch_core::events::Region;
 use keepwatch_core::jiff::Timestamp;
 
+use super::LiveItem;
 use super::sink::Sink;
-use super::{Handed, LiveItem};
+use crate::packet::Packet;
 
 /// What is seen in a picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +86,19 @@ impl Overlays {
         self.viewers.store(state.sinks.len(), Ordering::Relaxed);
     }
 
+    /// Nothing is looked for in the picture of a packet.
+    pub fn tell_nothing(&self, packet: &Packet) {
+        if self.are_wanted() {
+            let nothing = Overlay {
+                pts: packet.pts,
+                wall: packet.wall,
+                moving: Vec::new(),
+                tracks: Vec::new(),
+            };
+            self.tell(&nothing.item());
+        }
+    }
+
     /// One more looks on.
     pub fn add(&self, mut sink: Sink) {
         let mut state = self.lock();
@@ -101,7 +115,7 @@ impl Overlays {
         let mut state = self.lock();
         state.ended = true;
         for mut sink in state.sinks.drain(..) {
-            let _: Handed = sink.hand(LiveItem::Ended);
+            sink.tell(LiveItem::Ended);
         }
         self.viewers.store(0, Ordering::Relaxed);
     }

@@ -117,6 +117,11 @@ impl Video {
         }
         state.keep(packet);
         let Some(stream) = &state.stream else {
+            // Who looks on is told why there is nothing to see, now and then, and may leave.
+            if packet.key {
+                let viewers = &mut state.viewers;
+                viewers.retain_mut(|viewer| viewer.sink.tell(unshown()));
+            }
             return;
         };
         state.steps.note(packet.dts);
@@ -320,6 +325,13 @@ impl Viewer {
             At::Dropped(frames) => frames,
             At::Key | At::Next => 0,
         }
+    }
+}
+
+/// For who looks at a stream that is none for players.
+fn unshown() -> LiveItem {
+    LiveItem::Offline {
+        reason: "the stream cannot be shown as it comes".into(),
     }
 }
 

@@ -342,6 +342,11 @@ fn a_camera_that_is_not_decoded_shows_its_last_key_frame() {
     let apart = times[2] - times[1];
     assert_eq!((apart.as_secs_f64() / 0.04).round() as u64, 12);
     assert_eq!(watch.status()[0].decoded, 0);
+    // Nothing is looked for, so nothing is seen.
+    let LiveItem::Overlay(overlay) = next(&look_at_overlays(watch)) else {
+        panic!("no overlay");
+    };
+    assert!(overlay.moving.is_empty() && overlay.tracks.is_empty());
     scene.stop();
 }
 

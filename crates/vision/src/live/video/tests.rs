@@ -319,8 +319,11 @@ fn a_stream_that_mp4_cannot_hold_is_not_shown() {
     ] {
         video.stream(&stream);
         let eye = Eye::on(&video);
-        send(&video, 0..2, 10);
-        assert_eq!(eye.told(), "");
+        send(&video, 0..11, 10);
+        assert_eq!(eye.told(), "O O");
+        eye.answer([Handed::Gone]);
+        send(&video, 20..21, 10);
+        assert_eq!(video.viewers(), 0);
     }
 }
 

@@ -78,6 +78,8 @@ fn what_waits_and_what_was_done_is_counted() {
     let gauges = scene.meter.gauges();
     assert_eq!((gauges.pictures, gauges.runs.count()), (3, 1));
     assert!(gauges.runs.sum > 0.0);
+    // What is under way ends.
+    drop(scene.go);
 }
 
 /// A look at a frame of one brightness.
