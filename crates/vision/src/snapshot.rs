@@ -1,5 +1,7 @@
 //! Pictures of events, with what is nobody's business blackened.
 
+use std::ops::Range;
+
 use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
 use keepwatch_core::events::Region;
 
@@ -148,14 +150,7 @@ pub fn encode_small_jpeg(
     if width == picture.width {
         return encode(masked, quality);
     }
-    encode(
-        Scaled {
-            masked,
-            width,
-            height,
-        },
-        quality,
-    )
+    encode(Scaled::new(masked, width, height), quality)
 }
 
 /// The width and height of what [`encode_small_jpeg`] makes.
@@ -203,25 +198,28 @@ impl ImageBuffer for Masked<'_> {
         let full_range = self.picture.full_range;
         match full_range {
             true => buffers[0].extend_from_slice(luma),
-            false => buffers[0].extend(luma.iter().map(|&y| expand(y, 16, 219, 0))),
+            false => buffers[0].extend(luma.iter().map(|&y| LUMA[usize::from(y)])),
         }
         let colour = |value: u8| match full_range {
             true => value,
-            false => expand(value, 128, 224, 128),
+            false => COLOUR[usize::from(value)],
         };
-        match self.picture.chroma {
-            Chroma::Planar(planes) => {
-                for (buffer, (plane, stride)) in buffers[1..3].iter_mut().zip(planes) {
-                    let half = &plane[row / 2 * stride..][..width.div_ceil(2)];
-                    buffer.extend((0..width).map(|x| colour(half[x / 2])));
+        let half = width.div_ceil(2);
+        for (i, buffer) in buffers[1..3].iter_mut().enumerate() {
+            // One more than there are, where the width is odd.
+            buffer.reserve(2 * half);
+            match self.picture.chroma {
+                Chroma::Planar(planes) => {
+                    let (plane, stride) = planes[i];
+                    let values = &plane[row / 2 * stride..][..half];
+                    buffer.extend(values.iter().flat_map(|value| [colour(*value); 2]));
+                }
+                Chroma::Pairs(plane, stride) => {
+                    let pairs = plane[row / 2 * stride..][..2 * half].chunks_exact(2);
+                    buffer.extend(pairs.flat_map(|pair| [colour(pair[i]); 2]));
                 }
             }
-            Chroma::Pairs(plane, stride) => {
-                let pairs = &plane[row / 2 * stride..][..2 * width.div_ceil(2)];
-                for (i, buffer) in buffers[1..3].iter_mut().enumerate() {
-                    buffer.extend((0..width).map(|x| colour(pairs[x / 2 * 2 + i])));
-                }
-            }
+            buffer.truncate(starts[i + 1] + width);
         }
         for mask in self.masks {
             for (from, to) in spans(mask, row, width, self.picture.height.into()) {
@@ -264,8 +262,24 @@ impl ImageBuffer for Blurred<'_> {
 /// A masked picture made smaller.
 struct Scaled<'a> {
     masked: Masked<'a>,
-    width: u16,
     height: u16,
+    /// Those of the large picture that each of the small one covers.
+    columns: Vec<Range<usize>>,
+}
+
+impl<'a> Scaled<'a> {
+    fn new(masked: Masked<'a>, width: u16, height: u16) -> Self {
+        let all = masked.width();
+        let columns = (0..width).map(|column| {
+            let Range { start, end } = covered(column, width, all);
+            start.into()..end.into()
+        });
+        Self {
+            columns: columns.collect(),
+            masked,
+            height,
+        }
+    }
 }
 
 impl ImageBuffer for Scaled<'_> {
@@ -274,7 +288,7 @@ impl ImageBuffer for Scaled<'_> {
     }
 
     fn width(&self) -> u16 {
-        self.width
+        self.columns.len() as u16
     }
 
     fn height(&self) -> u16 {
@@ -294,29 +308,61 @@ impl ImageBuffer for Scaled<'_> {
                 }
             }
         }
+        // Divisions take longer than anything else here: there are as many divisors as columns have
+        // widths, which is two.
+        let widest = self.columns.iter().map(Range::len).max().unwrap_or(0);
+        let pixels = |width: usize| (rows.len() * width).max(1) as u64;
+        let inverse: Vec<u64> = (0..=widest)
+            .map(|width| inverse_of(pixels(width)))
+            .collect();
         for (buffer, sums) in buffers.iter_mut().zip(&sums) {
-            buffer.extend((0..self.width).map(|column| {
-                let columns = covered(column, self.width, self.masked.width());
-                let count = (rows.len() * columns.len()) as u64;
-                let sums = &sums[columns.start.into()..columns.end.into()];
-                let sum: u64 = sums.iter().map(|sum| u64::from(*sum)).sum();
-                ((sum + count / 2) / count) as u8
+            buffer.extend(self.columns.iter().map(|columns| {
+                let sum: u32 = sums[columns.clone()].iter().sum();
+                let width = columns.len();
+                mean(sum, pixels(width), inverse[width])
             }));
         }
     }
 }
 
 /// The rows or columns of the large picture that one of the small picture covers, one at least.
-fn covered(at: u16, small: u16, large: u16) -> std::ops::Range<u16> {
+fn covered(at: u16, small: u16, large: u16) -> Range<u16> {
     let edge = |at: u32| (at * u32::from(large) / u32::from(small)) as u16;
     let from = edge(at.into());
     from..edge(u32::from(at) + 1).max(from + 1)
 }
 
+/// So many bits make the means of up to 65,000 pixels exact.
+const INVERSE_BITS: u32 = 40;
+
+fn inverse_of(pixels: u64) -> u64 {
+    (1 << INVERSE_BITS) / pixels + 1
+}
+
+/// The rounded mean of so many pixels.
+fn mean(sum: u32, pixels: u64, inverse: u64) -> u8 {
+    (((u64::from(sum) + pixels / 2) * inverse) >> INVERSE_BITS) as u8
+}
+
 /// From the limited range of video to the full one of JPEG.
-fn expand(value: u8, zero: i32, range: i32, new_zero: i32) -> u8 {
-    let value = (i32::from(value) - zero) * 255 / range + new_zero;
-    value.clamp(0, 255) as u8
+static LUMA: [u8; 256] = expanded(16, 219, 0);
+static COLOUR: [u8; 256] = expanded(128, 224, 128);
+
+const fn expanded(zero: i32, range: i32, new_zero: i32) -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut value = 0;
+    while value < 256 {
+        let full = (value - zero) * 255 / range + new_zero;
+        table[value as usize] = if full < 0 {
+            0
+        } else if full > 255 {
+            255
+        } else {
+            full as u8
+        };
+        value += 1;
+    }
+    table
 }
 
 #[cfg(test)]

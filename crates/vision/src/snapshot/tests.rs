@@ -313,3 +313,19 @@ fn of_what_is_blurred_a_few_values_are_left_and_the_rest_is_not_touched() {
     // Brightness goes from left to right: five cells across, and what JPEG makes of their edges.
     assert!((5..=16).contains(&values.len()), "{values:?}");
 }
+
+#[test]
+fn means_are_rounded_as_by_division() {
+    for pixels in (1..300).chain([999, 4096, 65_000]) {
+        let inverse = inverse_of(pixels);
+        for value in 0..255 {
+            // Around where it is rounded down and up.
+            let half = (value * pixels + pixels / 2) as u32;
+            for sum in half.saturating_sub(1)..=half + 1 {
+                let expected = (u64::from(sum) + pixels / 2) / pixels;
+                assert_eq!(u64::from(mean(sum, pixels, inverse)), expected);
+            }
+        }
+        assert_eq!(mean((255 * pixels) as u32, pixels, inverse), 255);
+    }
+}

@@ -9,6 +9,7 @@ use keepwatch_testkit::camera::{
 };
 use keepwatch_vision::live::{Fragment, Handed, LiveItem, Overlay, Picture, PictureOptions};
 use keepwatch_vision::mp4::scan;
+use keepwatch_vision::source::{FrameSource, Session};
 use keepwatch_vision::{Decode, Error, Record, Watch};
 
 use crate::playback;
@@ -264,6 +265,31 @@ fn who_looks_at_a_camera_that_is_removed_is_told() {
     ] {
         assert!(matches!(refused, Err(Error::UnknownCamera { .. })));
     }
+    scene.stop();
+}
+
+/// A source that is at fault itself.
+struct Faulty;
+
+impl FrameSource for Faulty {
+    fn open(&mut self) -> keepwatch_vision::Result<Box<dyn Session>> {
+        panic!("it was to be expected");
+    }
+}
+
+#[test]
+fn who_looks_at_a_camera_that_panics_is_told_as_well() {
+    let scene = Scene::of(Behaviour::default());
+    let watch = &scene.watched.watch;
+    let settings = settings(&scene.camera.url());
+    let added = watch.add("gate".to_owned(), settings, Box::new(Faulty));
+    added.expect("it is added");
+    let (say, told) = unbounded();
+    watch.live("gate", queue(say)).expect("it may be seen");
+    assert!(matches!(next(&told), LiveItem::Ended));
+    assert!(watch.remove("gate"));
+    // The other one has not noticed.
+    assert_eq!(scene.watched.frames(5).reconnects, 0);
     scene.stop();
 }
 
