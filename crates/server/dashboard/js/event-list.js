@@ -57,6 +57,8 @@ export class EventList {
         return 'changed';
       }
     }
+    // They are loaded anew then; until that, what has come is enough.
+    if (this.overflown) return 'new';
     const i = this.fresh.findIndex((e) => e.started_at <= event.started_at);
     this.fresh.splice(i < 0 ? this.fresh.length : i, 0, event);
     return 'new';

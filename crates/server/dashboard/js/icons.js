@@ -45,6 +45,7 @@ const PATHS = {
   stepNext: 'M18 5v14M5 5v14l10-7z',
   person: 'M12 4a4 4 0 0 1 0 8a4 4 0 0 1 0-8zM4 21c1-5 4-6 8-6s7 1 8 6',
   disk: 'M4 6c0-3 16-3 16 0v12c0 3-16 3-16 0zM4 6c0 3 16 3 16 0M4 12c0 3 16 3 16 0',
+  info: 'M12 3a9 9 0 0 1 0 18a9 9 0 0 1 0-18zM12 11v5M12 8v.01',
   zone: 'M5 6l13-2 2 12-11 4zM5 6v.01M18 4v.01',
   overlay: 'M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4M9 9h6v6H9z',
 };

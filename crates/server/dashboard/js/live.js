@@ -1,7 +1,7 @@
 // Live video: fragmented MP4 over WebSocket into Media Source Extensions.
 
 import { edgeDecide, edgeStart, dueOverlay, shownDelay } from './live-edge.js';
-import { backoff } from './connection.js';
+import { backoff, online } from './connection.js';
 
 /** More than this waiting to be shown and we are too slow: the connection is made anew. */
 const MOST_WAITING = 12e6;
@@ -9,6 +9,8 @@ const MOST_WAITING = 12e6;
 const SILENCE_MS = 15000;
 /** So many failures, and the browser gets pictures in place of video. */
 const MOST_FAILURES = 2;
+/** So long with video coming in and nothing shown counts as a failure, too. */
+const NOTHING_SHOWN_MS = 6000;
 const MOST_OVERLAYS = 200;
 const NO_LIVE = 4403;
 
@@ -18,7 +20,8 @@ export const mediaSourceClass = () => window.ManagedMediaSource ?? window.MediaS
 /**
  * @typedef {{
  *   onState: (state: 'connecting'|'playing'|'offline'|'ended', reason?: string) => void,
- *   onGiveUp: (why: string) => void,
+ *   onGiveUp: (why: string, lasting: boolean) => void,
+ *   onPictures?: () => void,
  *   onOverlay?: (overlay: any|null) => void,
  *   onDelay?: (ms: number|null) => void,
  *   onPicture?: (blob: Blob) => void,
@@ -52,8 +55,9 @@ export class LivePlayer {
     const { signal } = this.end;
     this.video.addEventListener('waiting', () => { this.stalled = true; }, { signal });
     this.video.addEventListener('playing', () => {
-      this.events.onState('playing');
+      this.begun = null;
       this.failures = 0;
+      this.events.onState('playing');
     }, { signal });
     this.video.addEventListener('error', () => this.fail(this.video.error?.message || 'the video could not be decoded'), { signal });
     this.#connect();
@@ -83,11 +87,11 @@ export class LivePlayer {
     if (this.overlay) url.searchParams.set('overlay', '1');
     const socket = new WebSocket(url);
     this.socket = socket;
-    this.opened = false;
+    this.spoken = false;
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => { this.opened = true; };
     socket.onmessage = (message) => {
       this.heard = performance.now();
+      this.spoken = true;
       this.attempt = 0;
       this.queue.push(message.data);
       if (typeof message.data !== 'string') this.waiting += message.data.byteLength;
@@ -96,8 +100,9 @@ export class LivePlayer {
     };
     socket.onclose = (event) => {
       if (this.socket !== socket) return;
-      if (event.code === NO_LIVE) this.#giveUp('this camera is shown as pictures');
-      else this.#again(!this.opened);
+      if (event.code === NO_LIVE) this.#giveUp('this camera is shown as pictures', true);
+      // While the server is away this is no failure of the live view.
+      else this.#again(!this.spoken && online.get());
     };
     if (this.video.paused) this.events.onState('connecting');
   }
@@ -106,17 +111,19 @@ export class LivePlayer {
     const socket = this.socket;
     this.socket = null;
     if (!socket) return;
-    socket.onopen = socket.onmessage = socket.onclose = null;
-    socket.close();
+    socket.onmessage = socket.onclose = null;
+    // Browsers complain about one that is closed before it was open.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = () => socket.close();
+    else socket.close();
   }
 
-  /** Connects again after a while; a connection that never opened counts as a failure. */
+  /** Connects again after a while; a connection that never said anything counts as a failure. */
   #again(failed = false) {
     this.#close();
     if (failed) {
       this.failures += 1;
       if (this.failures >= MOST_FAILURES) {
-        this.#giveUp('the live connection could not be made');
+        this.#giveUp('the live connection could not be made', false);
         return;
       }
     }
@@ -130,13 +137,13 @@ export class LivePlayer {
     if (!this.running) return;
     this.failures += 1;
     this.#dropMedia();
-    if (this.failures >= MOST_FAILURES) this.#giveUp(why);
+    if (this.failures >= MOST_FAILURES) this.#giveUp(why, true);
     else this.#again();
   }
 
-  #giveUp(why) {
+  #giveUp(why, lasting) {
     this.stop();
-    this.events.onGiveUp(why);
+    this.events.onGiveUp(why, lasting);
   }
 
   // One message after the other, each to its end: a fragment must not overtake the
@@ -182,6 +189,7 @@ export class LivePlayer {
     this.pictures = mime === 'image/jpeg';
     if (this.pictures) {
       this.#dropMedia();
+      this.events.onPictures?.();
       return;
     }
     const Source = mediaSourceClass();
@@ -204,6 +212,8 @@ export class LivePlayer {
     this.buffer = source.addSourceBuffer(mime);
     this.edge = edgeStart(performance.now());
     this.stalled = false;
+    this.begun = performance.now();
+    this.fragments = 0;
   }
 
   async #binary(data) {
@@ -213,6 +223,7 @@ export class LivePlayer {
       return;
     }
     if (!this.buffer) return;
+    this.fragments += 1;
     try {
       this.buffer.appendBuffer(data);
     } catch (error) {
@@ -255,6 +266,10 @@ export class LivePlayer {
   #tick() {
     if (performance.now() - this.heard > SILENCE_MS && this.socket) {
       this.#again(false);
+      return;
+    }
+    if (this.buffer && this.begun !== null && this.fragments > 5 && performance.now() - this.begun > NOTHING_SHOWN_MS) {
+      this.fail('the video cannot be shown');
       return;
     }
     if (this.overlays.length === 0) return;

@@ -6,8 +6,11 @@ import { icon } from '../icons.js';
 import { ago } from '../format.js';
 import { LivePlayer, mediaSourceClass } from '../live.js';
 import { PicturePlayer } from '../mjpeg.js';
+import { connection } from '../connection.js';
 
 const SNAPSHOT_AGE_MS = 60000;
+/** After a trouble of the connection, video is tried again. */
+const RETRY_LIVE_MS = 60000;
 
 /**
  * @typedef {{width?: number, fps?: number, overlay?: boolean, onOverlay?: (o: any) => void, onDelay?: (ms: number|null) => void,
@@ -33,6 +36,8 @@ export class CameraView {
     this.message = null;
     this.pictureUrl = null;
     this.snapshotAt = 0;
+    this.end = new AbortController();
+    connection.addEventListener('restored', () => { if (!this.lasting) this.#tryLive(); }, { signal: this.end.signal });
     this.img.addEventListener('error', () => { this.img.style.visibility = 'hidden'; });
     this.img.addEventListener('load', () => { this.img.style.visibility = ''; });
     this.update(camera);
@@ -50,6 +55,7 @@ export class CameraView {
     if (before.state !== camera.state) this.message = null;
     if (before.live !== camera.live) {
       this.fallback = false;
+      this.lasting = false;
       this.#stop();
     }
     this.#drawWhy();
@@ -77,9 +83,19 @@ export class CameraView {
 
   destroy() {
     this.shown = false;
+    this.end.abort();
+    clearTimeout(this.retry);
     this.#stop();
     this.img.removeAttribute('src');
     this.#revoke();
+  }
+
+  #tryLive() {
+    clearTimeout(this.retry);
+    if (!this.fallback) return;
+    this.fallback = false;
+    this.#stop();
+    if (this.shown && this.live) this.#play();
   }
 
   #play() {
@@ -97,13 +113,17 @@ export class CameraView {
           this.message = state === 'offline' || state === 'ended' ? { state, reason } : null;
           this.#drawWhy();
         },
-        onGiveUp: (why) => {
+        onGiveUp: (why, lasting) => {
           this.player = null;
           this.fallback = true;
           this.fallbackWhy = why;
+          this.lasting = lasting;
+          clearTimeout(this.retry);
+          if (!lasting) this.retry = setTimeout(() => this.#tryLive(), RETRY_LIVE_MS);
           this.root.classList.remove('playing');
           if (this.shown && this.live) this.#play();
         },
+        onPictures: () => this.options.onMode?.('pictures'),
         onPicture: (blob) => this.#picture(blob),
         onOverlay: this.options.onOverlay,
         onDelay: this.options.onDelay,

@@ -25,7 +25,7 @@ export function offerNeighbours(find, signal) {
   signal.addEventListener('abort', () => { if (neighbours === find) neighbours = null; });
 }
 
-/** Tells `deleted` with an event's id as `detail`. */
+/** Tells `deleted` with an event's id as `detail`, and `listed` when a page's list has changed. */
 export const eventChanges = new EventTarget();
 
 /** @param {string|null} id opens it, changes to it, or closes */
@@ -92,13 +92,18 @@ function makeDialog(first) {
     if (to) go(eventLink(to), { replace: true });
   }
 
+  function drawButtons() {
+    previous.disabled = !neighbours?.(id, -1);
+    next.disabled = !neighbours?.(id, 1);
+  }
+  eventChanges.addEventListener('listed', drawButtons, { signal: end.signal });
+
   function draw(fresh) {
     const before = event;
     event = fresh;
     fill(dialog.heading, format.eventTitle(event), ' ', h('span', { class: 'muted' }, `· ${event.camera}`));
     dialog.setAttribute('aria-label', `${format.eventTitle(event)}, ${event.camera}`);
-    previous.disabled = !neighbours?.(id, -1);
-    next.disabled = !neighbours?.(id, 1);
+    drawButtons();
     if (event.clip && player && before?.id === event.id) {
       player.update(event);
     } else if (event.clip) {

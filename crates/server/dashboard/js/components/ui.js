@@ -51,7 +51,7 @@ export const badge = (text, tone = '', iconName) => h('span', { class: `badge ${
  */
 export function notice(tone, text, hint) {
   return h('div', { class: `notice ${tone}`, role: tone === 'bad' ? 'alert' : undefined },
-    icon(tone === 'good' ? 'check' : 'warning'),
+    icon({ good: 'check', '': 'info' }[tone] ?? 'warning'),
     h('div', null, text, hint && h('p', { class: 'hint' }, hint)));
 }
 

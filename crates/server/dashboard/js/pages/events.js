@@ -2,7 +2,7 @@
 
 import { h, fill, debounce, reconcile } from '../dom.js';
 import { get, aborted } from '../api.js';
-import { link, go } from '../router.js';
+import { here, link, go } from '../router.js';
 import { cameras, refreshCameras } from '../status.js';
 import { can } from '../session.js';
 import { onEvent } from '../stream.js';
@@ -16,6 +16,11 @@ import { EventList, MOST_NEW, matches } from '../event-list.js';
 import { KINDS, day, dayKey, inputTime, plural } from '../format.js';
 
 const PAGE = 60;
+const DRAW_MS = 150;
+/** Who has scrolled further than this reads, and is not interrupted. */
+const TOP_PX = 260;
+/** A list that overflows with new events is loaded anew no more often than this. */
+const RESTART_MS = 3000;
 const SPANS = [['today', 'Today'], ['yesterday', 'Yesterday'], ['24h', 'Last 24 hours'], ['7d', 'Last 7 days'], ['30d', 'Last 30 days'], ['all', 'All of the time'], ['custom', 'From … to …']];
 
 /**
@@ -59,7 +64,7 @@ export async function mount(host, route, signal) {
   } } });
   const fromInput = input('since', { type: 'datetime-local', on: { change: () => change({ name: 'custom', since: Date.parse(fromInput.value) || null }) } });
   const toInput = input('until', { type: 'datetime-local', on: { change: () => change({ name: 'custom', until: Date.parse(toInput.value) || null }) } });
-  const custom = h('div', { class: 'row grow' }, field('From', fromInput), field('To', toInput));
+  const custom = h('div', { class: 'row' }, field('From', fromInput), field('To', toInput));
   const search = input('q', { type: 'search', placeholder: 'Person, plate or object', value: filters.q, on: { input: debounce(250, () => change({ q: search.value.trim() })) } });
   const zoomOut = button('Zoom out', { icon: 'zoomOut', on: () => {
     const { since, until } = filters;
@@ -74,7 +79,9 @@ export async function mount(host, route, signal) {
   const grid = h('div', { class: 'event-list' });
   const news = button('', { class: 'primary pill', icon: 'up', hidden: true, on: () => {
     window.scrollTo({ top: 0, behavior: 'smooth' });
-    showPending();
+    pending = 0;
+    startedAt = 0;
+    drawSoon();
   } });
   const foot = h('div');
   const place = h('div', { class: 'stack' }, grid);
@@ -107,6 +114,18 @@ export async function mount(host, route, signal) {
     else fill(cameraPlace);
   }
 
+  // Events may come in floods: what is drawn is drawn a few times a second at the most.
+  let drawing = 0;
+  const drawSoon = () => {
+    drawing ||= setTimeout(() => {
+      drawing = 0;
+      chart.redraw();
+      if (pending > 0) fill(news, plural(pending, 'new event'));
+      news.hidden = pending === 0;
+      if (!pending) showNew();
+    }, DRAW_MS);
+  };
+
   function draw() {
     const rows = [];
     let last = '';
@@ -119,13 +138,13 @@ export async function mount(host, route, signal) {
     reconcile(grid, rows, (r) => r.key,
       (r) => (r.event ? eventCard(r.event) : h('h2', null, r.heading)),
       (el, r) => { if (r.event) updateCard(el, r.event); else if (el.textContent !== r.heading) el.textContent = r.heading; });
+    eventChanges.dispatchEvent(new Event('listed'));
   }
 
-  function showPending() {
-    pending = 0;
-    news.hidden = true;
+  /** Shows what came in. With too much of it the list is loaded anew, but not all the time. */
+  function showNew() {
     if (list.overflown) {
-      restart();
+      if (Date.now() - startedAt > RESTART_MS) restart();
       return;
     }
     list.trim();
@@ -150,6 +169,7 @@ export async function mount(host, route, signal) {
     since: filters.since && new Date(filters.since), until: filters.until && new Date(filters.until),
   });
 
+  let startedAt = 0;
   let loadingMore = false;
   async function more() {
     if (loadingMore || list.next === null) return;
@@ -187,6 +207,7 @@ export async function mount(host, route, signal) {
   function restart() {
     load.abort();
     load = new AbortController();
+    startedAt = Date.now();
     loadingMore = false;
     list.clear();
     pending = 0;
@@ -205,28 +226,38 @@ export async function mount(host, route, signal) {
   }, { rootMargin: '900px' });
   watcher.observe(foot);
 
+  window.addEventListener('scroll', () => {
+    if (pending === 0 || window.scrollY > TOP_PX) return;
+    pending = 0;
+    drawSoon();
+  }, { signal, passive: true });
+
   onEvent((event) => {
+    if (filters.name === 'today' && Date.parse(event.started_at) >= filters.until) {
+      // Midnight has passed.
+      filters = filtersOf(here().query, Date.now());
+      restart();
+    }
     // The timeline counts whatever is searched for.
     if (!matches(event, { ...filters, q: '' })) return;
     const fits = matches(event, filters);
     const timeline = chart.get();
-    if (timeline && !list.has(event.id) && !counted.has(event.id) && addToTimeline(timeline, event)) chart.redraw();
+    if (timeline && !list.has(event.id) && !counted.has(event.id)) addToTimeline(timeline, event);
     counted.add(event.id);
     if (counted.size > MOST_NEW) counted.delete(counted.values().next().value);
-    if (!fits) return;
+    if (!fits) {
+      drawSoon();
+      return;
+    }
     const what = list.tell(event);
     if (what === 'changed') {
       const card = grid.querySelector(`[data-key="${CSS.escape(event.id)}"]`);
       if (card) updateCard(card, event);
       return;
     }
-    if (window.scrollY < 260 && !document.querySelector('dialog[open]')) {
-      showPending();
-    } else {
-      pending += 1;
-      news.hidden = false;
-      fill(news, plural(pending, 'new event'));
-    }
+    // Who reads further down is told, and nothing moves under their eyes.
+    if (window.scrollY > TOP_PX || document.querySelector('dialog[open]')) pending += 1;
+    drawSoon();
   }, signal);
 
   eventChanges.addEventListener('deleted', (e) => {
@@ -254,6 +285,7 @@ export async function mount(host, route, signal) {
 
   signal.addEventListener('abort', () => {
     load.abort();
+    clearTimeout(drawing);
     watcher.disconnect();
     chart.destroy();
   });

@@ -29,7 +29,7 @@ function health(s) {
     h('div', { class: 'vitals' },
       vital('vault', 'Last backup', backup ? ago(backup.at) : 'never', !backup ? 'warn' : old(backup.at, 2 * DAY) ? 'bad' : 'good', backup ? [backup.job, ', ', time(backup.at)] : 'No backup has succeeded yet'),
       vital('shield', 'Last restore drill', drill ? `${drill.ok ? '' : 'failed '}${ago(drill.at)}` : 'never', !drill ? 'warn' : !drill.ok ? 'bad' : old(drill.at, 40 * DAY) ? 'warn' : 'good', drill ? [drill.ok ? 'passed: ' : '', drill.job, ', ', time(drill.at)] : 'Only a drill shows that backups restore'),
-      vital('camera', 'Cameras', `${s.cameras.live} of ${s.cameras.total} live`, s.cameras.offline ? 'bad' : '', s.cameras.offline ? `${s.cameras.offline} offline` : undefined),
+      vital('camera', 'Cameras', s.cameras.total ? `${s.cameras.live} of ${s.cameras.total} live` : 'none', s.cameras.offline ? 'bad' : '', s.cameras.offline ? `${s.cameras.offline} offline` : undefined),
       vital('events', 'Events today', number(s.events_today), '')),
     h('div', { class: 'columns' },
       h('section', { class: 'card stack' }, h('h2', null, 'Storage'),
