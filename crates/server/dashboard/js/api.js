@@ -90,14 +90,34 @@ async function failure(response) {
  * @throws {ApiError}
  */
 export async function call(method, path, options = {}) {
-  const headers = { Accept: 'application/json' };
+  const response = await send(method, path, options);
+  if (response.status === 204) return null;
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/**
+ * A picture as it is now, past every cache.
+ * @param {string[]} path
+ * @param {Record<string, any>} query
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Blob>}
+ * @throws {ApiError}
+ */
+export async function picture(path, query, signal) {
+  const response = await send('GET', path, { query, signal, accept: 'image/*' });
+  return response.blob();
+}
+
+async function send(method, path, options) {
+  const headers = { Accept: options.accept ?? 'application/json' };
   let body;
   if (options.file) {
     body = options.file;
     headers['Content-Type'] = options.file.type || 'application/octet-stream';
   } else if (options.body !== undefined) {
     body = JSON.stringify(options.body);
-    headers['Content-Type'] = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+    headers['Content-Type'] = 'application/json';
   }
   if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   let response;
@@ -116,9 +136,7 @@ export async function call(method, path, options = {}) {
     if (error.status === 401 && !options.anonymous) wire.dispatchEvent(new Event('unauthenticated'));
     throw error;
   }
-  if (response.status === 204) return null;
-  const text = await response.text();
-  return text ? JSON.parse(text) : null;
+  return response;
 }
 
 /** @param {string[]|string} path @param {Record<string, any>} [query] @param {AbortSignal} [signal] */

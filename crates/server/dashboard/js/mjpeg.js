@@ -1,6 +1,6 @@
 // Pictures in place of video, where a browser or a camera does not allow better.
 
-import { address } from './api.js';
+import { address, aborted, picture } from './api.js';
 
 /**
  * Browsers open about six connections to a server of HTTP/1.1, and each MJPEG stream holds one
@@ -12,13 +12,32 @@ const SNAPSHOT_MS = 2000;
 
 let streams = 0;
 
+/**
+ * Shows a picture as it is now. By a request of its own, for an `<img>` takes the same address
+ * from memory, and tells nothing about errors.
+ * @param {HTMLImageElement} img
+ * @param {string} camera
+ * @param {number|undefined} width in pixels, at most
+ * @param {AbortSignal} signal
+ */
+export async function showSnapshot(img, camera, width, signal) {
+  const blob = await picture(['cameras', camera, 'snapshot'], { width }, signal);
+  const url = URL.createObjectURL(blob);
+  img.src = url;
+  try {
+    await img.decode();
+  } catch {
+    // Another picture came in between, or this is none.
+  }
+  URL.revokeObjectURL(url);
+}
+
 /** One camera's pictures in one `<img>`: a stream while there is room, single pictures otherwise. */
 export class PicturePlayer {
   /**
    * @param {string} camera
    * @param {HTMLImageElement} img
-   * @param {{width: number, fps: number, onState: (state: 'playing'|'connecting') => void, single?: boolean}} options
-   *   `single`: never a stream
+   * @param {{width: number, fps: number}} options
    */
   constructor(camera, img, options) {
     this.camera = camera;
@@ -33,13 +52,8 @@ export class PicturePlayer {
     this.running = true;
     this.end = new AbortController();
     const { signal } = this.end;
-    this.img.addEventListener('load', () => {
-      this.options.onState('playing');
-      if (!this.streaming) this.#later(SNAPSHOT_MS);
-    }, { signal });
     this.img.addEventListener('error', () => {
-      this.options.onState('connecting');
-      this.#later(RETRY_MS);
+      if (this.streaming) this.#later(RETRY_MS);
     }, { signal });
     this.#load();
   }
@@ -53,12 +67,8 @@ export class PicturePlayer {
     if (this.streaming) {
       streams -= 1;
       this.streaming = false;
-      this.img.src = this.#snapshot();
+      this.img.removeAttribute('src');
     }
-  }
-
-  #snapshot() {
-    return address(['cameras', this.camera, 'snapshot'], { width: this.options.width, t: Date.now() });
   }
 
   #later(ms) {
@@ -68,12 +78,16 @@ export class PicturePlayer {
 
   #load() {
     if (!this.running) return;
-    if (!this.streaming && !this.options.single && streams < MOST_STREAMS) {
+    if (!this.streaming && streams < MOST_STREAMS) {
       streams += 1;
       this.streaming = true;
     }
-    this.img.src = this.streaming
-      ? address(['cameras', this.camera, 'mjpeg'], { width: this.options.width, fps: this.options.fps, t: Date.now() })
-      : this.#snapshot();
+    if (this.streaming) {
+      this.img.removeAttribute('src');
+      this.img.src = address(['cameras', this.camera, 'mjpeg'], { width: this.options.width, fps: this.options.fps });
+    } else {
+      showSnapshot(this.img, this.camera, this.options.width, this.end.signal)
+        .then(() => this.#later(SNAPSHOT_MS), (error) => { if (!aborted(error)) this.#later(RETRY_MS); });
+    }
   }
 }

@@ -5,20 +5,31 @@ import { backoff, connection } from './connection.js';
 
 /** @typedef {(event: any) => void} Listener */
 
+/** A hidden page lets go of its connection after so long: browsers have few for each server. */
+const HIDDEN_MS = 30000;
+
 const listeners = new Set();
+/** Tells `gap` when events may have been missed that will not be told: lists load anew then. */
+export const stream = new EventTarget();
 let source = null;
 let last = '';
 let attempt = 0;
 let timer = 0;
 let running = false;
+let connectedBefore = false;
+let hiding = 0;
 
 function connect() {
   clearTimeout(timer);
   source?.close();
-  if (!running) return;
-  source = new EventSource(address('events/stream', { after: last }));
-  source.addEventListener('open', () => { attempt = 0; });
-  source.addEventListener('event', (message) => {
+  if (!running || document.hidden) return;
+  // From where it was; without that, what came while it was away is not known.
+  if (connectedBefore && !last) stream.dispatchEvent(new Event('gap'));
+  connectedBefore = true;
+  const mine = new EventSource(address('events/stream', { after: last }));
+  source = mine;
+  mine.addEventListener('open', () => { attempt = 0; });
+  mine.addEventListener('event', (message) => {
     last = message.lastEventId || last;
     let event;
     try {
@@ -28,10 +39,12 @@ function connect() {
     }
     for (const fn of [...listeners]) fn(event);
   });
-  source.addEventListener('error', () => {
-    // The browser tries again by itself unless the server refused; then it is up to us, and
-    // a request tells whether the session has ended.
-    if (source.readyState !== EventSource.CLOSED) return;
+  mine.addEventListener('error', () => {
+    // Left to itself the browser would go on from where this address began. A request tells
+    // whether the session has ended.
+    mine.close();
+    if (source !== mine) return;
+    clearTimeout(timer);
     timer = setTimeout(async () => {
       try {
         await call('GET', 'session');
@@ -45,6 +58,19 @@ function connect() {
 }
 
 connection.addEventListener('restored', () => { if (running && source?.readyState !== EventSource.OPEN) connect(); });
+
+document.addEventListener('visibilitychange', () => {
+  clearTimeout(hiding);
+  if (!running) return;
+  if (document.hidden) {
+    hiding = setTimeout(() => {
+      source?.close();
+      source = null;
+    }, HIDDEN_MS);
+  } else if (!source || source.readyState === EventSource.CLOSED) {
+    connect();
+  }
+});
 
 /** Begins to listen; events since the last one that came are told as well. */
 export function startStream() {
@@ -60,6 +86,7 @@ export function stopStream() {
   source?.close();
   source = null;
   last = '';
+  connectedBefore = false;
 }
 
 /**

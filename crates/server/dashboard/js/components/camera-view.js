@@ -1,11 +1,10 @@
 // A camera's picture: a snapshot first, then live while it can be seen.
 
 import { h } from '../dom.js';
-import { address } from '../api.js';
 import { icon } from '../icons.js';
 import { ago } from '../format.js';
 import { LivePlayer, mediaSourceClass } from '../live.js';
-import { PicturePlayer } from '../mjpeg.js';
+import { PicturePlayer, showSnapshot } from '../mjpeg.js';
 import { connection } from '../connection.js';
 
 const SNAPSHOT_AGE_MS = 60000;
@@ -71,19 +70,25 @@ export class CameraView {
       this.#stop();
       return;
     }
-    if (Date.now() - this.snapshotAt > SNAPSHOT_AGE_MS) this.snapshot();
+    // A camera that has not shown anything yet has no picture.
+    if (this.camera.frames !== 0 && Date.now() - this.snapshotAt > SNAPSHOT_AGE_MS) this.snapshot();
     if (this.live) this.#play();
   }
 
   /** Loads the latest picture. */
   snapshot() {
     this.snapshotAt = Date.now();
-    this.img.src = address(['cameras', this.camera.name, 'snapshot'], { width: this.options.width, t: this.snapshotAt });
+    this.asking?.abort();
+    this.asking = new AbortController();
+    showSnapshot(this.img, this.camera.name, this.options.width, this.asking.signal).catch(() => {
+      // There may be none yet; what state the camera is in is written over it.
+    });
   }
 
   destroy() {
     this.shown = false;
     this.end.abort();
+    this.asking?.abort();
     clearTimeout(this.retry);
     this.#stop();
     this.img.removeAttribute('src');
@@ -102,8 +107,10 @@ export class CameraView {
     const pictures = this.fallback || this.camera.live === false || !mediaSourceClass();
     if (pictures) {
       this.options.onMode?.('pictures', this.fallbackWhy);
+      // Or it would take the place of the stream when it comes.
+      this.asking?.abort();
       this.player = new PicturePlayer(this.camera.name, this.img, {
-        width: this.options.width ?? 1280, fps: this.options.fps ?? 10, onState: () => {},
+        width: this.options.width ?? 1280, fps: this.options.fps ?? 10,
       });
     } else {
       this.options.onMode?.('video');
@@ -134,8 +141,11 @@ export class CameraView {
   }
 
   #stop() {
+    const pictures = this.player instanceof PicturePlayer;
     this.player?.stop();
     this.player = null;
+    // A stream leaves nothing behind when it stops.
+    if (pictures && !this.end.signal.aborted) this.snapshot();
     this.root.classList.remove('playing');
     this.options.onOverlay?.(null);
     this.options.onDelay?.(null);

@@ -35,7 +35,7 @@ export function marksAt(observations, at) {
  * @returns {{root: HTMLElement, update: (event: any) => void, seekTo: (at: string) => void, key: (event: KeyboardEvent) => boolean, destroy: () => void}}
  */
 export function clipPlayer(event) {
-  const source = () => `${address(['events', event.id, 'clip'])}${event.clip.complete ? '' : `?so_far=${event.number}`}`;
+  const source = () => address(['events', event.id, 'clip']);
   const video = h('video', {
     controls: true, playsinline: true, preload: 'metadata', muted: pref('muted', '1') === '1', src: source(),
     poster: event.snapshot ? address(['events', event.id, 'snapshot']) : undefined,

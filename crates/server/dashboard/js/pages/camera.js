@@ -5,7 +5,7 @@ import { get, address } from '../api.js';
 import { go, link } from '../router.js';
 import { can } from '../session.js';
 import { cameras, watchCameras } from '../status.js';
-import { onEvent } from '../stream.js';
+import { onEvent, stream } from '../stream.js';
 import { CameraView, stateMarks } from '../components/camera-view.js';
 import { Overlay } from '../components/overlay.js';
 import { zonePanel } from '../components/zone-panel.js';
@@ -50,6 +50,7 @@ function recentEvents(name, signal) {
     const i = all.findIndex((e) => e.id === id);
     return i < 0 ? null : all[i + by]?.id ?? null;
   }, signal);
+  stream.addEventListener('gap', load, { signal });
   load();
   return place;
 }

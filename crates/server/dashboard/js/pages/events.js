@@ -5,7 +5,7 @@ import { get, aborted } from '../api.js';
 import { here, link, go } from '../router.js';
 import { cameras, refreshCameras } from '../status.js';
 import { can } from '../session.js';
-import { onEvent } from '../stream.js';
+import { onEvent, stream } from '../stream.js';
 import { button, empty, failed, kindDot, loading, pageHead } from '../components/ui.js';
 import { chips, field, input, select } from '../components/form.js';
 import { eventCard, updateCard } from '../components/event-card.js';
@@ -260,6 +260,7 @@ export async function mount(host, route, signal) {
     drawSoon();
   }, signal);
 
+  stream.addEventListener('gap', () => { if (window.scrollY <= TOP_PX) restart(); }, { signal });
   eventChanges.addEventListener('deleted', (e) => {
     list.remove(e.detail);
     draw();
