@@ -17,9 +17,9 @@ const FIELDS = [
   { path: ['post_roll'], label: 'After an event', duration: true },
   { path: ['max_clip'], label: 'Longest clip', duration: true },
   { path: ['decode'], label: 'Look for motion in', choices: [['adaptive', 'Key frames until something moves'], ['keyframes', 'Key frames only'], ['all', 'All frames'], ['none', 'None']] },
-  { path: ['fps_target'], label: 'Frames analysed', unit: 'a second', number: { min: 0.1, max: 60, step: 'any' } },
+  { path: ['fps_target'], label: 'Frames analysed', unit: '/ s', number: { min: 0.1, max: 60, step: 'any' } },
   { path: ['motion', 'sensitivity'], label: 'Sensitivity', number: { min: 0, max: 1, step: 0.01 }, help: '0 to 1; at 1 the faintest change counts' },
-  { path: ['motion', 'min_area'], label: 'Least size', unit: '% of the picture', number: { min: 0.01, max: 100, step: 'any' }, scale: 100 },
+  { path: ['motion', 'min_area'], label: 'Least size', unit: '%', help: 'Of the picture', number: { min: 0.01, max: 100, step: 'any' }, scale: 100 },
   { path: ['motion', 'min_duration'], label: 'Least duration', duration: true },
   { path: ['motion', 'quiet'], label: 'Motion has ended after', duration: true },
   { path: ['recognize', 'faces'], label: 'Recognise faces', tri: true },
@@ -113,7 +113,7 @@ export function cameraSettings(camera, writable, saved) {
   } } },
   camera.from === 'file' && writable && notice('', 'This camera is in the configuration file. What is changed here counts more than the file.'),
   GROUPS.map(([name, from, to]) => h('fieldset', { class: 'plain form' }, h('legend', { class: 'legend' }, name),
-    h('div', { class: 'form-grid' }, FIELDS.slice(from, to).map((f, i) => field(f.label, controls[from + i], { help: f.help, unit: f.unit }))))),
+    h('div', { class: 'form-grid' }, FIELDS.slice(from, to).map((f, i) => field(f.label, controls[from + i], { help: f.help, unit: f.unit, wide: Boolean(f.choices) && f.path[0] !== 'transport' }))))),
   address, problem, writable && h('div', { class: 'actions' }, save));
   return form;
 }

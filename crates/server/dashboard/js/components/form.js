@@ -8,7 +8,7 @@ const nextId = () => `f${(count += 1)}`;
 /**
  * @param {string} label
  * @param {HTMLElement} control
- * @param {{help?: any, unit?: string, hideLabel?: boolean}} [options]
+ * @param {{help?: any, unit?: string, hideLabel?: boolean, wide?: boolean}} [options]
  */
 export function field(label, control, options = {}) {
   const id = control.id || nextId();
@@ -18,7 +18,7 @@ export function field(label, control, options = {}) {
     help = h('div', { class: 'help', id: `${id}h` }, options.help);
     control.setAttribute('aria-describedby', help.id);
   }
-  return h('div', { class: 'field' },
+  return h('div', { class: options.wide ? 'field wide' : 'field' },
     h('label', { for: id, class: options.hideLabel ? 'sr' : undefined }, label),
     options.unit ? h('div', { class: 'with-unit' }, control, h('span', { class: 'muted' }, options.unit)) : control,
     help);

@@ -87,7 +87,11 @@ export async function mount(host, route, signal) {
     onMode: (what, why) => { mode.textContent = what === 'video' ? 'Video as the camera sends it' : `Pictures${why ? `: ${why}` : ''}`; },
     onSize: (w, hgt) => shape(w, hgt),
   });
-  const shape = (w, hgt) => { if (w && hgt) view.root.style.aspectRatio = `${w} / ${hgt}`; };
+  const shape = (w, hgt) => {
+    if (!w || !hgt) return;
+    view.root.style.aspectRatio = `${w} / ${hgt}`;
+    view.root.style.setProperty('--ratio', String(w / hgt));
+  };
   shape(camera.width, camera.height);
 
   const zones = zonePanel(name, writable, (next) => { camera = { ...camera, ...next }; view.update(camera); });
@@ -110,7 +114,7 @@ export async function mount(host, route, signal) {
   };
   setOverlay(pref('overlay', '1') === '1');
   stage.append(h('div', { class: 'bar' }, overlayButton, zoneButton,
-    linkButton('Picture', address(['cameras', name, 'snapshot']), { icon: 'shot', download: `${name}.jpg` }),
+    linkButton('', address(['cameras', name, 'snapshot']), { icon: 'shot', label: 'Save the picture', download: `${name}.jpg` }),
     document.fullscreenEnabled && button('', { icon: 'full', label: 'Full screen', on: () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()) }),
     mode));
 

@@ -60,11 +60,11 @@ const detailText = (detail) => (detail && typeof detail === 'object'
 
 function auditTab(place, route, signal) {
   const results = h('div', { class: 'card' });
-  const form = h('form', { class: 'row', on: { submit: (e) => e.preventDefault(), input: debounce(300, () => load()) } },
-    field('Who', input('actor', { size: 14, value: route.query.get('actor') ?? '', class: 'input auto' })),
-    field('What', input('action', { size: 16, placeholder: 'such as session.login', class: 'input auto' })),
-    field('From', input('since', { type: 'datetime-local', class: 'input auto' })),
-    field('To', input('until', { type: 'datetime-local', class: 'input auto' })));
+  const form = h('form', { class: 'form-grid', on: { submit: (e) => e.preventDefault(), input: debounce(300, () => load()) } },
+    field('Who', input('actor', { value: route.query.get('actor') ?? '' })),
+    field('What', input('action', { placeholder: 'session.login' })),
+    field('From', input('since', { type: 'datetime-local' })),
+    field('To', input('until', { type: 'datetime-local' })));
   fill(place, h('div', { class: 'stack' }, form, results));
   const row = (e) => h('tr', null,
     h('td', { class: 'nowrap' }, time(e.at), ' ', h('span', { class: 'muted small' }, `#${number(e.number)}`)), h('td', null, e.actor), h('td', { class: 'mono' }, e.action), h('td', { class: 'break' }, detailText(e.detail)));
