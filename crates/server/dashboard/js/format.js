@@ -135,10 +135,10 @@ export const KINDS = {
 export const kindName = (kind) => KINDS[kind]?.name ?? kind.replaceAll('_', ' ');
 
 /**
- * What an event is called: its label, or its kind.
+ * What an event is called: its label, or its kind; of an unknown face no label says more.
  * @param {{kind: string, label?: string|null}} event
  */
-export const eventTitle = (event) => event.label || kindName(event.kind);
+export const eventTitle = (event) => (event.kind === 'face_unknown' ? kindName(event.kind) : event.label || kindName(event.kind));
 
 /** @param {string} key `files_new` @returns {string} `Files new` */
 export function words(key) {

@@ -85,4 +85,5 @@ test('every kind of the API has a name', () => {
   assert.equal(f.kindName('of_tomorrow'), 'of tomorrow');
   assert.equal(f.eventTitle({ kind: 'motion', label: null }), 'Motion');
   assert.equal(f.eventTitle({ kind: 'object', label: 'car' }), 'car');
+  assert.equal(f.eventTitle({ kind: 'face_unknown', label: 'unknown' }), 'Unknown face');
 });

@@ -28,6 +28,7 @@ test('only what was changed is sent, in the form of a merge patch', () => {
   ]), { motion: { sensitivity: 0.7, min_area: 0.0125 }, recognize: { faces: null } });
   assert.deepEqual(patchOf([{ field: record, before: 'off', after: 'off' }]), {});
   for (const value of [0.005, 0.0001, 1, 0.3333]) assert.equal(meant(area, shown(area, value)), value);
+  assert.equal(shown(sensitivity, 0.800000011920929), '0.8');
   assert.equal(shown(faces, null), '');
   assert.equal(meant(faces, 'false'), false);
 });

@@ -7,7 +7,6 @@ import { field, input, select } from './form.js';
 import { toast } from './toast.js';
 import * as format from '../format.js';
 
-const DURATION = '[0-9]+(\\.[0-9]+)?(ms|s|m|h)';
 const TRI = [['', 'As in the configuration'], ['true', 'Yes'], ['false', 'No']];
 
 /** Where a field's value is in `settings`, and what it is. */
@@ -35,7 +34,8 @@ const valueAt = (settings, path) => path.reduce((v, key) => v?.[key], settings);
 /** @param {any} f of FIELDS @param {any} value @returns {string} as the field shows it */
 export function shown(f, value) {
   if (value === null || value === undefined) return '';
-  if (f.scale) return String(Math.round(value * f.scale * 1e4) / 1e4);
+  // Single precision on the other side: 0.8 comes as 0.800000011920929.
+  if (typeof value === 'number') return String(Math.round(value * (f.scale ?? 1) * 1e4) / 1e4);
   return String(value);
 }
 
@@ -71,7 +71,7 @@ function control(f, value, disabled) {
   }
   if (f.tri) return select(name, TRI, text, { disabled });
   if (f.number) return input(name, { type: 'number', inputmode: 'decimal', ...f.number, value: text, disabled });
-  return input(name, { value: text, pattern: DURATION, title: 'A number with ms, s, m or h', disabled });
+  return input(name, { value: text, title: 'A number with ms, s, m or h', disabled });
 }
 
 /**

@@ -33,7 +33,7 @@ function draw(card, event, options) {
     h('div', { class: 'text' },
       h('div', { class: 'what' }, kindDot(event.kind), h('strong', null, format.eventTitle(event)),
         h('time', { datetime: event.started_at, title: `${format.dateTime(event.started_at)} (${format.utc(event.started_at)})` }, options.withDay ? format.ago(event.started_at) : format.clock(event.started_at).slice(0, 5))),
-      h('div', { class: 'muted small' }, event.label ? `${format.kindName(event.kind)} · ` : '', event.camera,
+      h('div', { class: 'muted small' }, format.eventTitle(event) !== format.kindName(event.kind) && `${format.kindName(event.kind)} · `, event.camera,
         list && h('span', { class: list === 'deny' ? 'bad' : 'good' }, list === 'deny' ? ' · denied' : ' · allowed'),
         event.reason && h('span', null, ` · ${event.reason}`))));
 }

@@ -1,7 +1,7 @@
 // One's own account: password, second factor, sessions.
 
 import { h, fill } from '../dom.js';
-import { call, get, put, del } from '../api.js';
+import { call, get, del } from '../api.js';
 import { loadSession, session } from '../session.js';
 import { badge, button, facts, failed, notice, showIn, table, time } from '../components/ui.js';
 import { formDialog, openDialog, confirm } from '../components/dialog.js';
@@ -22,7 +22,7 @@ function passwordCard() {
       return;
     }
     try {
-      await put('session/password', { old, new: next });
+      await call('PUT', 'session/password', { body: { old, new: next }, anonymous: true });
       form.reset();
       toast('The password was changed', { hint: 'Your other sessions have ended.' });
     } catch (error) {
@@ -60,7 +60,7 @@ async function enable(redraw) {
     h('p', null, 'Scan this with the authenticator, or type the secret into it.'), qr,
     secretBox(offer.secret),
     field('Code that it shows', input('totp', { required: true, inputmode: 'numeric', pattern: '[0-9 ]{6,7}', autocomplete: 'one-time-code', class: 'input mono', autofocus: true })),
-  ], 'Turn on', (form) => put('session/totp', { totp: values(form).totp.replace(/\s/g, '') }));
+  ], 'Turn on', (form) => call('PUT', 'session/totp', { body: { totp: values(form).totp.replace(/\s/g, '') }, anonymous: true }));
   if (!codes) return;
   await loadSession();
   redraw();

@@ -62,12 +62,19 @@ function auditTab(place, route, signal) {
   const results = h('div', { class: 'card' });
   const form = h('form', { class: 'form-grid', on: { submit: (e) => e.preventDefault(), input: debounce(300, () => load()) } },
     field('Who', input('actor', { value: route.query.get('actor') ?? '' })),
-    field('What', input('action', { placeholder: 'session.login' })),
+    field('What', input('action', { placeholder: 'login', list: 'actions' })),
     field('From', input('since', { type: 'datetime-local' })),
     field('To', input('until', { type: 'datetime-local' })));
-  fill(place, h('div', { class: 'stack' }, form, results));
+  const actions = h('datalist', { id: 'actions' });
+  fill(place, h('div', { class: 'stack' }, form, actions, results));
   const row = (e) => h('tr', null,
     h('td', { class: 'nowrap' }, time(e.at), ' ', h('span', { class: 'muted small' }, `#${number(e.number)}`)), h('td', null, e.actor), h('td', { class: 'mono' }, e.action), h('td', { class: 'break' }, detailText(e.detail)));
+  // The server wants all of an act's name: those that were seen are offered.
+  const known = new Set();
+  const suggest = (entries) => {
+    for (const e of entries) known.add(e.action);
+    fill(actions, [...known].sort().map((value) => h('option', { value })));
+  };
   let current = 0;
   async function load() {
     const mine = (current += 1);
@@ -79,6 +86,7 @@ function auditTab(place, route, signal) {
     try {
       const first = await page();
       if (mine !== current) return;
+      suggest(first.entries);
       if (first.entries.length === 0) {
         fill(results, empty('search', 'Nothing', 'No entry fits.'));
         return;
