@@ -17,6 +17,7 @@ pub(crate) mod fuzzing;
 mod header;
 mod keys;
 mod labels;
+mod lookup;
 mod media;
 mod model;
 mod numbered;

@@ -6,6 +6,7 @@
 
 mod atomic;
 mod excludes;
+mod held;
 mod owners;
 mod paths;
 mod sealed;
@@ -16,6 +17,7 @@ mod target;
 
 pub use atomic::{AtomicFile, Replace};
 pub use excludes::*;
+pub use held::HeldFile;
 pub use paths::{overlap, plain_path};
 pub use sealed::{seal_file, unseal_file};
 pub use secret::read_secret;

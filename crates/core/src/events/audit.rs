@@ -64,10 +64,25 @@ impl Store {
 
     /// What was written down, newest first.
     pub fn audit_log(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>> {
+        let entries = self.audit_log_before(filter, None)?;
+        Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// The same with the numbers of the entries, of those whose number is smaller than `before`: for
+    /// the next page.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit_log_before(
+        &self,
+        filter: &AuditFilter,
+        before: Option<u64>,
+    ) -> Result<Vec<(u64, AuditEntry)>> {
+        let before = before.and_then(|number| i64::try_from(number).ok());
         let db = self.reader()?;
         let mut entries = Vec::new();
         let limit = filter.limit.unwrap_or(usize::MAX);
-        let mut before = i64::MAX;
+        let mut before = before.unwrap_or(i64::MAX);
         while entries.len() < limit {
             let page = db.query(
                 &format!(
@@ -83,7 +98,7 @@ impl Store {
                 let body = db.body(before.cast_unsigned(), RecordKind::Audit, body)?;
                 let entry: AuditEntry = parse_body(&body)?;
                 if filter.wants(&entry) && entries.len() < limit {
-                    entries.push(entry);
+                    entries.push((before.cast_unsigned(), entry));
                 }
             }
             if done {

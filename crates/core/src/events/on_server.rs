@@ -57,6 +57,19 @@ impl Store {
         Self::on_server(server, media, header, secrets, Mode::Write)
     }
 
+    /// Whether a PostgreSQL database holds an event store.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the server does not answer.
+    pub fn exists_on_server(url: &PostgresUrl) -> Result<bool> {
+        let db = Connection::Postgres(Box::new(Server::new(url).connect_bare(Mode::Read)?));
+        match Header::read(&Shelf::Table(&db), url) {
+            Ok(_) => Ok(true),
+            Err(Error::NoStore { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens a store in a PostgreSQL database for reading and writing.
     ///
     /// A connection that is lost is an error of the call that uses it; the next one connects anew.

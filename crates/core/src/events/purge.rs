@@ -179,6 +179,20 @@ impl Store {
         Ok(report)
     }
 
+    /// Removes what a policy does not let stay; `actor` is who does so.
+    ///
+    /// # Errors
+    /// As [`Store::plan_purge`] and [`Store::purge`].
+    pub fn retain(
+        &self,
+        policy: &RetentionPolicy,
+        now: Timestamp,
+        actor: &str,
+    ) -> Result<PurgeReport> {
+        let plan = self.plan_purge(policy, now)?;
+        self.purge(&plan, actor, "retention")
+    }
+
     /// Removes finished media files of events that are not there, as a purge that was interrupted
     /// leaves them; gives their number.
     ///
