@@ -17,6 +17,10 @@ use crate::resample::Shrinker;
 /// this share of the largest one's, or it is too bad to be enrolled (seen from the side, blurred).
 const BACKGROUND: f32 = 0.4;
 
+/// A face is the one of an event when it overlaps with where that was by as much: the picture is of the
+/// same moment.
+const SAME_PLACE: f32 = 0.4;
+
 /// A face in a picture.
 #[derive(Clone, Debug)]
 pub struct FoundFace {
@@ -142,6 +146,37 @@ impl FaceFinder {
                 "there are {} faces in it; cut out the one that is meant",
                 others + 1
             ))),
+        }
+    }
+
+    /// Finds the face that is at a place of a picture, as an event says it, for somebody to be enrolled
+    /// with it.
+    ///
+    /// # Errors
+    /// [`Error::Photo`] when there is no face there, or it is not good enough.
+    pub fn enrol_at(
+        &mut self,
+        picture: View<'_>,
+        place: Box2,
+        name: &str,
+        at: Timestamp,
+    ) -> Result<Photo> {
+        let bad = |problem: String| Error::Photo {
+            name: name.to_owned(),
+            problem,
+        };
+        let gate = QualityGate::enrolment();
+        let faces = self.find_by(&[picture], &gate)?.pop().unwrap_or_default();
+        let overlap = |face: &FoundFace| face.detection.bounds.iou(&place);
+        let nearest = faces
+            .iter()
+            .max_by(|a, b| overlap(a).total_cmp(&overlap(b)));
+        let Some(face) = nearest.filter(|face| overlap(face) >= SAME_PLACE) else {
+            return Err(bad("there is no face where the event has one".to_owned()));
+        };
+        match &face.embedding {
+            Ok(embedding) => Photo::new(face.aligned.view(), embedding.clone(), at),
+            Err(refusal) => Err(bad(format!("the face in it cannot be enrolled: {refusal}"))),
         }
     }
 }
