@@ -89,6 +89,16 @@ impl Followed {
         }
     }
 
+    /// With the size of the picture, which turns regions into pixels.
+    fn details(&self, told: Told) -> Option<Box<Value>> {
+        let mut details = told.details?;
+        if let Some(fields) = details.as_object_mut() {
+            let size = self.best.frame.size().map(|side| Value::from(side as u64));
+            fields.insert("picture".to_owned(), Value::from(size.to_vec()));
+        }
+        Some(Box::new(details))
+    }
+
     fn observation(&self, told: &Told) -> Observation {
         Observation {
             at: self.best.at,
@@ -128,7 +138,7 @@ impl Teller {
             snapshot: None,
             clip: None,
             reason: None,
-            details: told.details.map(Box::new),
+            details: followed.details(told),
         };
         self.ledger.event(event.clone());
         self.status.update(|status| {
@@ -144,9 +154,10 @@ impl Teller {
     /// More is known of the event of something, if it has one.
     pub fn improve(&self, followed: &mut Followed, told: Told) {
         let observation = followed.observation(&told);
+        let details = followed.details(told);
         if let Some(event) = &mut followed.event {
             event.observations = vec![observation];
-            event.details = told.details.map(Box::new);
+            event.details = details;
             self.ledger.event(event.clone());
         }
     }
@@ -161,9 +172,11 @@ impl Teller {
         is_unknown: impl Fn(u64) -> bool,
     ) -> Option<Best> {
         let observation = followed.observation(&told);
+        let score = told.score;
+        let details = followed.details(told);
         let mut event = followed.event.take()?;
         event.observations = vec![observation];
-        event.details = told.details.map(Box::new);
+        event.details = details;
         event.ended_at = Some(followed.last.max(event.started_at));
         event.reason = reason.map(str::to_owned);
         let id: EventId = event.id;
@@ -174,7 +187,7 @@ impl Teller {
             id,
             frame: best.frame.clone(),
             at: best.at,
-            score: told.score,
+            score,
             blur: unknown.map(|(_, region)| *region).collect(),
         })
     }

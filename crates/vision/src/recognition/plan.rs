@@ -16,7 +16,7 @@ use super::{
 use crate::error::Result;
 
 /// What is recognised, with what: as the configuration has it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PlanSettings {
     /// How what cameras see is looked at.
     pub recognition: RecognitionSettings,

@@ -262,6 +262,8 @@ fn somebody_who_is_seen_in_several_frames_is_one_match() {
     let details = events[0].details.as_ref().expect("there are some");
     assert_eq!(details["person"], "ann");
     assert_eq!(details["similarity"], 0.8);
+    let size = details["picture"].as_array().expect("it has a size");
+    assert!(size.iter().all(|side| side.as_u64() > Some(0)), "{size:?}");
     let seen = &events[0].observations[0];
     assert!((seen.score - 0.8).abs() < 1e-6 && seen.track.is_some());
     let region = seen.region.expect("it has one");
