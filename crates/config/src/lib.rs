@@ -22,7 +22,7 @@ use keepwatch_recognition::settings::{
     FaceSettings, InferenceSettings, Models, ObjectSettings, PlateSettings,
 };
 use keepwatch_vision::CameraSettings;
-use keepwatch_vision::recognition::RecognitionSettings;
+use keepwatch_vision::recognition::{PlanSettings, RecognitionSettings};
 use serde::Deserialize;
 
 pub use error::{Error, Result};
@@ -37,8 +37,10 @@ pub const SCHEMA_VERSION: i64 = 1;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
-    /// The directory of the event store.
+    /// The directory of the event store, or the address of a PostgreSQL database that holds it.
     pub path: Option<PathBuf>,
+    /// With a database: the directory for clips and pictures.
+    pub media: Option<PathBuf>,
     /// Who can open new clips, as age writes recipients; read when the store is made.
     pub recipients: Vec<String>,
 }
@@ -194,6 +196,17 @@ impl Config {
         }
         for path in others.into_iter().flatten() {
             *path = folder.join(&*path);
+        }
+    }
+
+    /// What is recognised in what cameras see, and with what.
+    pub fn plan(&self) -> PlanSettings {
+        PlanSettings {
+            recognition: self.recognition.clone(),
+            faces: self.faces.clone(),
+            plates: self.plates.clone(),
+            objects: self.objects.clone(),
+            models: self.models.clone(),
         }
     }
 

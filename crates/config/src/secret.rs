@@ -102,7 +102,7 @@ pub(crate) fn read_files(
     table: &mut Table,
     read: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<()> {
-    let mut replace = |at: Option<&mut Value>, what: &'static str, of: &str| -> Result<()> {
+    let replace = |at: Option<&mut Value>, what: &'static str, of: &str| -> Result<()> {
         if let Some(Value::String(text)) = at {
             *text = from_file(what, of, std::mem::take(text), read)?.to_string();
         }

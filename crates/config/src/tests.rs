@@ -170,7 +170,7 @@ fn the_examples_of_the_document_are_read() {
         ("SIDE_PASSWORD", "c"),
     ];
     let read = |path: &str| match path {
-        "/run/secrets/front" => Ok("d\n".to_owned()),
+        "/run/secrets/front" | "/run/secrets/vault" => Ok("d\n".to_owned()),
         _ => Err(std::io::ErrorKind::NotFound.into()),
     };
     let mut names = Vec::new();

@@ -113,7 +113,7 @@ pub(crate) fn check(
                 false => format!("jobs.{name}: paths are for a backup"),
             });
         }
-        if !backup && !(job.exclude.is_empty() && job.tags.is_empty()) {
+        if !backup && (!job.exclude.is_empty() || !job.tags.is_empty()) {
             return bad(format!("jobs.{name}: exclude and tags are for a backup"));
         }
         if let Some(percent) = job.read_data_percent {
