@@ -20,10 +20,10 @@ use crate::permission::{Permission, Permissions, Role};
 use crate::principal::{Kind, Principal};
 
 pub(crate) use book::{Book, Session, Token, User};
-pub(crate) use guess::Wait;
+pub(crate) use guess::{Wait, network};
 pub(crate) use password::{Cost, Hasher};
 pub(crate) use second_factor::Enrolment;
-pub(crate) use secret::Secret;
+pub(crate) use secret::{Digest, Secret};
 
 /// The private file of the store that holds them.
 const FILE: &str = "accounts";

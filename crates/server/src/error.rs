@@ -9,12 +9,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::accounts::AccountError;
+
 /// The result of a handler.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
 
-/// An answer that says why not.
+/// An answer that says why not. Boxed, since it is rare and large.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Answer>);
+
+#[derive(Debug)]
+struct Answer {
     status: StatusCode,
     detail: Value,
     hint: Option<&'static str>,
@@ -37,13 +42,13 @@ pub struct ErrorBody {
 impl ApiError {
     /// With a status and what failed, in words that are for anybody.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Answer {
             status,
             detail: Value::String(detail.into()),
             hint: None,
             extra: None,
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// It is not there, or not for the one who asks.
@@ -84,10 +89,9 @@ impl ApiError {
             "loc": [place, field],
             "msg": message.into(),
         }]);
-        Self {
-            detail,
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "")
-        }
+        let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "");
+        error.0.detail = detail;
+        error
     }
 
     /// Something failed that the caller can do nothing about; the log says what.
@@ -100,21 +104,21 @@ impl ApiError {
     /// With what to do.
     #[must_use]
     pub fn with_hint(mut self, hint: &'static str) -> Self {
-        self.hint = Some(hint);
+        self.0.hint = Some(hint);
         self
     }
 
     /// With another field of the body.
     #[must_use]
     pub fn with_field(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.extra = Some((name, value.into()));
+        self.0.extra = Some((name, value.into()));
         self
     }
 
     /// With a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -123,21 +127,29 @@ impl ApiError {
     }
 
     /// Its status.
+    #[cfg(test)]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut body = json!({ "detail": self.detail });
-        if let Some(hint) = self.hint {
+        let Answer {
+            status,
+            detail,
+            hint,
+            extra,
+            headers,
+        } = *self.0;
+        let mut body = json!({ "detail": detail });
+        if let Some(hint) = hint {
             body["hint"] = hint.into();
         }
-        if let Some((name, value)) = self.extra {
+        if let Some((name, value)) = extra {
             body[name] = value;
         }
-        (self.status, self.headers, Json(body)).into_response()
+        (status, headers, Json(body)).into_response()
     }
 }
 
@@ -200,6 +212,7 @@ impl From<keepwatch_vision::Error> for ApiError {
         match error {
             keepwatch_vision::Error::Core(error) => error.into(),
             keepwatch_vision::Error::Recognition(error) => error.into(),
+            keepwatch_vision::Error::UnknownCamera { .. } => Self::not_found("Camera"),
             keepwatch_vision::Error::Setting { name, problem } => {
                 Self::value("body", name, problem)
             }
@@ -214,6 +227,22 @@ impl From<keepwatch_recognition::Error> for ApiError {
         match error {
             keepwatch_recognition::Error::Store(error) => error.into(),
             error => Self::internal("recognition failed", &error),
+        }
+    }
+}
+
+impl From<AccountError> for ApiError {
+    fn from(error: AccountError) -> Self {
+        let code = |detail| Self::unauthorized(detail).with_field("totp_required", true);
+        match error {
+            AccountError::Wrong => Self::unauthorized("Wrong user or password"),
+            AccountError::CodeNeeded => code("A code of the second factor is needed"),
+            AccountError::WrongCode => code("Wrong code"),
+            AccountError::Wait(wait) => Self::too_many("Too many attempts", wait.seconds),
+            AccountError::NotThere { what } => Self::not_found(what),
+            AccountError::Conflict(problem) => Self::conflict(problem),
+            AccountError::Value { field, problem } => Self::value("body", field, problem),
+            AccountError::Store(error) => error.into(),
         }
     }
 }

@@ -207,3 +207,13 @@ export function jobHealth(job, now = Date.now()) {
   if (now - Date.parse(success) > (OLD_MS[job.kind] ?? OLD_USUALLY_MS)) return 'bad';
   return last?.state === 'partly' ? 'warn' : 'good';
 }
+
+/**
+ * Which list of plates an event's plate is on.
+ * @param {{details?: {verdict?: string}|null}} event
+ * @returns {'allow'|'deny'|null}
+ */
+export function listed(event) {
+  const verdict = event.details?.verdict;
+  return verdict === 'allow' || verdict === 'deny' ? verdict : null;
+}

@@ -87,3 +87,9 @@ test('every kind of the API has a name', () => {
   assert.equal(f.eventTitle({ kind: 'object', label: 'car' }), 'car');
   assert.equal(f.eventTitle({ kind: 'face_unknown', label: 'unknown' }), 'Unknown face');
 });
+
+test('a plate is on a list as its event says', () => {
+  assert.equal(f.listed({ details: { verdict: 'deny' } }), 'deny');
+  assert.equal(f.listed({ details: { verdict: 'unlisted' } }), null);
+  assert.equal(f.listed({ details: null }), null);
+});

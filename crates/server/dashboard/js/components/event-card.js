@@ -14,7 +14,7 @@ function length(event) {
 }
 
 /** What is seen of an event here: when it stays the same, nothing is drawn again. */
-const looks = (event) => JSON.stringify([event.label, event.ended_at, event.snapshot, Boolean(event.clip), event.details?.list, event.number]);
+const looks = (event) => JSON.stringify([event.label, event.ended_at, event.snapshot, Boolean(event.clip), event.details?.verdict, event.number]);
 
 function draw(card, event, options) {
   const now = looks(event);
@@ -23,7 +23,7 @@ function draw(card, event, options) {
   const hadPicture = card.querySelector('img');
   card.looks = now;
   const kind = format.KINDS[event.kind];
-  const list = event.details?.list;
+  const list = format.listed(event);
   const picture = event.snapshot && (hadPicture ?? h('img', { src: address(['events', event.id, 'snapshot']), alt: '', loading: 'lazy', decoding: 'async',
     on: { error: (e) => e.currentTarget.remove() } }));
   const took = length(event);

@@ -39,8 +39,8 @@ export function overlayEvent(id) {
 }
 
 function details(event) {
-  const rows = Object.entries(event.details ?? {}).filter(([key]) => key !== 'list').map(([key, value]) => [format.words(key), format.fact(key, value)]);
-  const list = event.details?.list;
+  const rows = Object.entries(event.details ?? {}).filter(([key]) => key !== 'verdict' && key !== 'picture').map(([key, value]) => [format.words(key), format.fact(key, value)]);
+  const list = format.listed(event);
   const ms = event.ended_at ? Date.parse(event.ended_at) - Date.parse(event.started_at) : null;
   return facts([
     ['What', h('span', { class: 'row-tight' }, kindDot(event.kind), format.kindName(event.kind), list && badge(list === 'deny' ? 'denied' : 'allowed', list === 'deny' ? 'bad' : 'good'))],

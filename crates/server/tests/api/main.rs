@@ -1,0 +1,11 @@
+//! The server as its clients see it: over connections, with a store in a directory.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+
+mod bench;
+mod cameras;
+mod contract;
+mod events;
+mod matrix;
+mod openapi;
+mod session;
