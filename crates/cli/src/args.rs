@@ -9,7 +9,7 @@ use crate::commands::{
     key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, doctor, face, model, plate, watch};
+use crate::commands::{camera, doctor, face, model, plate, serve, watch};
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -120,6 +120,9 @@ pub enum Command {
     /// Watch cameras and record what happens
     #[cfg(feature = "vision")]
     Watch(watch::WatchArgs),
+    /// Watch cameras, and answer browsers and programs
+    #[cfg(feature = "vision")]
+    Serve(serve::ServeArgs),
     /// Look at a camera, find cameras, or print their usual addresses
     #[cfg(feature = "vision")]
     #[command(subcommand)]

@@ -29,6 +29,8 @@ pub mod plate;
 pub mod prune;
 pub mod repair;
 pub mod restore;
+#[cfg(feature = "vision")]
+pub mod serve;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
@@ -115,7 +117,9 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
-        Command::Watch(_) | Command::Camera(_) | Command::Model(_) => Unread::GoesOn,
+        Command::Watch(_) | Command::Serve(_) | Command::Camera(_) | Command::Model(_) => {
+            Unread::GoesOn
+        }
         #[cfg(feature = "vision")]
         Command::Face(FaceCommand::Identify(_) | FaceCommand::List(_)) | Command::Doctor(_) => {
             Unread::Ends
@@ -153,6 +157,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Keygen(args) => keygen::run(&args, context),
         #[cfg(feature = "vision")]
         Command::Watch(args) => watch::run(args, context),
+        #[cfg(feature = "vision")]
+        Command::Serve(args) => serve::run(&args, context),
         #[cfg(feature = "vision")]
         Command::Camera(command) => camera::run(command, context),
         #[cfg(feature = "vision")]

@@ -61,6 +61,10 @@ pub enum Failure {
     #[cfg(feature = "vision")]
     #[error(transparent)]
     Recognition(#[from] keepwatch_recognition::Error),
+    /// The server does not run.
+    #[cfg(feature = "vision")]
+    #[error(transparent)]
+    Server(keepwatch_server::ServerError),
     /// The configuration is wrong.
     #[cfg(feature = "vision")]
     #[error("the configuration")]
@@ -98,6 +102,18 @@ pub enum Failure {
     /// Standard output could not be written.
     #[error("cannot write to standard output")]
     Stdout(#[from] io::Error),
+}
+
+/// What belongs to the vault or to cameras is told as that.
+#[cfg(feature = "vision")]
+impl From<keepwatch_server::ServerError> for Failure {
+    fn from(error: keepwatch_server::ServerError) -> Self {
+        match error {
+            keepwatch_server::ServerError::Store(error) => error.into(),
+            keepwatch_server::ServerError::Vision(error) => error.into(),
+            error => Failure::Server(error),
+        }
+    }
 }
 
 impl Failure {
@@ -141,6 +157,8 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Recognition(error) => of_recognition(error),
             #[cfg(feature = "vision")]
+            Failure::Server(_) => Code::Failed,
+            #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
             Failure::Refused { .. } => Code::Failed,
@@ -166,6 +184,8 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Config(error) => error.hint().map(Cow::Owned),
             Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => hint.map(Cow::Borrowed),
+            #[cfg(feature = "vision")]
+            Failure::Server(_) => None,
             Failure::Pattern(_) | Failure::File { .. } | Failure::Stdout(_) => None,
         }
     }

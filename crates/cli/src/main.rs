@@ -15,8 +15,6 @@ mod logging;
 mod networks;
 mod open;
 mod output;
-#[cfg(feature = "vision")]
-mod rewrite;
 mod select;
 mod stores;
 mod values;

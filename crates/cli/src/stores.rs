@@ -1,17 +1,22 @@
 //! Event stores: how they are opened, and how events are shown.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
+use std::path::{Path, PathBuf};
 
-use keepwatch_core::events::Event;
+use keepwatch_core::events::{Event, PostgresUrl, Store};
 #[cfg(feature = "vision")]
 use {
     crate::commands::Context,
-    crate::credentials::{existing, new_locks},
-    crate::exit::Failure,
-    keepwatch_core::crypto::{Kdf, PublicKey},
-    keepwatch_core::events::{Store, StoreOptions, StoreRole},
-    std::path::Path,
+    crate::credentials::new_locks,
+    clap::Args,
+    keepwatch_config::Config,
+    keepwatch_core::crypto::{Kdf, Lock, PublicKey},
+    keepwatch_core::events::{StoreOptions, StoreRole},
 };
+
+use crate::args::Global;
+use crate::credentials::existing;
+use crate::exit::Failure;
 
 /// An event in a line.
 pub fn describe(event: &Event) -> String {
@@ -46,16 +51,112 @@ pub fn describe(event: &Event) -> String {
     text
 }
 
+/// Which event store.
+#[cfg(feature = "vision")]
+#[derive(Clone, Debug, Args)]
+pub struct StorePlace {
+    /// The event store, a directory or postgres://…; made if there is none
+    #[arg(long, value_name = "DIR|URL", env = "KEEPWATCH_STORE")]
+    store: Option<PathBuf>,
+    /// With postgres://…: the directory for clips and pictures
+    #[arg(long = "media-dir", value_name = "DIR")]
+    media: Option<PathBuf>,
+}
+
+/// Where an event store is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a directory.
+    Dir(PathBuf),
+    /// In a PostgreSQL database, with its clips in a directory.
+    Server {
+        /// The database.
+        url: PostgresUrl,
+        /// The directory.
+        media: PathBuf,
+    },
+}
+
+#[cfg(feature = "vision")]
+impl StorePlace {
+    /// Where it is, by the options or else the configuration.
+    pub fn place(&self, config: &Config) -> Result<Place, Failure> {
+        let store = self.store.as_ref().or(config.store.path.as_ref());
+        let store = store.ok_or(Failure::Usage {
+            message: "no event store is given".to_owned(),
+            hint: Some("use --store DIR or set KEEPWATCH_STORE"),
+        })?;
+        let media = self.media.as_ref().or(config.store.media.as_ref());
+        Place::of(store, media)
+    }
+}
+
+impl Place {
+    /// What a path or address names.
+    pub fn of(store: &Path, media: Option<&PathBuf>) -> Result<Self, Failure> {
+        let text = store.to_str().unwrap_or_default();
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Ok(Place::Dir(store.to_owned()));
+        }
+        let media = media.ok_or(Failure::Usage {
+            message: "it is not said where clips and pictures go".to_owned(),
+            hint: Some("use --media-dir DIR or set store.media"),
+        })?;
+        Ok(Place::Server {
+            url: text.parse()?,
+            media: media.clone(),
+        })
+    }
+
+    /// Opens the store that is there.
+    pub fn open(&self, global: &Global) -> Result<Store, Failure> {
+        let credential = existing(global, &self.to_string())?;
+        Ok(match self {
+            Place::Dir(dir) => Store::open(dir, &credential)?,
+            Place::Server { url, media } => Store::open_on_server(url, media, &credential)?,
+        })
+    }
+
+    #[cfg(feature = "vision")]
+    fn exists(&self) -> Result<bool, Failure> {
+        match self {
+            Place::Dir(dir) => Ok(Store::exists(dir)),
+            Place::Server { url, .. } => Ok(Store::exists_on_server(url)?),
+        }
+    }
+
+    #[cfg(feature = "vision")]
+    fn create(
+        &self,
+        locks: &[(Lock<'_>, StoreRole)],
+        options: &StoreOptions,
+    ) -> Result<Store, Failure> {
+        Ok(match self {
+            Place::Dir(dir) => Store::create(dir, locks, options)?,
+            Place::Server { url, media } => Store::create_on_server(url, media, locks, options)?,
+        })
+    }
+}
+
+/// Without a password.
+impl Display for Place {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Dir(dir) => write!(f, "{}", dir.display()),
+            Place::Server { url, .. } => write!(f, "{url}"),
+        }
+    }
+}
+
 /// Opens an event store, or makes one whose clips are sealed to these recipients.
 #[cfg(feature = "vision")]
 pub fn open_or_create(
-    root: &Path,
+    place: &Place,
     recipients: Vec<PublicKey>,
     context: &mut Context,
 ) -> Result<Store, Failure> {
-    if Store::exists(root) {
-        let credential = existing(&context.global, &root.display().to_string())?;
-        let store = Store::open(root, &credential)?;
+    if place.exists()? {
+        let store = place.open(&context.global)?;
         let same = |wanted: &PublicKey| store.recipients().contains(wanted);
         if !recipients.iter().all(same) {
             return Err(Failure::Refused {
@@ -75,10 +176,9 @@ pub fn open_or_create(
         recipients,
         ..StoreOptions::default()
     };
-    let store = Store::create(root, &locks, &options)?;
+    let store = place.create(&locks, &options)?;
     context.out.note(format_args!(
-        "made an event store at {}; it signs as {}",
-        root.display(),
+        "made an event store at {place}; it signs as {}",
         hex::encode(store.signer())
     ));
     Ok(store)
@@ -86,7 +186,7 @@ pub fn open_or_create(
 
 /// Whom the configuration wants clips to be sealed to.
 #[cfg(feature = "vision")]
-pub fn recipients(config: &keepwatch_config::Config) -> Result<Vec<PublicKey>, Failure> {
+pub fn recipients(config: &Config) -> Result<Vec<PublicKey>, Failure> {
     let texts = config.store.recipients.iter();
     texts
         .map(|text| crate::credentials::recipient(text).map_err(Failure::usage))

@@ -15,30 +15,31 @@ use keepwatch_core::fs::{AtomicFile, Replace};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};
-use crate::credentials::{existing, identities};
+use crate::credentials::identities;
 use crate::exit::{Code, Failure};
-use crate::stores::describe;
+use crate::stores::{Place, describe};
 use crate::values::{age, size, time};
 
 /// Where the events are.
 #[derive(Debug, Args)]
 pub struct StoreArgs {
-    /// The directory of the event store
-    #[arg(long, value_name = "DIR", env = "KEEPWATCH_STORE")]
+    /// The event store, a directory or postgres://…
+    #[arg(long, value_name = "DIR|URL", env = "KEEPWATCH_STORE")]
     store: PathBuf,
+    /// With postgres://…: the directory with clips and pictures
+    #[arg(long, value_name = "DIR")]
+    media_dir: Option<PathBuf>,
 }
 
 impl StoreArgs {
     /// Where it is.
-    #[cfg(feature = "vision")]
-    pub fn path(&self) -> &Path {
-        &self.store
+    pub fn place(&self) -> Result<Place, Failure> {
+        Place::of(&self.store, self.media_dir.as_ref())
     }
 
     /// Opens it.
     pub fn open(&self, context: &Context) -> Result<Store, Failure> {
-        let credential = existing(&context.global, &self.store.display().to_string())?;
-        Ok(Store::open(&self.store, &credential)?)
+        self.place()?.open(&context.global)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use keepwatch_core::fs::HeldFile;
 use keepwatch_core::fs::plain_path;
 use keepwatch_recognition::face::EmbedderNormalization;
 use keepwatch_recognition::infer::{Digest, Model};
@@ -16,7 +17,6 @@ use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure, with_causes};
 use crate::networks;
 use crate::output::Align;
-use crate::rewrite::replace;
 
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
@@ -176,7 +176,7 @@ fn write(config: &Path, role: &str, file: &ModelFile, force: bool) -> Result<(),
         table["normalization"] = value(normalization.name());
     }
     models.insert(role, Item::Table(table));
-    replace(config, document.to_string().as_bytes())
+    Ok(HeldFile::new(config)?.replace(document.to_string().as_bytes())?)
 }
 
 #[derive(Serialize)]

@@ -3,7 +3,6 @@
 mod recognition;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ use crate::credentials::recipient;
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
 use crate::output::harmless;
-use crate::stores::{describe, open_or_create, recipients};
+use crate::stores::{StorePlace, describe, open_or_create, recipients};
 use crate::values::duration;
 
 /// How often status lines are drawn anew.
@@ -43,9 +42,8 @@ pub struct WatchArgs {
     /// A camera: rtsp(s)://, http(s)://, a file, device:/dev/video0 or test:; may be repeated
     #[arg(long, value_name = "NAME=URL", value_parser = unread)]
     camera: Vec<Unread>,
-    /// The directory of the event store; made if there is none
-    #[arg(long, value_name = "DIR", env = "KEEPWATCH_STORE")]
-    store: Option<PathBuf>,
+    #[command(flatten)]
+    store: StorePlace,
     #[command(flatten)]
     config: ConfigArgs,
     #[command(flatten)]
@@ -64,7 +62,8 @@ pub struct WatchArgs {
     limit: Option<SignedDuration>,
 }
 
-fn camera(text: &Unread) -> Result<(String, CameraUrl), Failure> {
+/// A camera as it is given on the command line.
+pub fn camera(text: &Unread) -> Result<(String, CameraUrl), Failure> {
     let (name, url) = text.split_once('=').ok_or(Failure::Usage {
         message: "--camera is not NAME=URL".to_owned(),
         hint: Some("for example front=rtsp://user:password@192.168.1.20/stream1"),
@@ -105,11 +104,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     for settings in cameras.values() {
         settings.validate()?;
     }
-    let root = args.store.or_else(|| loaded.config.store.path.clone());
-    let root = root.ok_or(Failure::Usage {
-        message: "no event store is given".to_owned(),
-        hint: Some("use --store DIR or set KEEPWATCH_STORE"),
-    })?;
+    let place = args.store.place(&loaded.config)?;
     let mut sealed_to = args.recipient;
     sealed_to.extend(recipients(&loaded.config)?);
     let plates = match args.plates.is_given() {
@@ -118,7 +113,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     };
     let plan = recognition::plan(&loaded.config, plates, context)?;
     let stop = stop_flag()?;
-    let store = Arc::new(open_or_create(&root, sealed_to, context)?);
+    let store = Arc::new(open_or_create(&place, sealed_to, context)?);
     let recovered = store.recover()?;
     if recovered.adopted.len() + recovered.closed.len() > 0 {
         context.out.note(format_args!(
@@ -180,14 +175,7 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
 }
 
 fn purge(store: &Store, retention: &RetentionConfig) {
-    let plan = store.plan_purge(&retention.policy(), Timestamp::now());
-    let purged = plan.and_then(
-        |plan| match plan.events.is_empty() && plan.segments.is_empty() {
-            true => Ok(()),
-            false => store.purge(&plan, "watch", "retention").map(|_| ()),
-        },
-    );
-    if let Err(error) = purged {
+    if let Err(error) = store.retain(&retention.policy(), Timestamp::now(), "watch") {
         tracing::error!(error = crate::exit::with_causes(&error), "cannot purge");
     }
 }

@@ -62,7 +62,7 @@ pub fn run(args: &EnrolArgs, context: &mut Context) -> Outcome {
     let mut finder = config.faces.finder(&config.models, &engine)?;
     let decision = config.faces.decision(finder.model());
     let recipients = recipients(&config)?;
-    let store = open_or_create(args.store.path(), recipients, context)?;
+    let store = open_or_create(&args.store.place()?, recipients, context)?;
     let mut photos: Vec<Photo> = Vec::new();
     let mut refused = Vec::new();
     for path in &args.photos {

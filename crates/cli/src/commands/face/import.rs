@@ -65,7 +65,7 @@ pub fn run(args: &ImportArgs, context: &mut Context) -> Outcome {
         });
     }
     let recipients = crate::stores::recipients(&config)?;
-    let store = open_or_create(args.store.path(), recipients, context)?;
+    let store = open_or_create(&args.store.place()?, recipients, context)?;
     let count = people.len();
     let added = import(&store, &finder, people, context.now())?;
     let imported = Imported {

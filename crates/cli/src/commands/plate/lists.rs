@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use keepwatch_core::fs::HeldFile;
 use keepwatch_recognition::Error;
 use keepwatch_recognition::plate::list::{
     Addition, Entry, ListKind, ListText, PlateList, PlateLists,
@@ -16,7 +17,6 @@ use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure};
 use crate::output::Align;
-use crate::rewrite::{Held, replace};
 
 /// Which list.
 #[derive(Debug, Args)]
@@ -245,8 +245,8 @@ struct Added {
 /// Puts a plate on a list.
 pub fn add(args: &AddArgs, context: &mut Context) -> Outcome {
     let chosen = args.chosen.one()?;
-    let held = Held::new(&chosen.path)?;
-    let mut text = match ListText::read(&held.path) {
+    let held = HeldFile::new(&chosen.path)?;
+    let mut text = match ListText::read(held.path()) {
         Err(Error::Read { source, .. }) if source.kind() == ErrorKind::NotFound => {
             ListText::parse(&[], &chosen.path.display().to_string())?
         }
@@ -259,7 +259,7 @@ pub fn add(args: &AddArgs, context: &mut Context) -> Outcome {
     let addition = text.add(&args.plate, &args.description, distance);
     let (entry, added, distance) = match addition.map_err(called_wrongly)? {
         Addition::Added(entry) => {
-            replace(&held.path, &text.bytes())?;
+            held.replace(&text.bytes())?;
             (entry, true, 0.0)
         }
         Addition::Known { entry, distance } => (entry, false, distance),
@@ -327,8 +327,8 @@ struct Removed<'a> {
 /// Takes a plate off a list.
 pub fn remove(args: &RemoveArgs, context: &mut Context) -> Outcome {
     let chosen = args.chosen.one()?;
-    let held = Held::new(&chosen.path)?;
-    let mut text = ListText::read(&held.path)?;
+    let held = HeldFile::new(&chosen.path)?;
+    let mut text = ListText::read(held.path())?;
     let name = chosen.name();
     let removed = text.remove(&args.plate).map_err(called_wrongly)?;
     let Some(entry) = removed.first() else {
@@ -345,7 +345,7 @@ pub fn remove(args: &RemoveArgs, context: &mut Context) -> Outcome {
             Some("keepwatch plate list says what is"),
         ));
     };
-    replace(&held.path, &text.bytes())?;
+    held.replace(&text.bytes())?;
     if context.out.json {
         context.out.json(&Removed {
             list: chosen.kind,

@@ -15,11 +15,8 @@ pub fn plan(
     context: &mut Context,
 ) -> Result<Option<(Plan, Option<PlateFiles>)>, Failure> {
     let settings = PlanSettings {
-        recognition: config.recognition.clone(),
-        faces: config.faces.clone(),
         plates,
-        objects: config.objects.clone(),
-        models: config.models.clone(),
+        ..config.plan()
     };
     let Some((plan, lists)) = Plan::new(settings, || networks::of(config))? else {
         return Ok(None);
