@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ wheel: ## The Python wheel, with cameras, into dist/ (KEEPWATCH_VISION=0: withou
 demo: ## Backs up a real directory, watches a live camera, restores both, and compares
 	@scripts/demo
 
-test: setup test-rust test-doc test-reader test-python ## All tests
+test: setup test-dashboard test-rust test-doc test-reader test-python ## All tests
 
 # Published vectors and genuine files of the predecessor are not part of the project. Where they
 # are missing the tests that need them are left out, and that is said.
@@ -46,6 +46,10 @@ test-rust test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
 	cargo nextest run $(CARGO_FLAGS) --workspace --features keepwatch-core/postgres $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
+
+# What the dashboard decides, apart from a browser.
+test-dashboard:
+	node --test crates/server/dashboard/tests/
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc
