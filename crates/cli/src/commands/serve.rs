@@ -145,7 +145,7 @@ async fn serve(mut server: Server, context: &mut Context) -> Result<(), Failure>
     let ready = Ready {
         urls: listening
             .iter()
-            .map(|address| format!("{scheme}://{address}/"))
+            .map(|address| format!("{scheme}://{}/", reached_at(*address)))
             .collect(),
         setup_code: server.setup_code(),
         fingerprint: server.fingerprint(),
@@ -170,6 +170,15 @@ async fn serve(mut server: Server, context: &mut Context) -> Result<(), Failure>
     };
     server.run(shutdown, hang_ups()?).await?;
     Ok(())
+}
+
+/// How a browser gets there: by the name of the machine, where it listens at all of its addresses.
+fn reached_at(address: SocketAddr) -> String {
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let uname = rustix::system::uname();
+    format!("{}:{}", uname.nodename().to_string_lossy(), address.port())
 }
 
 /// Each SIGHUP.
