@@ -65,7 +65,7 @@ export function mount(host, route, signal) {
       job.running ? progressView(job.running) : job.last && facts([
         ['Last run', time(job.last.ended_at ?? job.last.started_at, 'ago')],
         ['Took', job.last.ended_at ? duration(Date.parse(job.last.ended_at) - Date.parse(job.last.started_at)) : null],
-        ['Added', Number.isFinite(job.last.summary?.bytes_added) ? bytes(job.last.summary.bytes_added) : null],
+        ['Added', Number.isFinite(job.last.summary?.bytes_stored) ? bytes(job.last.summary.bytes_stored) : null],
       ]),
       !job.running && job.last && problemsView(job.last, 3),
       h('div', { class: 'row-tight' },
@@ -100,7 +100,7 @@ export function mount(host, route, signal) {
         fill(cards, h('div', { class: 'columns' }, jobs.map(card)));
         if (focused >= 0) cards.querySelectorAll('button')[focused]?.focus();
       }
-      const running = jobs.map((j) => j.running?.id ?? j.last?.id).join() + filter;
+      const running = jobs.map((j) => `${j.running?.id}/${j.last?.id}`).join() + filter;
       if (running !== runningBefore) {
         const { runs } = await get('runs', { job: filter, limit: HISTORY }, signal);
         runningBefore = running;
