@@ -193,6 +193,10 @@ impl From<CoreError> for ApiError {
                     .with_hint("what is sealed to others opens with their keys only")
             }
             CoreError::Interrupted => Self::unavailable("it was stopped"),
+            CoreError::Unavailable { .. } => {
+                tracing::error!(error = with_causes(&error), "the store cannot be reached");
+                Self::unavailable("the event store cannot be reached")
+            }
             CoreError::Damaged { .. } => {
                 tracing::error!(error = with_causes(&error), "damaged data");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "it is damaged")
@@ -244,5 +248,21 @@ impl From<AccountError> for ApiError {
             AccountError::Value { field, problem } => Self::value("body", field, problem),
             AccountError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_away_is_no_fault_of_the_server() {
+        let error = ApiError::from(CoreError::Unavailable {
+            what: "postgres://host/db".to_owned(),
+            source: None,
+        });
+        let answer = error.into_response();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key(header::RETRY_AFTER));
     }
 }
