@@ -14,6 +14,7 @@ mod server;
 mod vault;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -34,7 +35,7 @@ pub use vault::{JobConfig, JobKind, RepositoryConfig};
 pub const SCHEMA_VERSION: i64 = 1;
 
 /// Where events go.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
     /// The directory of the event store, or the address of a PostgreSQL database that holds it.
@@ -43,6 +44,21 @@ pub struct StoreConfig {
     pub media: Option<PathBuf>,
     /// Who can open new clips, as age writes recipients; read when the store is made.
     pub recipients: Vec<String>,
+}
+
+/// The address of a database may hold a password.
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.as_deref().map(|path| match path.to_str() {
+            Some(text) if text.contains("://") => Path::new("…"),
+            _ => path,
+        });
+        f.debug_struct("StoreConfig")
+            .field("path", &path)
+            .field("media", &self.media)
+            .field("recipients", &self.recipients)
+            .finish()
+    }
 }
 
 /// How long things are kept. For ever, where nothing is said.

@@ -50,6 +50,7 @@ fn is_secret(keys: &[String]) -> bool {
         ["cameras", _, "user" | "password"]
             | ["repositories", _, "password"]
             | ["server", "auth_token"]
+            | ["store", "path"]
     )
 }
 

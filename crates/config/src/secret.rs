@@ -97,7 +97,7 @@ pub(crate) fn take_credentials(
     Ok(all)
 }
 
-/// Reads the secrets of the server and of repositories that are in files.
+/// Reads the secrets of the store, of the server and of repositories that are in files.
 pub(crate) fn read_files(
     table: &mut Table,
     read: &dyn Fn(&str) -> std::io::Result<String>,
@@ -108,6 +108,9 @@ pub(crate) fn read_files(
         }
         Ok(())
     };
+    if let Some(store) = table.get_mut("store").and_then(Value::as_table_mut) {
+        replace(store.get_mut("path"), "path", "the store")?;
+    }
     if let Some(server) = table.get_mut("server").and_then(Value::as_table_mut) {
         replace(server.get_mut("auth_token"), "auth_token", "the server")?;
     }

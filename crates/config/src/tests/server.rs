@@ -156,3 +156,16 @@ fn jobs_and_repositories_that_cannot_work_are_refused() {
         assert!(load(text, &[]).is_err(), "{text}");
     }
 }
+
+#[test]
+fn the_address_of_a_database_is_a_secret() {
+    let text = "[store]\npath = \"postgres://u:hunter2@h/db\"\nmedia = \"/srv/media\"";
+    let given = load(text, &[]).expect("it is read").config;
+    assert!(!format!("{given:?}").contains("hunter2"));
+    assert!(format!("{given:?}").contains("/srv/media"));
+    let from_file = load("[store]\npath = \"file:/run/secret\"", &[]).expect("it is read");
+    assert_eq!(from_file.config.store.path, Some("hunter2".into()));
+    let address = "postgres://u:a$b@h/db";
+    let by_variable = load("", &[("KEEPWATCH__STORE__PATH", address)]).expect("it is text");
+    assert_eq!(by_variable.config.store.path, Some(address.into()));
+}
