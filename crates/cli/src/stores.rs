@@ -56,7 +56,12 @@ pub fn describe(event: &Event) -> String {
 #[derive(Clone, Debug, Args)]
 pub struct StorePlace {
     /// The event store, a directory or postgres://…; made if there is none
-    #[arg(long, value_name = "DIR|URL", env = "KEEPWATCH_STORE")]
+    #[arg(
+        long,
+        value_name = "DIR|URL",
+        env = "KEEPWATCH_STORE",
+        hide_env_values = true
+    )]
     store: Option<PathBuf>,
     /// With postgres://…: the directory for clips and pictures
     #[arg(long = "media-dir", value_name = "DIR")]

@@ -24,7 +24,12 @@ use crate::values::{age, size, time};
 #[derive(Debug, Args)]
 pub struct StoreArgs {
     /// The event store, a directory or postgres://…
-    #[arg(long, value_name = "DIR|URL", env = "KEEPWATCH_STORE")]
+    #[arg(
+        long,
+        value_name = "DIR|URL",
+        env = "KEEPWATCH_STORE",
+        hide_env_values = true
+    )]
     store: PathBuf,
     /// With postgres://…: the directory with clips and pictures
     #[arg(long, value_name = "DIR")]

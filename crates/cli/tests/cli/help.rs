@@ -84,6 +84,24 @@ fn without_repetition(text: &str) -> String {
     kept
 }
 
+#[cfg(feature = "vision")]
+#[test]
+fn the_password_of_a_database_is_in_no_help() {
+    let world = World::empty();
+    let address = "postgres://keepwatch:hunter2@db.lan/events";
+    for command in [
+        &["serve"][..],
+        &["watch"],
+        &["events", "list"],
+        &["face", "list"],
+    ] {
+        let mut call = world.bare(command.iter().chain(&["--help"]));
+        let ran = crate::world::run(call.env("KEEPWATCH_STORE", address)).ok();
+        assert!(ran.text().contains("KEEPWATCH_STORE"), "{command:?}");
+        assert!(!ran.text().contains("hunter2"), "{command:?}");
+    }
+}
+
 #[test]
 fn the_version_is_told() {
     let world = World::empty();
