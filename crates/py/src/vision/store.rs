@@ -79,6 +79,15 @@ pub fn open(
             ));
         }
     };
+    if path
+        .to_str()
+        .is_some_and(|text| text.starts_with("postgres") && text.contains("://"))
+    {
+        return Err(Raise::value(
+            "store",
+            "it is a database; from Python event stores are opened in directories",
+        ));
+    }
     if Store::exists(&path) {
         let credential = credential(keys.passphrase, keys.key_file, keys.identity)?;
         let store = work::run(py, &Stop::default(), || Store::open(&path, &credential))??;
