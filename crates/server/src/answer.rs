@@ -1,7 +1,7 @@
 //! What every request goes through, and every answer carries.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderName};
@@ -14,9 +14,6 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::login::{Address, Peer};
-
-/// A request is answered, or begun to be answered, within this time.
-const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -66,7 +63,7 @@ pub(crate) async fn frame(
         if let Err(error) = app.limits.address(address.0) {
             return error.into_response();
         }
-        match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
+        match tokio::time::timeout(app.patience.answer, next.run(request)).await {
             Ok(response) => response,
             Err(_) => {
                 ApiError::new(StatusCode::REQUEST_TIMEOUT, "it took too long").into_response()

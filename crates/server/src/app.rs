@@ -20,6 +20,7 @@ use crate::feed::Feed;
 use crate::jobs::Jobs;
 use crate::limits::{Connections, Limits};
 use crate::metrics::Metrics;
+use crate::server::Patience;
 use crate::tickets::Tickets;
 use crate::vault::Repositories;
 
@@ -43,6 +44,7 @@ pub(crate) struct App {
     pub repositories: Arc<Repositories>,
     pub connections: Connections,
     pub metrics: Metrics,
+    pub patience: Patience,
     /// Becomes true when the server stops.
     pub stopping: Receiver<bool>,
     pub cameras: Cameras,
@@ -70,6 +72,7 @@ pub(crate) struct Parts {
     pub cameras: Cameras,
     pub faces: Faces,
     pub now: Clock,
+    pub patience: Patience,
     pub stopping: Receiver<bool>,
     pub config: Config,
 }
@@ -89,6 +92,7 @@ impl App {
             jobs: parts.jobs,
             repositories: parts.repositories,
             connections: parts.connections,
+            patience: parts.patience,
             stopping: parts.stopping,
             metrics: Metrics::default(),
             cameras: parts.cameras,

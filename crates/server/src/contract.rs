@@ -381,7 +381,7 @@ async fn stream(State(app): State<Arc<App>>, who: Who, upgrade: WebSocketUpgrade
 async fn follow(app: Arc<App>, who: Who, socket: WebSocket) {
     app.ws_clients.fetch_add(1, Ordering::Relaxed);
     let mut listener = app.feed.listen(None);
-    let mut socket = Socket::new(socket);
+    let mut socket = Socket::new(socket, app.patience.message);
     loop {
         let sent = tokio::select! {
             told = listener.next(&app, &who) => match told {

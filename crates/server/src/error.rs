@@ -174,6 +174,8 @@ impl From<CoreError> for ApiError {
     fn from(error: CoreError) -> Self {
         match &error {
             CoreError::NoSuchEvent { .. } => Self::not_found("Event"),
+            CoreError::NoRepository { .. } => Self::not_found("Repository")
+                .with_hint("it is in the configuration, and not yet made: `keepwatch init`"),
             CoreError::NoSuchSnapshot { .. } => Self::not_found("Snapshot"),
             CoreError::AmbiguousSnapshot { .. } => {
                 Self::conflict("several snapshots have an id that begins like this")

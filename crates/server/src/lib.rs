@@ -42,5 +42,5 @@ mod vault;
 
 pub use faces::EngineOf;
 pub use permission::{Permission, Permissions, Role};
-pub use server::{Reload, Server, ServerError, ServerOptions};
+pub use server::{Patience, Reload, Server, ServerError, ServerOptions};
 pub use tls::TlsError;

@@ -51,6 +51,35 @@ pub struct ServerOptions {
     pub engine: EngineOf,
     /// Reads the configuration again, if that is to be possible.
     pub reload: Option<Reload>,
+    /// How long clients may take.
+    pub patience: Patience,
+}
+
+/// How long clients may take, of whom some take their time to keep others out.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the head of a request, from the moment that it is awaited.
+    pub head: Duration,
+    /// For the handshake of TLS.
+    pub handshake: Duration,
+    /// For a request with its body, until its answer begins.
+    pub answer: Duration,
+    /// Without taking any of what is sent.
+    pub stalled: Duration,
+    /// For a message of a WebSocket to be taken.
+    pub message: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(15),
+            handshake: Duration::from_secs(10),
+            answer: Duration::from_secs(60),
+            stalled: Duration::from_secs(30),
+            message: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Why the server does not run.
@@ -116,6 +145,7 @@ impl Server {
             cache,
             engine,
             reload,
+            patience,
         } = options;
         store.recover()?;
         let now: Clock = Arc::new(Timestamp::now);
@@ -147,6 +177,7 @@ impl Server {
             cameras,
             faces: Faces::new(engine.clone()),
             now,
+            patience,
             stopping,
             config,
         }));
@@ -239,6 +270,7 @@ impl Server {
                 tls,
                 router.clone(),
                 connections,
+                app.patience,
                 stop.subscribe(),
             ));
         }

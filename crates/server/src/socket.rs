@@ -5,8 +5,6 @@ use std::time::Duration;
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use tokio::time::{Instant, timeout};
 
-/// A client that takes nothing for so long is dropped: others see every event all the same.
-const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// How often a silent client is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A client that says nothing for so long is gone.
@@ -42,16 +40,19 @@ pub(crate) struct Gone;
 /// A connection.
 pub(crate) struct Socket {
     inner: WebSocket,
+    /// A client that takes nothing for so long is dropped: others see every event all the same.
+    patience: Duration,
     heard: Instant,
     ping: tokio::time::Interval,
 }
 
 impl Socket {
-    pub fn new(inner: WebSocket) -> Self {
+    pub fn new(inner: WebSocket, patience: Duration) -> Self {
         let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self {
             inner,
+            patience,
             heard: Instant::now(),
             ping,
         }
@@ -68,7 +69,7 @@ impl Socket {
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Gone> {
-        match timeout(SEND_WITHIN, self.inner.send(message)).await {
+        match timeout(self.patience, self.inner.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Gone),
         }

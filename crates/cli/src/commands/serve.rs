@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use keepwatch_config::Config;
-use keepwatch_server::{Server, ServerOptions};
+use keepwatch_server::{Patience, Server, ServerOptions};
 use keepwatch_vision::CameraSettings;
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -109,6 +109,7 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
         cache,
         engine: Arc::new(crate::networks::of),
         reload: Some(Arc::new(reload)),
+        patience: Patience::default(),
     })?;
     let runtime =
         Runtime::new().map_err(|error| Failure::refused(format!("cannot start: {error}"), None))?;

@@ -124,7 +124,7 @@ async fn socket(
 }
 
 async fn send(mut following: Following, socket: WebSocket) {
-    let mut socket = Socket::new(socket);
+    let mut socket = Socket::new(socket, following.app.patience.message);
     loop {
         let sent = tokio::select! {
             told = following.next() => match told {

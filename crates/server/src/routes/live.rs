@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -76,11 +77,18 @@ async fn live(
         return Err(ApiError::not_found("Camera"));
     }
     let overlay = asked.overlay == 1;
-    Ok(bounded(upgrade).on_upgrade(move |socket| show(watch, name, overlay, socket)))
+    let patience = app.patience.message;
+    Ok(bounded(upgrade).on_upgrade(move |socket| show(watch, name, overlay, socket, patience)))
 }
 
-async fn show(watch: Arc<Watch>, name: String, overlay: bool, socket: WebSocket) {
-    let mut socket = Socket::new(socket);
+async fn show(
+    watch: Arc<Watch>,
+    name: String,
+    overlay: bool,
+    socket: WebSocket,
+    patience: Duration,
+) {
+    let mut socket = Socket::new(socket, patience);
     let (queue, mut items) = channel(QUEUE);
     let begun = watch
         .live(&name, into(queue.clone()))

@@ -14,7 +14,7 @@ use keepwatch_core::events::{
 };
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 use keepwatch_recognition::infer::Engine;
-use keepwatch_server::{Server, ServerOptions};
+use keepwatch_server::{Patience, Server, ServerOptions};
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -50,6 +50,16 @@ fn config(text: &str, folder: &Path) -> Result<Config, String> {
     Ok(config)
 }
 
+fn new_store() -> (tempfile::TempDir, Arc<Store>) {
+    let folder = tempfile::tempdir().unwrap();
+    let key = Key::generate().unwrap();
+    let lock = Lock::KeyFile(&key);
+    let path = folder.path().join("store");
+    Store::create(&path, &[(lock, StoreRole::Full)], &StoreOptions::default()).unwrap();
+    let store = Store::open(&path, &Credential::KeyFile(key)).unwrap();
+    (folder, Arc::new(store))
+}
+
 impl Bench {
     /// With the defaults and a camera that shows a test pattern.
     pub async fn start() -> Self {
@@ -58,17 +68,26 @@ impl Bench {
 
     /// With a configuration, and an empty store.
     pub async fn with(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let key = Key::generate().unwrap();
-        let lock = Lock::KeyFile(&key);
-        let path = folder.path().join("store");
-        Store::create(&path, &[(lock, StoreRole::Full)], &StoreOptions::default()).unwrap();
-        let store = Store::open(&path, &Credential::KeyFile(key)).unwrap();
-        Self::on(folder, Arc::new(store), text).await
+        Self::hasty(text, Patience::default()).await
+    }
+
+    /// With less patience.
+    pub async fn hasty(text: &str, patience: Patience) -> Self {
+        let (folder, store) = new_store();
+        Self::made_of(folder, store, text, patience).await
     }
 
     /// On a store that is there.
     pub async fn on(folder: tempfile::TempDir, store: Arc<Store>, text: &str) -> Self {
+        Self::made_of(folder, store, text, Patience::default()).await
+    }
+
+    async fn made_of(
+        folder: tempfile::TempDir,
+        store: Arc<Store>,
+        text: &str,
+        patience: Patience,
+    ) -> Self {
         // Files that a test writes count when the configuration is read again.
         let file = folder.path().join("keepwatch.toml");
         std::fs::write(&file, text).unwrap();
@@ -86,6 +105,7 @@ impl Bench {
                     &root,
                 )
             })),
+            patience,
         };
         let server = tokio::task::spawn_blocking(|| Server::new(options));
         let mut server = server.await.unwrap().unwrap();

@@ -5,7 +5,9 @@
 mod bench;
 mod cameras;
 mod contract;
+mod crowd;
 mod events;
+mod hostile;
 mod matrix;
 mod openapi;
 mod session;
