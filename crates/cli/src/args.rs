@@ -9,7 +9,7 @@ use crate::commands::{
     key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, doctor, face, model, plate, serve, watch};
+use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -123,6 +123,10 @@ pub enum Command {
     /// Watch cameras, and answer browsers and programs
     #[cfg(feature = "vision")]
     Serve(serve::ServeArgs),
+    /// Manage who can log in to the server
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    User(user::UserCommand),
     /// Look at a camera, find cameras, or print their usual addresses
     #[cfg(feature = "vision")]
     #[command(subcommand)]

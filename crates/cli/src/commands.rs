@@ -35,6 +35,8 @@ pub mod snapshots;
 pub mod stats;
 pub mod status;
 #[cfg(feature = "vision")]
+pub mod user;
+#[cfg(feature = "vision")]
 pub mod watch;
 
 use jiff::Timestamp;
@@ -47,6 +49,8 @@ use crate::commands::face::FaceCommand;
 use crate::commands::key::KeyCommand;
 #[cfg(feature = "vision")]
 use crate::commands::plate::PlateCommand;
+#[cfg(feature = "vision")]
+use crate::commands::user::UserCommand;
 use crate::exit::{Code, Failure, report_problem};
 use crate::open::{Opened, open};
 use crate::output::{Output, Unread};
@@ -121,6 +125,10 @@ pub fn unread(command: &Command) -> Unread {
             Unread::GoesOn
         }
         #[cfg(feature = "vision")]
+        Command::User(UserCommand::List(_)) => Unread::Ends,
+        #[cfg(feature = "vision")]
+        Command::User(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
         Command::Face(FaceCommand::Identify(_) | FaceCommand::List(_)) | Command::Doctor(_) => {
             Unread::Ends
         }
@@ -159,6 +167,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Watch(args) => watch::run(args, context),
         #[cfg(feature = "vision")]
         Command::Serve(args) => serve::run(&args, context),
+        #[cfg(feature = "vision")]
+        Command::User(command) => user::run(&command, context),
         #[cfg(feature = "vision")]
         Command::Camera(command) => camera::run(command, context),
         #[cfg(feature = "vision")]

@@ -119,6 +119,31 @@ impl NewCredential {
     }
 }
 
+/// The password of somebody who is to log in.
+#[cfg(feature = "vision")]
+#[derive(Debug, Args)]
+#[group(id = "new-login", multiple = false)]
+pub struct NewPassword {
+    /// Read it from the first line of a file
+    #[arg(long, value_name = "FILE")]
+    new_password_file: Option<PathBuf>,
+    /// Run a command, without a shell, that prints it
+    #[arg(long, value_name = "COMMAND")]
+    new_password_command: Option<String>,
+}
+
+#[cfg(feature = "vision")]
+impl NewPassword {
+    /// Reads what was named, or asks for it.
+    pub fn read(&self) -> Result<Passphrase, Failure> {
+        match (&self.new_password_file, &self.new_password_command) {
+            (Some(path), _) => passphrase_file(path),
+            (_, Some(command)) => passphrase_command(command),
+            _ => prompt_twice("use --new-password-file or --new-password-command"),
+        }
+    }
+}
+
 /// Parses `age1…`.
 pub fn recipient(text: &str) -> Result<PublicKey, String> {
     text.parse()

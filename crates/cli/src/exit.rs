@@ -104,6 +104,16 @@ pub enum Failure {
     Stdout(#[from] io::Error),
 }
 
+#[cfg(feature = "vision")]
+impl From<keepwatch_server::UserError> for Failure {
+    fn from(error: keepwatch_server::UserError) -> Self {
+        match error {
+            keepwatch_server::UserError::Store(error) => error.into(),
+            error => Failure::refused(error.to_string(), None),
+        }
+    }
+}
+
 /// What belongs to the vault or to cameras is told as that.
 #[cfg(feature = "vision")]
 impl From<keepwatch_server::ServerError> for Failure {

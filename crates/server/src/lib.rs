@@ -38,9 +38,11 @@ mod server;
 mod socket;
 mod tickets;
 mod tls;
+mod users;
 mod vault;
 
 pub use faces::EngineOf;
 pub use permission::{Permission, Permissions, Role};
 pub use server::{Patience, Reload, Server, ServerError, ServerOptions};
 pub use tls::TlsError;
+pub use users::{UserError, UserInfo, Users};
