@@ -10,6 +10,7 @@ use crate::commands::{
 };
 #[cfg(feature = "vision")]
 use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
+use crate::logging::LogFormat;
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -158,4 +159,15 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
     /// Write manual pages
     Man(man::ManArgs),
+}
+
+impl Command {
+    /// How its log looks.
+    pub fn log_format(&self) -> LogFormat {
+        match self {
+            #[cfg(feature = "vision")]
+            Command::Serve(args) => args.log_format(),
+            _ => LogFormat::Text,
+        }
+    }
 }

@@ -2,13 +2,24 @@
 
 use std::io::IsTerminal;
 
+use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Global;
 
+/// How a line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: an object with time, level, fields, and the request that it belongs to
+    Json,
+}
+
 /// Installs the subscriber: warnings by default, more with `--verbose`, and what `KEEPWATCH_LOG`
 /// asks for.
-pub fn start(global: &Global) {
+pub fn start(global: &Global, format: LogFormat) {
     // With --json, standard error is for programs too.
     let level = match (global.quiet || global.json, global.verbose) {
         (true, 0) => "error",
@@ -18,11 +29,19 @@ pub fn start(global: &Global) {
         _ => "trace",
     };
     let filter = EnvFilter::try_from_env("KEEPWATCH_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match format {
+        LogFormat::Text => subscriber
+            .with_ansi(std::io::stderr().is_terminal())
+            .without_time()
+            .init(),
+        LogFormat::Json => subscriber
+            .json()
+            .flatten_event(true)
+            .with_span_list(false)
+            .init(),
+    }
 }

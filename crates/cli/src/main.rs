@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::from_clap(&error),
     };
-    logging::start(&cli.global);
+    logging::start(&cli.global, cli.command.log_format());
     allow_open_files();
     let unread = commands::unread(&cli.command);
     let mut context = Context::new(&cli.global, unread);

@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub connections: Connections,
     pub metrics: Metrics,
     pub patience: Patience,
+    /// What is recognised, and with what, in words.
+    pub recognising: RwLock<Option<String>>,
     /// Becomes true when the server stops.
     pub stopping: Receiver<bool>,
     pub cameras: Cameras,
@@ -73,6 +75,7 @@ pub(crate) struct Parts {
     pub faces: Faces,
     pub now: Clock,
     pub patience: Patience,
+    pub recognising: Option<String>,
     pub stopping: Receiver<bool>,
     pub config: Config,
 }
@@ -93,6 +96,7 @@ impl App {
             repositories: parts.repositories,
             connections: parts.connections,
             patience: parts.patience,
+            recognising: RwLock::new(parts.recognising),
             stopping: parts.stopping,
             metrics: Metrics::default(),
             cameras: parts.cameras,

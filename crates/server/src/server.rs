@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -151,7 +151,7 @@ impl Server {
         let now: Clock = Arc::new(Timestamp::now);
         let keys = keys(&config, &store)?;
         let watch = Arc::new(Watch::new(store.clone(), store.media())?);
-        let lists = recognise(&config, &engine, &store, &watch)?;
+        let (recognising, lists) = recognise(&config, &engine, &store, &watch)?;
         let accounts = Accounts::open(store.clone(), Hasher::new(Cost::default()), now.clone());
         let accounts = accounts.map_err(|error| match error {
             AccountError::Store(error) => ServerError::Store(error),
@@ -178,6 +178,7 @@ impl Server {
             faces: Faces::new(engine.clone()),
             now,
             patience,
+            recognising,
             stopping,
             config,
         }));
@@ -358,17 +359,18 @@ fn recognise(
     engine: &EngineOf,
     store: &Arc<Store>,
     watch: &Watch,
-) -> Result<Option<PlateFiles>, ServerError> {
+) -> Result<(Option<String>, Option<PlateFiles>), ServerError> {
     let Some((plan, lists)) = Plan::new(config.plan(), || engine(config))? else {
         watch.clear_recognition();
-        return Ok(None);
+        return Ok((None, None));
     };
-    tracing::info!("recognising {}", plan.describe());
+    let described = plan.describe();
+    tracing::info!("recognising {described}");
     for text in lists.iter().flat_map(PlateFiles::odd) {
         tracing::warn!("{text}");
     }
     watch.set_recognition(plan.with(store))?;
-    Ok(lists)
+    Ok((Some(described), lists))
 }
 
 /// Reads the configuration again. What is wrong with it leaves the one before in force.
@@ -397,7 +399,14 @@ fn apply(app: &App, engine: &EngineOf, maintenance: &Maintenance, read: &Reload)
     let others = old.plan() != new.plan() || old.inference != new.inference;
     if others {
         match recognise(&new, engine, &app.store, &app.watch) {
-            Ok(lists) => maintenance.set_lists(lists),
+            Ok((described, lists)) => {
+                let mut known = app
+                    .recognising
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                *known = described;
+                maintenance.set_lists(lists);
+            }
             Err(error) => {
                 let error = with_causes(&error);
                 tracing::error!(

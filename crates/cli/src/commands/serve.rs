@@ -18,6 +18,7 @@ use crate::commands::watch::camera;
 use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure, with_causes};
+use crate::logging::LogFormat;
 use crate::open::cache_place;
 use crate::stores::{StorePlace, open_or_create, recipients};
 
@@ -44,6 +45,16 @@ pub struct ServeArgs {
     /// A proxy before it encrypts, and says where requests come from
     #[arg(long)]
     behind_proxy: bool,
+    /// How the log looks; requests are in it with --verbose
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+impl ServeArgs {
+    /// How the log looks.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
 }
 
 #[derive(Serialize)]

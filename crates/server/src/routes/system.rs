@@ -1,6 +1,6 @@
 //! How the machine is doing.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::Json as Reply;
 use axum::extract::State;
@@ -49,6 +49,8 @@ struct SystemView {
     events_today: u64,
     last_backup: Option<Success>,
     last_drill: Option<Drilled>,
+    /// What is recognised, and with what, in words.
+    inference: Option<String>,
     /// What is wrong, in words.
     problems: Vec<String>,
 }
@@ -154,6 +156,11 @@ async fn system(State(app): State<Arc<App>>, who: Who) -> Result<Reply<SystemVie
                 events_today,
                 last_backup,
                 last_drill,
+                inference: app
+                    .recognising
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone(),
                 problems,
             })
         })

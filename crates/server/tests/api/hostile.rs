@@ -238,7 +238,8 @@ async fn no_answer_tells_of_the_inside() {
                         continue;
                     }
                     let status = answer.status();
-                    let said = format!("{:?} {}", answer.headers(), answer.text().await.unwrap());
+                    let headers = format!("{:?}", answer.headers());
+                    let said = format!("{headers} {}", answer.text().await.unwrap());
                     for secret in [
                         root.as_str(),
                         "hunter2",
