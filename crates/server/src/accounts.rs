@@ -122,6 +122,7 @@ impl Accounts {
     pub fn open(store: Arc<Store>, hasher: Hasher, now: Clock) -> Result<Self> {
         let known = read(&store)?;
         let looked = Mutex::new(now());
+        let guesses = guess::Guesses::recall(&store, now())?;
         let accounts = Self {
             store,
             now,
@@ -129,7 +130,7 @@ impl Accounts {
             known: RwLock::new(known),
             looked,
             setup: Mutex::new(None),
-            guesses: guess::Guesses::default(),
+            guesses,
             begun: second_factor::Begun::default(),
         };
         if accounts.needs_setup() {

@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
+use keepwatch_core::events::{AuditEntry, AuditFilter, Store};
 
 use super::AccountError;
+use crate::audit::Audit;
 
 /// So many wrong ones are a mistake.
 const FREE: u32 = 5;
@@ -63,6 +65,46 @@ pub(crate) fn network(address: IpAddr) -> [u8; 16] {
 }
 
 impl Guesses {
+    /// What the audit log knows of them: a restart makes nobody wait less.
+    pub fn recall(store: &Store, now: Timestamp) -> Result<Self, keepwatch_core::Error> {
+        let page = AuditFilter {
+            limit: Some(1000),
+            ..AuditFilter::default()
+        };
+        let (mut entries, mut before) = (Vec::new(), None);
+        while entries.len() < MOST {
+            let older = store.audit_log_before(&page, before)?;
+            let Some((number, oldest)) = older.last() else {
+                break;
+            };
+            before = Some(*number);
+            let done = now.duration_since(oldest.at) > FORGET;
+            entries.extend(older.into_iter().map(|(_, entry)| entry));
+            if done {
+                break;
+            }
+        }
+        entries.reverse();
+        Ok(Self::of(&entries))
+    }
+
+    /// Those in entries of the audit log, oldest first.
+    fn of(entries: &[AuditEntry]) -> Self {
+        let guesses = Self::default();
+        for entry in entries {
+            let address = entry.detail["address"].as_str();
+            let Some(address) = address.and_then(|address| address.parse().ok()) else {
+                continue;
+            };
+            if entry.action == Audit::LogInFailed.name() {
+                guesses.wrong(&entry.actor, address, entry.at);
+            } else if entry.action == Audit::LogIn.name() {
+                guesses.right(&entry.actor, address);
+            }
+        }
+        guesses
+    }
+
     /// Refuses who has to wait.
     pub fn check(
         &self,
@@ -137,6 +179,7 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
@@ -217,5 +260,26 @@ mod tests {
             );
         }
         assert!(guesses.all.lock().expect("it is free").len() <= MOST);
+    }
+
+    #[test]
+    fn the_audit_log_knows_who_guessed() {
+        let entry = |second, action: Audit, actor: &str, address| AuditEntry {
+            at: at(second),
+            actor: actor.to_owned(),
+            action: action.name().to_owned(),
+            detail: json!({ "address": address }),
+        };
+        let mut entries: Vec<AuditEntry> = (0..6)
+            .map(|second| entry(second, Audit::LogInFailed, "ada", "192.0.2.1"))
+            .collect();
+        entries.push(entry(6, Audit::LogIn, "bob", "192.0.2.2"));
+        entries.push(entry(6, Audit::ClipSeen, "ada", "192.0.2.1"));
+        let guesses = Guesses::of(&entries);
+        assert_eq!(wait(&guesses, "ada", THERE, 5), 4);
+        assert_eq!(wait(&guesses, "bob", HERE, 5), 4);
+        assert_eq!(wait(&guesses, "bob", THERE, 5), 0);
+        entries.push(entry(20, Audit::LogIn, "ada", "192.0.2.1"));
+        assert_eq!(wait(&Guesses::of(&entries), "ada", HERE, 20), 0);
     }
 }

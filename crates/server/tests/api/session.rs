@@ -96,6 +96,26 @@ async fn who_guesses_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_guessed_before_a_restart_waits_after_it() {
+    let bench = Bench::start().await;
+    bench.set_up().await;
+    let (folder, store) = bench.stop().await;
+    for _ in 0..12 {
+        let detail = json!({ "address": "192.0.2.1" });
+        store.audit("ada", "login-failed", detail).unwrap();
+    }
+    let bench = Bench::on(folder, store, "").await;
+    let right = json!({ "user": "ada", "password": PASSWORD });
+    let answer = bench
+        .ask(Method::POST, "/api/v1/session")
+        .json(&right)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sessions_outlive_the_server_and_end_with_logging_out() {
     let bench = Bench::start().await;
     let cookie = bench.set_up().await.cookie;
