@@ -31,6 +31,7 @@ mod recover;
 mod shelf;
 mod slots;
 mod store;
+mod turns;
 mod verify;
 
 pub use crate::keyring::Role as StoreRole;

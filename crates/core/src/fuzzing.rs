@@ -284,3 +284,38 @@ pub fn evidence_bundle(bytes: &[u8]) {
     let opened = crate::events::verify_bundle(&changed[..], None);
     assert_eq!(opened.is_ok(), changed == *VALID);
 }
+
+/// The address of a database as it is, and one with a password around a mark that nobody may see.
+#[cfg(feature = "postgres")]
+pub fn postgres_url(bytes: &[u8]) {
+    use crate::events::PostgresUrl;
+    const MARK: &str = "Zq7wX";
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let shown = |text: &str| match text.parse::<PostgresUrl>() {
+        Ok(url) => format!("{url} {url:?}"),
+        Err(error) => format!("{error} {error:?}"),
+    };
+    let _ = shown(text);
+    if text.contains(MARK) {
+        return;
+    }
+    let half = (0..=text.len() / 2)
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    let (before, after) = text.split_at(half.unwrap_or(0));
+    // In the password, wherever that may stand. What ends it early ends what is secret.
+    let inside = |text: &str| !text.contains(['@', '/', '?', '#', '&', ':', ',']);
+    if inside(before) && inside(after) {
+        for address in [
+            format!("postgres://ann:{before}{MARK}{after}@db/events"),
+            format!("postgres://ann:{before}{MARK}{after}@db:{before}/events"),
+            format!("postgresql://db/events?user=ann&password={before}{MARK}{after}"),
+            format!("postgres://db/events?password={before}{MARK}{after}&sslmode={after}"),
+        ] {
+            let shown = shown(&address);
+            assert!(!shown.contains(MARK), "{shown}");
+        }
+    }
+}

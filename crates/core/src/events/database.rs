@@ -50,6 +50,15 @@ impl Database {
         }
     }
 
+    /// Its name in messages, without secrets.
+    pub fn name(&self) -> String {
+        match self {
+            Database::Sqlite(file) => file.path.display().to_string(),
+            #[cfg(feature = "postgres")]
+            Database::Postgres(server) => server.name(),
+        }
+    }
+
     /// The file, if it is one.
     pub fn file(&self) -> Result<&SqliteFile> {
         match self {

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use super::database::{Connection, Database, Mode};
 use crate::error::Result;
 
-/// How long a change by another process may go unnoticed while somebody waits for it.
-const LOOK: Duration = Duration::from_millis(40);
+/// How long a change by another process may go unnoticed while somebody waits for it. A look takes
+/// two microseconds.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Wakes those who wait for the chain to grow.
 pub(super) struct Pulse {

@@ -1,9 +1,14 @@
 //! Looking up single things by their ids.
 
+use std::collections::HashMap;
+
 use super::chain::RecordKind;
 use super::model::{EventId, Segment};
 use super::store::{Store, parse_body};
 use crate::error::Result;
+
+/// So many ids are looked up by one statement.
+const AT_ONCE: usize = 1000;
 
 impl Store {
     /// The number of an event: that of its last state. None if there is no such event.
@@ -25,12 +30,19 @@ impl Store {
     /// When the database cannot be read.
     pub fn first_numbers(&self, ids: &[EventId]) -> Result<Vec<u64>> {
         let db = self.reader()?;
-        let text = "SELECT seq FROM records WHERE subject = ? ORDER BY seq LIMIT 1";
-        let first = |id: &EventId| {
-            let row = db.first(text, &[id.as_bytes().to_vec().into()])?;
-            Ok(row.map(|row| row.number(0)).transpose()?.unwrap_or(0))
-        };
-        ids.iter().map(first).collect()
+        let mut first = HashMap::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let places = vec!["?"; ids.len()].join(", ");
+            let text = format!(
+                "SELECT subject, min(seq) FROM records WHERE subject IN ({places}) GROUP BY subject"
+            );
+            let values: Vec<_> = ids.iter().map(|id| id.as_bytes().to_vec().into()).collect();
+            for row in db.query(&text, &values)? {
+                first.insert(row.id(0)?, row.number(1)?);
+            }
+        }
+        let number = |id| first.get(id).copied().unwrap_or(0);
+        Ok(ids.iter().map(number).collect())
     }
 
     /// A stretch of continuous recording, if there is one of this id.

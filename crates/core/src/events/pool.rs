@@ -79,8 +79,13 @@ impl<C> Pool<C> {
             }
             None => state.open -= 1,
         }
+        let several = gone.len() > 1;
         drop(state);
-        self.back.notify_all();
+        // Each that wakes finds something; those who would not stay asleep.
+        match several {
+            true => self.back.notify_all(),
+            false => self.back.notify_one(),
+        }
     }
 }
 

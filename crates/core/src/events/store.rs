@@ -24,9 +24,13 @@ use super::pool::{Lent, Pool};
 use super::query;
 use super::shelf::Shelf;
 use super::slots::{self, Secrets};
+use super::turns::{Turn, Turns};
 use crate::error::{Error, Result};
 use crate::keyring::Role;
 
+/// How long who writes waits for others of this process that do. With what the database itself waits
+/// for others it is less than clients of a server wait for an answer.
+const TURN: Duration = Duration::from_secs(15);
 /// So many events are added by the same statements.
 const BATCH: usize = 64;
 
@@ -65,7 +69,7 @@ pub struct Store {
     pub(super) chain: Chain,
     pub(super) database: Database,
     /// None of a store that is only read.
-    writer: Option<Mutex<Writer>>,
+    writer: Option<Turns<Writer>>,
     readers: Pool<Connection>,
     pulse: Pulse,
     /// Opened by whoever first waits.
@@ -197,7 +201,7 @@ impl Store {
         }
         let writer = match mode {
             Mode::Read => None,
-            _ => Some(Mutex::new(Writer {
+            _ => Some(Turns::new(Writer {
                 connection: Some(database.connect(Mode::Write)?),
                 hold: Hold::Nothing,
             })),
@@ -312,8 +316,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let writer = self.writer.as_ref().ok_or_else(read_only)?;
-        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.turn()?;
         if writer.connection.is_none() {
             let db = self.database.connect(Mode::Write)?;
             db.hold(writer.hold)?;
@@ -327,13 +330,19 @@ impl Store {
         result
     }
 
+    /// A turn to write.
+    fn turn(&self) -> Result<Turn<'_, Writer>> {
+        let writer = self.writer.as_ref().ok_or_else(read_only)?;
+        writer.take(TURN).ok_or_else(|| Error::Unavailable {
+            what: format!("the database {}", self.database.name()),
+            source: None,
+        })
+    }
+
     /// Changes what the connection for writing holds of the lock of those who record.
     pub(super) fn hold_on_server(&self, wanted: Hold) -> Result<bool> {
-        if let Some(writer) = &self.writer
-            && wanted != Hold::Alone
-        {
-            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.hold = wanted;
+        if self.is_writable() && wanted != Hold::Alone {
+            self.turn()?.hold = wanted;
         }
         self.writing(|db| db.hold(wanted))
     }

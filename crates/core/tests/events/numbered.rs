@@ -87,3 +87,25 @@ fn details_come_out_to_the_last_bit() {
     store.put(std::slice::from_ref(&seen)).unwrap();
     assert_eq!(store.get(seen.id).unwrap(), Some(seen));
 }
+
+#[test]
+fn the_first_number_stays_whatever_states_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = create(dir.path());
+    // More than are looked up by one statement.
+    let events: Vec<_> = (0..1200)
+        .map(|index| event("door", EventKind::FaceMatch, index))
+        .collect();
+    let first = store.put_new(&events).unwrap();
+    let first: Vec<u64> = first.into_iter().map(Option::unwrap).collect();
+    store.put(&events[..50]).unwrap();
+    let missing = event("door", EventKind::FaceMatch, 0).id;
+    // In any order, repeated, and with one that is not there.
+    let mut ids: Vec<_> = events.iter().rev().map(|event| event.id).collect();
+    let mut expected: Vec<u64> = first.iter().rev().copied().collect();
+    ids.extend([missing, events[7].id]);
+    expected.extend([0, first[7]]);
+    assert_eq!(store.first_numbers(&ids).unwrap(), expected);
+    assert_ne!(store.number_of(events[7].id).unwrap(), Some(first[7]));
+    assert!(store.first_numbers(&[]).unwrap().is_empty());
+}

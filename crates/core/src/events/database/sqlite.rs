@@ -1,5 +1,6 @@
 //! The encrypted database in a file, and bringing its schema up to date (FORMAT.md, section 7.3).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -138,12 +139,15 @@ impl SqliteFile {
                 Error::damaged(self.path.display(), "the database cannot be read")
             }
             // Locked, or no room left: neither lasts for ever.
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {
-                Error::Unavailable {
-                    what: format!("the database {}", self.path.display()),
-                    source: Some(error.into()),
-                }
-            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Error::Unavailable {
+                what: format!("the database {}", self.path.display()),
+                source: Some(error.into()),
+            },
+            // Said as everything else does that writes files.
+            Some(ErrorCode::DiskFull) => Error::Unavailable {
+                what: format!("the database {}", self.path.display()),
+                source: Some(io::Error::new(io::ErrorKind::StorageFull, error).into()),
+            },
             Some(ErrorCode::CannotOpen) if !self.path.exists() => Error::Missing {
                 object: self.path.display().to_string(),
             },

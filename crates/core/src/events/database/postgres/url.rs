@@ -17,6 +17,9 @@ const MAX_LEN: usize = 4096;
 const CONNECT: Duration = Duration::from_secs(10);
 /// After so long a host that does not confirm what was sent to it is gone.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How often who is silent is asked whether it is there, and how often before it is not.
+const PROBE: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
 
 /// How the certificate of a server is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +130,13 @@ impl FromStr for PostgresUrl {
             config.tcp_user_timeout(SILENCE);
         }
         config.keepalives_idle(SILENCE);
+        // The system's own settings take eleven minutes more to find that nobody is there.
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(PROBE);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(PROBES);
+        }
         if config.get_application_name().is_none() {
             config.application_name("keepwatch");
         }
@@ -270,6 +280,26 @@ mod tests {
             let all = format!("{error} {error:?}");
             assert!(!all.contains("cret"), "{all}");
         }
+    }
+
+    #[test]
+    fn a_host_that_is_gone_is_missed_within_a_minute_unless_the_address_says_otherwise() {
+        let url = read("postgres://db/e");
+        let config = url.config();
+        let (interval, retries) = (
+            config.get_keepalives_interval().unwrap(),
+            config.get_keepalives_retries().unwrap(),
+        );
+        assert!(config.get_keepalives());
+        let longest = config.get_keepalives_idle() + interval * retries;
+        assert!(longest <= Duration::from_secs(60), "{longest:?}");
+        let url = read("postgres://db/e?keepalives_interval=7&keepalives_retries=9");
+        let config = url.config();
+        assert_eq!(
+            config.get_keepalives_interval(),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(config.get_keepalives_retries(), Some(9));
     }
 
     #[test]
