@@ -46,6 +46,34 @@ enum Entry {
     Segment(Segment),
 }
 
+impl Entry {
+    /// Changes an event that has begun.
+    fn change(self, event: &mut Event) {
+        match self {
+            Entry::End {
+                ended_at,
+                observations,
+                reason,
+                ..
+            } => {
+                event.ended_at = Some(ended_at);
+                if !observations.is_empty() {
+                    event.observations = observations;
+                }
+                if reason.is_some() {
+                    event.reason = reason;
+                }
+            }
+            Entry::Media { kind, media, .. } => match kind {
+                MediaKind::Snapshot => event.snapshot = Some(media),
+                MediaKind::Clip | MediaKind::Segment => event.clip = Some(media),
+            },
+            // They change nothing that is there.
+            Entry::Event(_) | Entry::Segment(_) => {}
+        }
+    }
+}
+
 /// What the store never took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
@@ -184,6 +212,8 @@ struct Book {
     /// What the store has not taken yet: a full disk may be made room on.
     events: Vec<Event>,
     segments: Vec<Segment>,
+    /// Changes of events that are in the store alone, while it cannot be read.
+    unread: Vec<Entry>,
     pause: Duration,
     /// How long the end waits for a store that fails.
     last_chance: Duration,
@@ -201,6 +231,7 @@ impl Book {
             open: HashMap::new(),
             events: Vec::new(),
             segments: Vec::new(),
+            unread: Vec::new(),
             pause: FIRST_PAUSE,
             last_chance: LAST_CHANCE,
             lost: Lost::default(),
@@ -233,18 +264,18 @@ impl Book {
             self.store();
             self.count(0);
         }
-        self.lost.events += self.events.len() as u64;
+        self.lost.events += (self.events.len() + self.unread.len()) as u64;
         self.lost.segments += self.segments.len() as u64;
         self.lost
     }
 
     fn is_clear(&self) -> bool {
-        self.events.is_empty() && self.segments.is_empty()
+        self.events.is_empty() && self.segments.is_empty() && self.unread.is_empty()
     }
 
     /// Stores what waits. Only what is stored is told.
     fn store(&mut self) {
-        let stored = self.try_store();
+        let stored = self.read_again().and_then(|()| self.try_store());
         let now = Timestamp::now();
         self.tally.note(|gauges| {
             gauges.failures += u64::from(stored.is_err());
@@ -267,14 +298,28 @@ impl Book {
             self.new.remove(&lost.id);
             self.lost.events += 1;
         }
+        self.lost.events += forget_oldest(&mut self.unread).len() as u64;
         self.lost.segments += forget_oldest(&mut self.segments).len() as u64;
+    }
+
+    /// Makes the changes for which the store could not be read.
+    fn read_again(&mut self) -> keepwatch_core::Result<()> {
+        let mut unread = std::mem::take(&mut self.unread).into_iter();
+        while let Some(entry) = unread.next() {
+            if let Err(failed) = self.try_apply(entry) {
+                let (entry, error) = *failed;
+                self.unread.extend(std::iter::once(entry).chain(unread));
+                return Err(error);
+            }
+        }
+        Ok(())
     }
 
     /// Tells what waits, besides so many entries that were not taken yet.
     fn count(&self, entries: usize) {
         let Lost { events, segments } = self.lost;
         self.tally.note(|gauges| {
-            gauges.waiting = entries + self.events.len() + self.segments.len();
+            gauges.waiting = entries + self.events.len() + self.segments.len() + self.unread.len();
             gauges.lost = events + segments;
         });
     }
@@ -307,6 +352,23 @@ impl Book {
     }
 
     fn apply(&mut self, entry: Entry) {
+        if let Err(failed) = self.try_apply(entry) {
+            let (entry, error) = *failed;
+            tracing::warn!(
+                error = with_causes(&error),
+                "an event that is to change cannot be read; trying again"
+            );
+            self.unread.push(entry);
+        }
+    }
+
+    /// Gives the entry back when the event that it changes cannot be read.
+    fn try_apply(&mut self, entry: Entry) -> Result<(), Box<(Entry, keepwatch_core::Error)>> {
+        let id = match &entry {
+            Entry::End { id, .. } | Entry::Media { id, .. } => *id,
+            Entry::Event(event) => event.id,
+            Entry::Segment(segment) => segment.id,
+        };
         match entry {
             Entry::Event(event) => {
                 let is_known = self.open.contains_key(&event.id)
@@ -316,44 +378,26 @@ impl Book {
                 }
                 self.set(event);
             }
-            Entry::End {
-                id,
-                ended_at,
-                observations,
-                reason,
-            } => self.change(id, |event| {
-                event.ended_at = Some(ended_at);
-                if !observations.is_empty() {
-                    event.observations = observations;
-                }
-                if reason.is_some() {
-                    event.reason = reason;
-                }
-            }),
-            Entry::Media { id, kind, media } => self.change(id, |event| match kind {
-                MediaKind::Snapshot => event.snapshot = Some(media),
-                MediaKind::Clip | MediaKind::Segment => event.clip = Some(media),
-            }),
             Entry::Segment(segment) => self.segments.push(segment),
-        }
-    }
-
-    fn change(&mut self, id: EventId, f: impl FnOnce(&mut Event)) {
-        let waiting = self.events.iter().find(|event| event.id == id).cloned();
-        let event = match waiting.or_else(|| self.open.get(&id).cloned()) {
-            Some(event) => Ok(Some(event)),
-            None => self.store.get(id),
-        };
-        match event {
-            Ok(Some(mut event)) => {
-                f(&mut event);
-                self.set(event);
+            change => {
+                let waiting = self.events.iter().find(|event| event.id == id).cloned();
+                let found = match waiting.or_else(|| self.open.get(&id).cloned()) {
+                    Some(event) => Some(event),
+                    None => match self.store.get(id) {
+                        Ok(found) => found,
+                        Err(error) => return Err(Box::new((change, error))),
+                    },
+                };
+                match found {
+                    Some(mut event) => {
+                        change.change(&mut event);
+                        self.set(event);
+                    }
+                    None => tracing::error!(%id, "an event that is to change is not there"),
+                }
             }
-            Ok(None) => tracing::error!(%id, "an event that is to change is not there"),
-            Err(error) => {
-                tracing::error!(%id, error = with_causes(&error), "an event cannot be read");
-            }
         }
+        Ok(())
     }
 
     /// This is the event now. States that the store has not seen are replaced.

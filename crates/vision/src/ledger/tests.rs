@@ -30,8 +30,14 @@ impl EventStore for Flaky {
         Ok(())
     }
 
-    fn get(&self, _: EventId) -> keepwatch_core::Result<Option<Event>> {
-        Ok(None)
+    fn get(&self, id: EventId) -> keepwatch_core::Result<Option<Event>> {
+        let mut failures = self.failures.lock().expect("nobody panicked");
+        if *failures > 0 {
+            *failures -= 1;
+            return Err(keepwatch_core::Error::Interrupted);
+        }
+        let puts = self.puts.lock().expect("nobody panicked");
+        Ok(puts.iter().rev().find(|event| event.id == id).cloned())
     }
 
     fn get_numbered(&self, _: u64) -> keepwatch_core::Result<Option<Event>> {
@@ -153,4 +159,48 @@ fn what_a_failing_store_does_not_take_is_told_only_once_it_does() {
     assert_eq!(thread.join().expect("it ends"), Lost::default());
     let puts = store.puts.lock().expect("nobody panicked");
     assert_eq!(puts.last().map(|event| event.ended_at), Some(Some(at)));
+}
+
+fn clip() -> MediaRef {
+    MediaRef {
+        path: "2023/11/14/door/clip.mp4.kw".to_owned(),
+        bytes: 1,
+        blake3: [1; 32],
+        started_at: Timestamp::from_second(1_700_000_000).expect("in range"),
+        duration_ms: 1,
+        complete: true,
+    }
+}
+
+/// A clip ends after its event: then the event is in the store alone.
+#[test]
+fn the_clip_of_an_event_that_cannot_be_read_is_not_forgotten() {
+    let store = Arc::new(Flaky {
+        failures: Mutex::new(0),
+        puts: Mutex::default(),
+    });
+    let (ledger, told, thread) = Ledger::start(store.clone()).expect("it starts");
+    let mut event = gone();
+    event.ended_at = Some(event.started_at);
+    ledger.event(event.clone());
+    assert!(told.recv().expect("it is stored").clip.is_none());
+    *store.failures.lock().expect("nobody panicked") = 3;
+    ledger.media(event.id, MediaKind::Clip, clip());
+    assert_eq!(told.recv().expect("it is stored").clip, Some(clip()));
+    // What is never read is counted.
+    *store.failures.lock().expect("nobody panicked") = u32::MAX;
+    let (tell, _told) = bounded(1);
+    let mut book = Book::new(store.clone(), tell);
+    book.last_chance = Duration::ZERO;
+    let (entries, taken) = unbounded();
+    let late = Entry::Media {
+        id: event.id,
+        kind: MediaKind::Clip,
+        media: clip(),
+    };
+    entries.send(late).expect("it is open");
+    drop(entries);
+    assert_eq!(book.run(&taken).events, 1);
+    drop(ledger);
+    assert_eq!(thread.join().expect("it ends"), Lost::default());
 }
