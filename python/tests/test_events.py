@@ -152,3 +152,15 @@ def test_a_new_store(tmp_path: Path):
         keepwatch.EventStore.open(tmp_path / "store", passphrase="another")
     with pytest.raises(keepwatch.RepositoryNotFoundError):
         keepwatch.EventStore.open(tmp_path / "nowhere", passphrase=PASSPHRASE)
+
+
+def test_a_database_is_refused_without_repeating_its_password(tmp_path: Path) -> None:
+    for address in ["postgres://ann:s3cr3t@db/events", "postgresql://ann:s3cr3t@db/events"]:
+        for call in (
+            lambda address=address: keepwatch.EventStore.open(address, passphrase=PASSPHRASE),
+            lambda address=address: keepwatch.EventStore.create(address, passphrase=PASSPHRASE),
+        ):
+            with pytest.raises(ValueError, match="it is a database") as caught:
+                call()
+            assert "s3cr3t" not in str(caught.value)
+    assert not list(tmp_path.iterdir())

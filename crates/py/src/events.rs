@@ -147,6 +147,18 @@ record! {
     }
 }
 
+/// Refuses the address of a database, and does not repeat it: it may hold a password.
+pub fn refuse_database(name: &'static str, path: &Path) -> Result<()> {
+    let is_one = |text: &str| text.starts_with("postgres") && text.contains(":/");
+    match path.to_str().is_some_and(is_one) {
+        true => Err(Raise::value(
+            name,
+            "it is a database; from Python event stores are opened in directories",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Events and their recordings, encrypted and signed, in a directory.
 #[pyclass(frozen, module = "keepwatch")]
 pub struct EventStore {
@@ -190,6 +202,7 @@ impl EventStore {
         own_key: bool,
         kdf: &str,
     ) -> Result<Self> {
+        refuse_database("path", &path)?;
         let kdf = self::kdf(kdf)?;
         let locks = new_locks(passphrase, key_file, None)?;
         let recipients = recipients.unwrap_or_default().0;
@@ -218,6 +231,7 @@ impl EventStore {
         identity: Option<IdentitySource>,
         writable: bool,
     ) -> Result<Self> {
+        refuse_database("path", &path)?;
         let credential = credential(passphrase, key_file, identity)?;
         let store = work::run(py, &Stop::default(), || match writable {
             true => Store::open(&path, &credential),

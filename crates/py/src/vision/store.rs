@@ -12,7 +12,7 @@ use crate::credential::{
     IdentitySource, KeySource, Secret, credential, new_locks, parse_recipient,
 };
 use crate::errors::{Raise, Result, wrong_type};
-use crate::events::{EventStore, make_store};
+use crate::events::{EventStore, make_store, refuse_database};
 use crate::record::Strings;
 use crate::work::{self, Stop};
 
@@ -79,15 +79,7 @@ pub fn open(
             ));
         }
     };
-    if path
-        .to_str()
-        .is_some_and(|text| text.starts_with("postgres") && text.contains("://"))
-    {
-        return Err(Raise::value(
-            "store",
-            "it is a database; from Python event stores are opened in directories",
-        ));
-    }
+    refuse_database("store", &path)?;
     if Store::exists(&path) {
         let credential = credential(keys.passphrase, keys.key_file, keys.identity)?;
         let store = work::run(py, &Stop::default(), || Store::open(&path, &credential))??;
