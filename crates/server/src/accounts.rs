@@ -84,6 +84,8 @@ pub(crate) struct Accounts {
     looked: Mutex<Timestamp>,
     /// Makes the first user, once.
     setup: Mutex<Option<Secret>>,
+    /// Who was there, which is still to be written down.
+    used: Mutex<Vec<Digest>>,
     /// Wrong passwords by account and by address.
     guesses: guess::Guesses,
     /// Second factors that were begun and not confirmed.
@@ -130,6 +132,7 @@ impl Accounts {
             known: RwLock::new(known),
             looked,
             setup: Mutex::new(None),
+            used: Mutex::default(),
             guesses,
             begun: second_factor::Begun::default(),
         };
@@ -197,6 +200,7 @@ impl Accounts {
             from,
         } = *attempt;
         self.guesses.check(user, from.address, now)?;
+        self.look();
         let found = self.with(|book| book.user(user).cloned());
         let right = self
             .hasher
@@ -265,10 +269,9 @@ impl Accounts {
         Ok(LoggedIn { secret, principal })
     }
 
-    /// Whose session has this secret.
+    /// Whose session has this secret, as far as it is known: see [`Accounts::is_behind`].
     pub fn of_session(&self, secret: &Secret) -> Option<Principal> {
         let now = (self.now)();
-        self.look();
         let digest = secret.digest();
         let (principal, stale) = self.with(|book| {
             let session = book
@@ -282,20 +285,14 @@ impl Accounts {
                 .then(|| (principal_of_session(user, session, secret), stale))
         })?;
         if stale {
-            self.note_seen(|book| {
-                book.sessions
-                    .iter_mut()
-                    .filter(|session| session.hash == digest)
-                    .for_each(|session| session.last_used_at = now);
-            });
+            self.used().push(digest);
         }
         Some(principal)
     }
 
-    /// Whose token it is.
+    /// Whose token it is, as far as it is known: see [`Accounts::is_behind`].
     pub fn of_token(&self, secret: &Secret) -> Option<Principal> {
         let now = (self.now)();
-        self.look();
         let digest = secret.digest();
         let (principal, stale) = self.with(|book| {
             let token = book.tokens.iter().find(|token| token.hash == digest)?;
@@ -308,14 +305,43 @@ impl Accounts {
                 .then(|| (principal_of_token(user, token), stale))
         })?;
         if stale {
-            self.note_seen(|book| {
-                book.tokens
-                    .iter_mut()
-                    .filter(|token| token.hash == digest)
-                    .for_each(|token| token.last_used_at = Some(now));
-            });
+            self.used().push(digest);
         }
         Some(principal)
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Vec<Digest>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is something to be done that waits for the store, by [`Accounts::catch_up`]:
+    /// who asks whose session or token it is may not wait.
+    pub fn is_behind(&self) -> bool {
+        let now = (self.now)();
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        now.duration_since(looked).abs() >= LOOK_EVERY || !self.used().is_empty()
+    }
+
+    /// Reads what another process has changed, and writes down who was there.
+    pub fn catch_up(&self) {
+        self.look();
+        let used = std::mem::take(&mut *self.used());
+        if used.is_empty() {
+            return;
+        }
+        let now = (self.now)();
+        self.note_seen(|book| {
+            for session in &mut book.sessions {
+                if used.contains(&session.hash) {
+                    session.last_used_at = now;
+                }
+            }
+            for token in &mut book.tokens {
+                if used.contains(&token.hash) {
+                    token.last_used_at = Some(now);
+                }
+            }
+        });
     }
 
     /// When somebody was there is good to know, and no reason to refuse anything.
@@ -364,7 +390,6 @@ impl Accounts {
 
     /// All users.
     pub fn users(&self) -> Vec<User> {
-        self.look();
         self.with(|book| book.users.clone())
     }
 
@@ -496,7 +521,6 @@ impl Accounts {
 
     /// All tokens, or those of one user.
     pub fn tokens(&self, of: Option<&str>) -> Vec<Token> {
-        self.look();
         self.with(|book| {
             let own = |token: &&Token| of.is_none_or(|user| token.user == user);
             book.tokens.iter().filter(own).cloned().collect()

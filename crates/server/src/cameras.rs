@@ -172,10 +172,7 @@ impl Cameras {
             }
             Place::Store => (state.kept.added[name].clone(), json!({})),
         };
-        let mut changes = before;
-        merge_patches(&mut changes, patch);
-        let mut merged = base;
-        merge(&mut merged, &changes);
+        let (changes, merged) = together(&base, before, patch);
         let parsed = parse(&merged)?;
         // A file or device of the configuration may stay one.
         if parsed.url.scheme() != scheme || patch.get("url").is_some() {
@@ -332,7 +329,7 @@ fn parse_kept(bytes: Option<&[u8]>) -> Result<Kept, CoreError> {
 }
 
 /// Settings with the credentials that belong to the address.
-fn parse(value: &Value) -> Result<CameraSettings> {
+pub(crate) fn parse(value: &Value) -> Result<CameraSettings> {
     let mut value = value.clone();
     let fields = value.as_object_mut();
     let fields = fields.ok_or_else(|| ApiError::value("body", "", "it is no object"))?;
@@ -361,7 +358,7 @@ fn parse(value: &Value) -> Result<CameraSettings> {
 }
 
 /// With credentials, for merging alone: it goes nowhere else.
-fn to_value(settings: &CameraSettings) -> Value {
+pub(crate) fn to_value(settings: &CameraSettings) -> Value {
     let mut value = serde_json::to_value(settings).expect("settings are plain");
     value["url"] = address(&settings.url).into();
     if let Some(credentials) = settings.url.credentials() {
@@ -382,7 +379,7 @@ fn address(url: &CameraUrl) -> String {
 }
 
 /// A merge patch (RFC 7396).
-fn merge(value: &mut Value, patch: &Value) {
+pub(crate) fn merge(value: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *value = patch.clone();
         return;
@@ -397,6 +394,42 @@ fn merge(value: &mut Value, patch: &Value) {
             change => merge(fields.entry(name.clone()).or_insert(Value::Null), change),
         }
     }
+}
+
+/// What was changed of something before and is changed now, as one patch, and what comes of it.
+pub(crate) fn together(base: &Value, before: Value, patch: &Value) -> (Value, Value) {
+    let mut wanted = base.clone();
+    merge(&mut wanted, &before);
+    merge(&mut wanted, patch);
+    let mut changes = before;
+    merge_patches(&mut changes, patch);
+    let mut merged = base.clone();
+    merge(&mut merged, &changes);
+    // No patch says that an object is removed and another put in its place: what the one before had
+    // beside it has to be removed by name.
+    if merged != wanted {
+        changes = difference(base, &wanted);
+    }
+    (changes, wanted)
+}
+
+/// The patch that makes one value of another, whose nulls are all in the first one.
+fn difference(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else {
+        return to.clone();
+    };
+    let mut patch = Map::new();
+    for name in from.keys().filter(|name| !to.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in to {
+        match from.get(name) {
+            Some(old) if old == value => {}
+            Some(old) => drop(patch.insert(name.clone(), difference(old, value))),
+            None => drop(patch.insert(name.clone(), value.clone())),
+        }
+    }
+    Value::Object(patch)
 }
 
 /// Two merge patches as one: null stays, since it still has to remove something.
@@ -475,6 +508,21 @@ mod tests {
         let mut after_all = base;
         merge(&mut after_all, &together);
         assert_eq!(after_all, after_each);
+    }
+
+    #[test]
+    fn what_was_removed_stays_removed_when_something_is_put_in_its_place() {
+        let base = json!({"motion": {"x": 1, "y": 2}, "b": 3});
+        let before = json!({"motion": null});
+        let patch = json!({"motion": {"x": 7}});
+        let (changes, wanted) = together(&base, before, &patch);
+        assert_eq!(wanted, json!({"motion": {"x": 7}, "b": 3}));
+        let mut merged = base;
+        merge(&mut merged, &changes);
+        assert_eq!(merged, wanted);
+        // What is chosen and happens to be the same is a choice all the same.
+        let (changes, _) = together(&json!({"b": 3}), json!({}), &json!({"b": 3}));
+        assert_eq!(changes, json!({"b": 3}));
     }
 
     #[test]

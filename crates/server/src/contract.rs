@@ -3,6 +3,8 @@
 //! What its documents call otherwise than its program does is there under both names: its documented
 //! clients read `person_name` and `plate_text`, its own ones `person_id` and `text_clean`.
 
+mod event;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,11 +16,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use jiff::{SignedDuration, Timestamp};
 use keepwatch_core::events::{Event, EventFilter, EventKind, EventStore as _, RetentionPolicy};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::event::{ContractEvent, contract_event};
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::extract::{Path, Query};
@@ -32,8 +35,6 @@ const SERVICE: &str = "SecureVision Events API";
 const VERSION: &str = "0.1.0";
 /// The kinds of events that SecureVision knows.
 const KINDS: [EventKind; 2] = [EventKind::FaceMatch, EventKind::PlateRead];
-/// What marks the details of events that its own programs have reported.
-const DETAILS: &str = "securevision";
 /// How long its events are kept, where nothing is said of it.
 const RETENTION_DAYS: i64 = 30;
 /// `GET /health` looks back so far, and at so many events.
@@ -167,22 +168,6 @@ fn rate(events: &[Event]) -> Option<EventRate> {
         events_per_second: events.len() as f64 / span,
         sample_duration_seconds: span,
     })
-}
-
-/// An event as SecureVision has it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SecureVisionEvent)]
-pub(crate) struct ContractEvent {
-    id: u64,
-    /// `face_match` or `plate_read`.
-    r#type: &'static str,
-    ts_ms: i64,
-    frame_source_id: String,
-    /// In UTC, without saying so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created_at: Option<String>,
-    #[schema(value_type = Object)]
-    payload: Value,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -416,230 +401,4 @@ pub(crate) fn message(number: u64, event: &Event) -> Option<String> {
     let mut event = contract_event(number, event);
     event.created_at = None;
     Some(serde_json::to_string(&event).expect("an event is plain JSON"))
-}
-
-/// Whether somebody may see it all the same is for the caller to say.
-fn contract_event(number: u64, event: &Event) -> ContractEvent {
-    let ts_ms = event.started_at.as_millisecond();
-    let (source, created_us, payload) = match own(event) {
-        Some(own) => own,
-        None => (
-            event.camera.clone(),
-            event.started_at.as_microsecond(),
-            payload(event),
-        ),
-    };
-    ContractEvent {
-        id: number,
-        r#type: event.kind.name(),
-        ts_ms,
-        frame_source_id: source,
-        created_at: Some(naive(created_us)),
-        payload,
-    }
-}
-
-/// What SecureVision's own programs have reported: source, when it was stored, payload.
-fn own(event: &Event) -> Option<(String, i64, Value)> {
-    let details = event.details.as_deref()?;
-    details.get(DETAILS)?;
-    let source = details.get("frame_source_id")?.as_str()?.to_owned();
-    let created = details.get("created_us")?.as_i64()?;
-    let mut payload = details.get("payload").cloned().unwrap_or_else(|| json!({}));
-    if payload.is_null() {
-        payload = json!({});
-    }
-    if let Value::Object(fields) = &mut payload {
-        documented_names(event.kind, fields);
-    }
-    Some((source, created, payload))
-}
-
-/// What Keepwatch has seen, in SecureVision's words.
-fn payload(event: &Event) -> Value {
-    let best = event
-        .observations
-        .iter()
-        .max_by(|a, b| a.score.total_cmp(&b.score));
-    let label = best.map_or("", |seen| &seen.label);
-    let score = best.map_or(0.0, |seen| f64::from(seen.score));
-    let details = event.details.as_deref();
-    let detail = |name: &str| details.and_then(|details| details.get(name));
-    let size =
-        detail("picture").and_then(|size| Some((size.get(0)?.as_f64()?, size.get(1)?.as_f64()?)));
-    // In pixels of the picture; without its size there are none.
-    let bbox = best.and_then(|seen| seen.region).zip(size).map(|(region, (width, height))| {
-        let (x, y) = (f64::from(region.x) * width, f64::from(region.y) * height);
-        let (w, h) = (f64::from(region.w) * width, f64::from(region.h) * height);
-        json!({ "x1": x.round(), "y1": y.round(), "x2": (x + w).round(), "y2": (y + h).round() })
-    });
-    let track = best.and_then(|seen| seen.track);
-    let mut fields = Map::new();
-    match event.kind {
-        EventKind::FaceMatch => {
-            let similarity = detail("similarity")
-                .cloned()
-                .unwrap_or_else(|| score.into());
-            let quality = detail("quality").and_then(|quality| quality.get("score"));
-            fields.insert("person_id".into(), label.into());
-            fields.insert("similarity".into(), similarity);
-            fields.insert("bbox".into(), bbox.unwrap_or_default());
-            fields.insert(
-                "detection_score".into(),
-                quality.cloned().unwrap_or_default(),
-            );
-        }
-        _ => {
-            let raw = detail("text_raw").cloned().unwrap_or_else(|| label.into());
-            let listed = match detail("verdict").and_then(Value::as_str) {
-                Some("allow") => Value::from("whitelist"),
-                Some("deny") => Value::from("blacklist"),
-                _ => Value::Null,
-            };
-            fields.insert("text_raw".into(), raw);
-            fields.insert("text_clean".into(), label.into());
-            // In percent, as Tesseract has it.
-            fields.insert("ocr_confidence".into(), (score * 100.0).into());
-            fields.insert("detector_score".into(), score.into());
-            fields.insert("matched_list".into(), listed);
-            fields.insert("preprocessing_used".into(), "".into());
-            fields.insert("bbox".into(), bbox.unwrap_or_default());
-        }
-    }
-    fields.insert("track_id".into(), track.into());
-    fields.insert("detector_metadata".into(), Value::Null);
-    documented_names(event.kind, &mut fields);
-    Value::Object(fields)
-}
-
-/// The names that SecureVision's documents have for fields of its program.
-fn documented_names(kind: EventKind, fields: &mut Map<String, Value>) {
-    let same = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned();
-    match kind {
-        EventKind::FaceMatch => {
-            if let Some(name) = same(fields, "person_id") {
-                fields.insert("person_name".into(), name);
-            }
-        }
-        _ => {
-            if let Some(text) = same(fields, "text_clean") {
-                fields.insert("plate_text".into(), text);
-            }
-            if let Some(percent) = fields.get("ocr_confidence").and_then(Value::as_f64) {
-                fields.insert("confidence".into(), (percent / 100.0).into());
-            }
-            if let Some(list) = same(fields, "matched_list") {
-                fields.insert("list_match".into(), list);
-            }
-        }
-    }
-}
-
-/// A time as Python writes one that says nothing of its zone.
-fn naive(microseconds: i64) -> String {
-    let at = Timestamp::from_microsecond(microseconds).unwrap_or_default();
-    let fraction = microseconds.rem_euclid(1_000_000);
-    let seconds = at.strftime("%Y-%m-%dT%H:%M:%S");
-    match fraction {
-        0 => seconds.to_string(),
-        fraction => format!("{seconds}.{fraction:06}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use keepwatch_core::events::{EventId, Observation, Region};
-
-    use super::*;
-
-    fn event(kind: EventKind, label: &str, details: Value) -> Event {
-        let at = Timestamp::from_millisecond(1_704_067_200_250).expect("a time");
-        Event {
-            id: EventId::from_bytes([7; 16]),
-            camera: "front".to_owned(),
-            kind,
-            started_at: at,
-            ended_at: Some(at),
-            observations: vec![Observation {
-                at,
-                label: label.to_owned(),
-                score: 0.5,
-                region: Some(Region {
-                    x: 0.25,
-                    y: 0.5,
-                    w: 0.5,
-                    h: 0.25,
-                }),
-                track: Some(3),
-            }],
-            snapshot: None,
-            clip: None,
-            reason: None,
-            details: Some(Box::new(details)),
-        }
-    }
-
-    #[test]
-    fn a_face_has_the_fields_of_program_and_documents() {
-        let details =
-            json!({ "similarity": 0.75, "quality": { "score": 0.9 }, "picture": [640, 480] });
-        let given = contract_event(5, &event(EventKind::FaceMatch, "Ada", details));
-        assert_eq!(
-            serde_json::to_value(given).expect("plain"),
-            json!({
-                "id": 5, "type": "face_match", "ts_ms": 1_704_067_200_250_i64,
-                "frame_source_id": "front", "created_at": "2024-01-01T00:00:00.250000",
-                "payload": {
-                    "person_id": "Ada", "person_name": "Ada", "similarity": 0.75,
-                    "bbox": { "x1": 160.0, "y1": 240.0, "x2": 480.0, "y2": 360.0 },
-                    "detection_score": 0.9, "track_id": 3, "detector_metadata": null,
-                },
-            })
-        );
-    }
-
-    #[test]
-    fn a_plate_says_which_list_it_is_on() {
-        for (verdict, list) in [
-            ("allow", json!("whitelist")),
-            ("deny", json!("blacklist")),
-            ("unlisted", Value::Null),
-        ] {
-            let details = json!({ "verdict": verdict, "text_raw": "AB-12" });
-            let given = contract_event(5, &event(EventKind::PlateRead, "AB12", details));
-            let payload = given.payload;
-            assert_eq!(
-                (&payload["matched_list"], &payload["list_match"]),
-                (&list, &list)
-            );
-            assert_eq!(payload["plate_text"], "AB12");
-            assert_eq!(payload["text_raw"], "AB-12");
-            assert_eq!(
-                (&payload["confidence"], &payload["ocr_confidence"]),
-                (&json!(0.5), &json!(50.0))
-            );
-            assert_eq!(payload["bbox"], Value::Null);
-        }
-    }
-
-    #[test]
-    fn what_securevision_reported_comes_back_as_it_was() {
-        let payload = json!({ "person_id": "Ada", "similarity": 0.9, "bbox": { "x1": 1 } });
-        let details = json!({
-            "securevision": 1, "frame_source_id": "rtsp://host/1",
-            "created_us": 1_704_067_201_000_000_i64, "payload": payload,
-        });
-        let given = contract_event(5, &event(EventKind::FaceMatch, "Ada", details));
-        assert_eq!(given.frame_source_id, "rtsp://host/1");
-        assert_eq!(given.created_at.as_deref(), Some("2024-01-01T00:00:01"));
-        assert_eq!(given.payload["bbox"]["x1"], 1);
-        assert_eq!(given.payload["person_name"], "Ada");
-    }
-
-    #[test]
-    fn other_events_are_not_sent() {
-        assert!(message(1, &event(EventKind::Motion, "motion", Value::Null)).is_none());
-        let text = message(1, &event(EventKind::FaceMatch, "Ada", json!({}))).expect("it is one");
-        assert!(!text.contains("created_at"), "{text}");
-    }
 }

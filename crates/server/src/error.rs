@@ -21,7 +21,7 @@ pub struct ApiError(Box<Answer>);
 #[derive(Debug)]
 struct Answer {
     status: StatusCode,
-    detail: Value,
+    detail: Detail,
     hint: Option<&'static str>,
     extra: Option<(&'static str, Value)>,
     headers: HeaderMap,
@@ -32,11 +32,32 @@ struct Answer {
 #[schema(as = Error)]
 pub struct ErrorBody {
     /// What failed; of a request with wrong values, a list of what is wrong with it.
-    #[schema(value_type = Object)]
-    pub detail: Value,
+    pub detail: Detail,
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// What failed.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Detail {
+    /// In words.
+    Words(String),
+    /// What is wrong with the values of a request.
+    Values(Vec<WrongValue>),
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WrongValue {
+    /// Of what kind it is.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Where the value is: in `body`, `query` or `path`, and its name there.
+    pub loc: Vec<String>,
+    /// What is wrong.
+    pub msg: String,
 }
 
 impl ApiError {
@@ -44,7 +65,7 @@ impl ApiError {
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self(Box::new(Answer {
             status,
-            detail: Value::String(detail.into()),
+            detail: Detail::Words(detail.into()),
             hint: None,
             extra: None,
             headers: HeaderMap::new(),
@@ -84,13 +105,13 @@ impl ApiError {
 
     /// A value of the request cannot be right. `place` is `body`, `query` or `path`.
     pub fn value(place: &str, field: &str, message: impl Into<String>) -> Self {
-        let detail = json!([{
-            "type": "value_error",
-            "loc": [place, field],
-            "msg": message.into(),
-        }]);
+        let wrong = WrongValue {
+            kind: "value_error",
+            loc: vec![place.to_owned(), field.to_owned()],
+            msg: message.into(),
+        };
         let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "");
-        error.0.detail = detail;
+        error.0.detail = Detail::Values(vec![wrong]);
         error
     }
 
@@ -173,6 +194,10 @@ fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
 impl From<CoreError> for ApiError {
     fn from(error: CoreError) -> Self {
         match &error {
+            _ if is_full(&error) => {
+                tracing::error!(error = with_causes(&error), "the disk is full");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "the disk is full")
+            }
             CoreError::NoSuchEvent { .. } => Self::not_found("Event"),
             CoreError::NoRepository { .. } => Self::not_found("Repository")
                 .with_hint("it is in the configuration, and not yet made: `keepwatch init`"),
@@ -203,10 +228,6 @@ impl From<CoreError> for ApiError {
                 tracing::error!(error = with_causes(&error), "damaged data");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "it is damaged")
                     .with_hint("`keepwatch events verify` and `keepwatch check` say what is")
-            }
-            _ if is_full(&error) => {
-                tracing::error!(error = with_causes(&error), "the disk is full");
-                Self::new(StatusCode::INSUFFICIENT_STORAGE, "the disk is full")
             }
             _ => Self::internal("a request failed", &error),
         }

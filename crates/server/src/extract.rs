@@ -7,6 +7,11 @@ use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type,
+};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{ApiError, Result};
 
@@ -49,16 +54,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let text = parts.uri.query().unwrap_or_default();
-        let deserializer = serde_html_form::Deserializer::from_bytes(text.as_bytes());
-        serde_path_to_error::deserialize(deserializer)
-            .map(Self)
-            .map_err(|error| {
-                let field = error.path().to_string();
-                let field = if field == "." { "" } else { &field };
-                ApiError::value("query", field, error.inner().to_string())
-            })
+        query(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+/// Reads what stands after the question mark.
+pub(crate) fn query<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let deserializer = serde_html_form::Deserializer::from_bytes(text.as_bytes());
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let field = if field == "." { "" } else { &field };
+        ApiError::value("query", field, error.inner().to_string())
+    })
 }
 
 /// A part of the path.
@@ -87,6 +94,23 @@ pub(crate) fn time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timesta
     let bad = || D::Error::custom("it is no time: RFC 3339, or milliseconds since 1970");
     time.map(Some).ok_or_else(bad)
 }
+
+/// What [`time`] reads, for the description of the API.
+pub(crate) struct TimeAsked;
+
+impl PartialSchema for TimeAsked {
+    fn schema() -> RefOr<Schema> {
+        let text = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(text));
+        let milliseconds = ObjectBuilder::new().schema_type(Type::Integer);
+        let both = OneOfBuilder::new().item(text).item(milliseconds).build();
+        Schema::OneOf(both).into()
+    }
+}
+
+impl ToSchema for TimeAsked {}
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use keepwatch_core::events::{Event, EventId, EventStore, Store};
 use keepwatch_core::with_causes;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::broadcast::{Receiver, Sender};
+use tokio::sync::watch;
 
 use crate::app::App;
 use crate::contract;
@@ -64,7 +65,8 @@ impl Told {
 /// The thread that reads what is new.
 pub(crate) struct Feed {
     told: Sender<Arc<Told>>,
-    head: Arc<AtomicU64>,
+    /// The last number that was told.
+    head: watch::Receiver<u64>,
     failing: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -75,9 +77,10 @@ impl Feed {
     pub fn start(store: Arc<Store>) -> Result<Self, keepwatch_core::Error> {
         let (told, _) = tokio::sync::broadcast::channel(QUEUE);
         let first = store.head()?;
+        let (head, heads) = watch::channel(first);
         let mut feed = Self {
             told: told.clone(),
-            head: Arc::new(AtomicU64::new(first)),
+            head: heads,
             failing: Arc::default(),
             stop: Arc::default(),
             thread: None,
@@ -85,7 +88,7 @@ impl Feed {
         let reader = Reader {
             store,
             told,
-            head: feed.head.clone(),
+            head,
             failing: feed.failing.clone(),
             stop: feed.stop.clone(),
         };
@@ -105,11 +108,17 @@ impl Feed {
         self.failing.load(Ordering::Relaxed)
     }
 
+    /// Waits until everything up to a number was told.
+    pub async fn has_told(&self, number: u64) {
+        // The thread is gone: it tells nothing any more.
+        let _ = self.head.clone().wait_for(|head| *head >= number).await;
+    }
+
     /// Listens: to what comes after a number, if one is given, and else to what comes from now on.
     pub fn listen(&self, after: Option<u64>) -> Listener {
         // The place in the queue comes first: what is told meanwhile comes twice, and not never.
         let told = self.told.subscribe();
-        let seen = after.unwrap_or_else(|| self.head.load(Ordering::Acquire));
+        let seen = after.unwrap_or_else(|| *self.head.borrow());
         Listener {
             told,
             seen,
@@ -158,7 +167,7 @@ impl Heard {
 struct Reader {
     store: Arc<Store>,
     told: Sender<Arc<Told>>,
-    head: Arc<AtomicU64>,
+    head: watch::Sender<u64>,
     failing: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
 }
@@ -200,7 +209,7 @@ impl Reader {
             // Nobody has to listen.
             let _ = self.told.send(Arc::new(Told::new(number, event, is_new)));
         }
-        self.head.store(now, Ordering::Release);
+        self.head.send_replace(now);
         Ok(now)
     }
 }
@@ -234,6 +243,8 @@ impl Listener {
                         let _ = stopping.wait_for(|stopping| *stopping).await;
                     };
                     let told = tokio::select! {
+                        // What waits is heard before it is over.
+                        biased;
                         told = self.told.recv() => told,
                         () = stopped => return Ok(None),
                     };

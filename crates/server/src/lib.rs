@@ -21,6 +21,9 @@ mod event_view;
 mod extract;
 mod faces;
 mod feed;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod jobs;
 mod limits;
 mod listen;

@@ -49,14 +49,16 @@ impl Address {
     /// Of a request. Of several addresses that a proxy names it is the last, which the proxy itself
     /// has seen; those before are what the client says.
     pub fn of(app: &App, peer: SocketAddr, headers: &HeaderMap) -> Self {
-        let forwarded = || -> Option<IpAddr> {
-            let last = headers.get_all("x-forwarded-for").iter().next_back()?;
-            last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
-        };
         let proxied = app.config().server.behind_proxy;
-        let address = proxied.then(forwarded).flatten();
+        let address = proxied.then(|| forwarded(headers)).flatten();
         Self(address.unwrap_or(peer.ip()).to_canonical())
     }
+}
+
+/// Whom a proxy names last.
+pub(crate) fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let last = headers.get_all("x-forwarded-for").iter().next_back()?;
+    last.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// Who asks, in a handler of a route that needs somebody.
@@ -124,7 +126,9 @@ pub(crate) async fn guard(
     if upgrades {
         check_origin(&app, request.headers())?;
     }
+    catch_up(&app).await?;
     let who = identify(&app, request.headers(), request.uri(), upgrades)?;
+    catch_up(&app).await?;
     let Some(who) = who else {
         return Err(ApiError::unauthorized("Authentication required"));
     };
@@ -153,6 +157,18 @@ pub(crate) async fn guard(
     }
     request.extensions_mut().insert(Who(Arc::new(who)));
     Ok(next.run(request).await)
+}
+
+/// Brings the accounts up to date, where that waits for nobody else's answer.
+pub(crate) async fn catch_up(app: &Arc<App>) -> Result<()> {
+    if app.accounts.is_behind() {
+        app.blocking(|app| {
+            app.accounts.catch_up();
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Who it is. Nobody without a credential; an error with one that is not in force.
@@ -195,12 +211,12 @@ fn identify(
     Ok(None)
 }
 
-fn bearer(text: &str) -> Option<&str> {
+pub(crate) fn bearer(text: &str) -> Option<&str> {
     let (scheme, token) = text.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn ticket_of(uri: &Uri) -> Option<&str> {
+pub(crate) fn ticket_of(uri: &Uri) -> Option<&str> {
     let pairs = uri.query()?.split('&');
     let mut pairs = pairs.filter_map(|pair| pair.split_once('='));
     pairs.find_map(|(name, value)| (name == "ticket").then_some(value))
@@ -208,9 +224,13 @@ fn ticket_of(uri: &Uri) -> Option<&str> {
 
 /// The secret in the cookie.
 pub(crate) fn session_cookie(app: &App, headers: &HeaderMap) -> Option<Secret> {
+    cookie_of(headers, cookie_name(app))
+}
+
+/// The secret in a cookie of this name.
+pub(crate) fn cookie_of(headers: &HeaderMap, name: &str) -> Option<Secret> {
     let jar = CookieJar::from_headers(headers);
-    let cookie = jar.get(cookie_name(app))?;
-    Some(Secret::given(cookie.value()))
+    Some(Secret::given(jar.get(name)?.value()))
 }
 
 fn cookie_name(app: &App) -> &'static str {
@@ -274,7 +294,7 @@ fn host_of(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::HOST)?.to_str().ok()
 }
 
-fn is_this_machine(host: &str) -> bool {
+pub(crate) fn is_this_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),

@@ -17,7 +17,7 @@ const PIECE: usize = 128 << 10;
 
 /// What is asked for of a file.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+pub(crate) enum Asked {
     All,
     Part(RangeInclusive<u64>),
     /// Nothing that is there.
@@ -26,7 +26,7 @@ enum Asked {
 
 /// The range of a request, of a file of so many bytes (RFC 9110, section 14). One range is served;
 /// for what is none, or several, there is all, which a server may do.
-fn asked(headers: &HeaderMap, len: u64) -> Asked {
+pub(crate) fn asked(headers: &HeaderMap, len: u64) -> Asked {
     let parse = || -> Option<Asked> {
         let text = headers.get(header::RANGE)?.to_str().ok()?;
         let (first, last) = text.strip_prefix("bytes=")?.trim().split_once('-')?;

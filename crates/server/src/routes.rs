@@ -5,7 +5,7 @@ mod audit;
 mod cameras;
 mod events;
 mod faces;
-mod follow;
+pub(crate) mod follow;
 mod hidden;
 mod jobs;
 mod live;
@@ -15,7 +15,7 @@ mod session;
 mod system;
 mod tokens;
 mod users;
-mod vault;
+pub(crate) mod vault;
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use keepwatch_config::{Config, ServerTls};
 use keepwatch_core::crypto::Credential;
-use keepwatch_core::events::Store;
+use keepwatch_core::events::{EventStore as _, Store};
 use keepwatch_core::{CachePlace, with_causes};
 use keepwatch_vision::Watch;
 use keepwatch_vision::recognition::{Plan, PlateFiles};
@@ -35,6 +35,8 @@ use crate::{listen, router};
 
 /// How long connections that are there may take to end.
 const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// How long the last events may take to be told.
+const LAST_NEWS: Duration = Duration::from_secs(2);
 
 /// Reads the configuration again; the error is in words for the log.
 pub type Reload = Arc<dyn Fn() -> Result<Config, String> + Send + Sync>;
@@ -299,9 +301,14 @@ impl Server {
         let closed = tokio::task::spawn_blocking(move || {
             let closed = closing.watch.close();
             closing.jobs.close();
-            closed
+            (closed, closing.store.head())
         });
         let closed = closed.await;
+        if let Ok((_, Ok(head))) = &closed
+            && timeout(LAST_NEWS, app.feed.has_told(*head)).await.is_err()
+        {
+            tracing::warn!("the last events were not told to those who listen");
+        }
         let _ = stop.send(true);
         let ended = timeout(LAST_ANSWERS, async {
             while served.join_next().await.is_some() {}
@@ -316,7 +323,7 @@ impl Server {
             tracing::error!(%error, "the end of the server panicked");
         }
         match closed {
-            Ok(closed) => Ok(closed?),
+            Ok((closed, _)) => Ok(closed?),
             Err(error) => {
                 tracing::error!(%error, "ending the recordings panicked");
                 Ok(())

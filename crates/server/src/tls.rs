@@ -139,9 +139,9 @@ impl Certificates {
         }
         match read_files(certificate, key) {
             Ok(shown) => {
-                tracing::info!("the certificate was read again");
                 *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
                 *read = now;
+                tracing::info!("the certificate was read again");
             }
             // Whoever renews a certificate may have written one of the two files: next time both are
             // looked at again.

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use super::events::limit;
 use crate::app::App;
 use crate::error::Result;
-use crate::extract::{Query, time};
+use crate::extract::{Query, TimeAsked, time};
 use crate::login::Needs;
 use crate::permission::Permission;
 use crate::router::group;
@@ -35,11 +35,11 @@ struct Asked {
     action: Option<String>,
     /// At this time or later.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     since: Option<Timestamp>,
     /// Before this time.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     until: Option<Timestamp>,
     /// What `next` of the page before says.
     after: Option<u64>,

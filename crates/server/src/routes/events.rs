@@ -18,7 +18,7 @@ use crate::app::App;
 use crate::audit::Audit;
 use crate::error::{ApiError, Result};
 use crate::event_view::{EventView, KindView};
-use crate::extract::{Path, Query, time};
+use crate::extract::{Path, Query, TimeAsked, time};
 use crate::login::{Needs, Who};
 use crate::permission::Permission;
 use crate::principal::Principal;
@@ -54,11 +54,11 @@ struct Asked {
     q: Option<String>,
     /// That began at this time or later.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     since: Option<Timestamp>,
     /// That began before this time.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     until: Option<Timestamp>,
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
 #[derive(Default, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
-struct Asked {
+pub(crate) struct Asked {
     /// What came after this number is sent first.
     after: Option<u64>,
     /// Of these cameras; may be repeated.
@@ -81,6 +81,17 @@ impl Following {
     }
 }
 
+/// The number up to which a client that connects again has heard everything.
+pub(crate) fn last_heard(headers: &HeaderMap) -> Result<Option<u64>> {
+    let Some(last) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let number = last.to_str().ok().and_then(|text| text.parse().ok());
+    number
+        .map(Some)
+        .ok_or_else(|| ApiError::value("header", "Last-Event-ID", "it is no number"))
+}
+
 /// New events as Server-Sent Events (HTML, section 9.2): `event: event`, `id:` its number, `data:` the
 /// event. A client that connects again sends `Last-Event-ID`, and misses nothing.
 #[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(Asked),
@@ -91,12 +102,7 @@ async fn stream(
     headers: HeaderMap,
     Query(mut asked): Query<Asked>,
 ) -> Result<Response> {
-    if let Some(last) = headers.get("last-event-id") {
-        let number = last.to_str().ok().and_then(|text| text.parse().ok());
-        let number =
-            number.ok_or_else(|| ApiError::value("header", "Last-Event-ID", "it is no number"))?;
-        asked.after = Some(number);
-    }
+    asked.after = last_heard(&headers)?.or(asked.after);
     let following = Following::new(app, who, asked);
     let events = futures_util::stream::unfold(following, |mut following| async {
         let told = following.next().await?;

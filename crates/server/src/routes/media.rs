@@ -18,7 +18,7 @@ use super::events::{find, limit};
 use crate::app::App;
 use crate::audit::Audit;
 use crate::error::{ApiError, Result};
-use crate::extract::{Path, Query, time};
+use crate::extract::{Path, Query, TimeAsked, time};
 use crate::login::{Needs, Who};
 use crate::media::{read_all, serve};
 use crate::permission::Permission;
@@ -133,11 +133,11 @@ struct Asked {
     camera: Vec<String>,
     /// That began at this time or later.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     since: Option<Timestamp>,
     /// That began before this time.
     #[serde(deserialize_with = "time")]
-    #[param(value_type = Option<String>, format = DateTime)]
+    #[param(value_type = Option<TimeAsked>, inline)]
     until: Option<Timestamp>,
     /// What `next` of the page before says.
     #[param(value_type = Option<String>, format = Uuid)]

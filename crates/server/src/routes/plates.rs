@@ -139,7 +139,7 @@ struct NewPlate {
 }
 
 /// Puts a plate on a list.
-#[utoipa::path(post, path = "/api/v1/plates/{list}", tag = "recognition", params(("list" = Which, Path)),
+#[utoipa::path(post, path = "/api/v1/plates/{list}", tag = "recognition", params(("list" = inline(Which), Path)),
     request_body = NewPlate, responses((status = 201, body = EntryView)))]
 async fn add(
     State(app): State<Arc<App>>,
@@ -173,7 +173,7 @@ async fn add(
 
 /// Takes a plate off a list.
 #[utoipa::path(delete, path = "/api/v1/plates/{list}/{plate}", tag = "recognition",
-    params(("list" = Which, Path), ("plate" = String, Path)), responses((status = 204)))]
+    params(("list" = inline(Which), Path), ("plate" = String, Path)), responses((status = 204)))]
 async fn remove(
     State(app): State<Arc<App>>,
     who: Who,

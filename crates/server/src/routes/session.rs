@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::audit::Audit;
 use crate::error::{ApiError, Result};
 use crate::extract::{Json, Path};
-use crate::login::{Needs, Origin, Who, check_origin, cookie};
+use crate::login::{Needs, Origin, Who, catch_up, check_origin, cookie};
 use crate::permission::{Permission, Role};
 use crate::principal::{Kind, Principal};
 use crate::router::group;
@@ -48,10 +48,12 @@ struct Setup {
 
 /// Whether the first user is still to be made; for anybody.
 #[utoipa::path(get, path = "/api/v1/setup", tag = "session", responses((status = 200, body = Setup)))]
-async fn setup(State(app): State<Arc<App>>) -> Reply<Setup> {
-    Reply(Setup {
+async fn setup(State(app): State<Arc<App>>) -> Result<Reply<Setup>> {
+    // `keepwatch user add` may have made one.
+    catch_up(&app).await?;
+    Ok(Reply(Setup {
         needed: !app.is_open() && app.accounts.needs_setup(),
-    })
+    }))
 }
 
 #[derive(Deserialize, ToSchema)]

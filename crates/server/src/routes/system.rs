@@ -214,7 +214,7 @@ fn last_runs(app: &App, problems: &mut Vec<String>) -> (Option<Success>, Option<
 
 /// Numbers for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "system",
-    responses((status = 200, content_type = "text/plain", body = String)))]
+    responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response> {
     let text = app
         .blocking(|app| {

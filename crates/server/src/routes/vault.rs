@@ -244,7 +244,7 @@ enum EntryKind {
 }
 
 /// A name as text: what is no UTF-8 becomes `%XX`, and so does `%`.
-fn shown(name: &[u8]) -> String {
+pub(crate) fn shown(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         text.push_str(&chunk.valid().replace('%', "%25"));
@@ -255,7 +255,7 @@ fn shown(name: &[u8]) -> String {
     text
 }
 
-fn name_of(text: &str) -> Vec<u8> {
+pub(crate) fn name_of(text: &str) -> Vec<u8> {
     percent_decode_str(text).collect()
 }
 
