@@ -6,6 +6,9 @@ export const EDGE = {
   /** What is kept in hand at the least, so that a late frame does not stop the picture. */
   leastTarget: 0.12,
   mostTarget: 0.6,
+  /** In hand once a stream whose pictures are not in the order of showing has stalled: one that
+   *  comes later is shown earlier, so that what is buffered last cannot be shown yet. */
+  reorderedTarget: 1.5,
   /** Further behind than this, it jumps. */
   jump: 1,
   /** What was shown is kept for so long, and removed when there is as much again. */
@@ -14,11 +17,12 @@ export const EDGE = {
 };
 
 /**
- * @typedef {{target: number, calm: number, end: number|null, frame: number}} EdgeState
+ * @typedef {{target: number, calm: number, end: number|null, frame: number, held?: boolean}} EdgeState
  * `target`: seconds that are kept in hand; `calm`: when the last stall was, in milliseconds;
- * `end`: of what there was at the last look; `frame`: seconds from one frame to the next.
- * @typedef {{buffered: [number, number][], currentTime: number, paused: boolean, stalled: boolean, now: number}} EdgeView
- * `stalled`: the player ran out of pictures since the last look.
+ * `end`: of what there was at the last look; `frame`: seconds from one frame to the next; `held`: it has
+ * stalled and has B-frames.
+ * @typedef {{buffered: [number, number][], currentTime: number, paused: boolean, stalled: boolean, now: number, reordered?: boolean}} EdgeView
+ * `stalled`: the player ran out of pictures since the last look; `reordered`: there are B-frames.
  * @typedef {{state: EdgeState, seekTo: number|null, rate: number, trim: [number, number]|null, behind: number}} EdgeDecision
  * `behind`: seconds of pictures in hand; `rate`: how fast to play.
  */
@@ -40,7 +44,9 @@ export function edgeDecide(state, view) {
     if (step > 0.005 && step < 1.1) frame = frame === 0 ? step : frame * 0.9 + step * 0.1;
   }
   // Between two frames nothing comes in: less than that in hand would stall with each.
-  const floor = Math.min(EDGE.mostTarget, Math.max(EDGE.leastTarget, 0.06 + frame * 1.5));
+  const reseek = view.stalled && Boolean(view.reordered);
+  const held = state.held || reseek;
+  const floor = held ? EDGE.reorderedTarget : Math.min(EDGE.mostTarget, Math.max(EDGE.leastTarget, 0.06 + frame * 1.5));
   if (view.stalled) {
     // A stall says that too little was in hand for this network.
     target = Math.min(EDGE.mostTarget, target * 1.5);
@@ -50,7 +56,7 @@ export function edgeDecide(state, view) {
     calm = view.now;
   }
   target = Math.max(floor, target);
-  const next = { target, calm, end: edge, frame };
+  const next = { target, calm, end: edge, frame, held };
   const none = { state: next, seekTo: null, rate: 1, trim: null, behind: 0 };
   if (view.buffered.length === 0) return none;
 
@@ -63,6 +69,7 @@ export function edgeDecide(state, view) {
   // Before the last stretch there is a hole that playing would not get over, or the player has
   // not begun; after its end the source has started its clock anew.
   if (t < lastStart || t > end + 0.5 || behind > EDGE.jump + target) seekTo = Math.max(lastStart, end - target);
+  else if (reseek && behind < target / 2) seekTo = Math.max(lastStart, end - target);
   else if (behind > target + 0.45) rate = 1.15;
   else if (behind > target + 0.12) rate = 1.05;
   else if (behind < target * 0.4) rate = 0.97;

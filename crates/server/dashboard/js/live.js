@@ -1,6 +1,7 @@
 // Live video: fragmented MP4 over WebSocket into Media Source Extensions.
 
 import { edgeDecide, edgeStart, dueOverlay, shownDelay } from './live-edge.js';
+import { orderWatch } from './fragment.js';
 import { backoff, online } from './connection.js';
 
 /** More than this waiting to be shown and we are too slow: the connection is made anew. */
@@ -211,6 +212,7 @@ export class LivePlayer {
     source.duration = Infinity;
     this.buffer = source.addSourceBuffer(mime);
     this.edge = edgeStart(performance.now());
+    this.order = orderWatch();
     this.stalled = false;
     this.begun = performance.now();
     this.fragments = 0;
@@ -224,6 +226,7 @@ export class LivePlayer {
     }
     if (!this.buffer) return;
     this.fragments += 1;
+    this.order.add(data);
     try {
       this.buffer.appendBuffer(data);
     } catch (error) {
@@ -254,7 +257,7 @@ export class LivePlayer {
     const { video } = this;
     const ranges = this.buffer.buffered;
     const buffered = Array.from({ length: ranges.length }, (_, i) => /** @type {[number, number]} */ ([ranges.start(i), ranges.end(i)]));
-    const decision = edgeDecide(this.edge, { buffered, currentTime: video.currentTime, paused: video.paused, stalled: this.stalled, now: performance.now() });
+    const decision = edgeDecide(this.edge, { buffered, currentTime: video.currentTime, paused: video.paused, stalled: this.stalled, reordered: this.order.reordered, now: performance.now() });
     this.edge = decision.state;
     this.stalled = false;
     if (decision.seekTo !== null) video.currentTime = decision.seekTo;

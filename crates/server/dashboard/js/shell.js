@@ -42,18 +42,20 @@ function stripItems() {
     : sys?.cameras;
   if (count && can('cameras:read')) {
     const text = count.offline ? `${count.offline} offline` : `${count.live} of ${count.total}`;
-    items.push(h('a', { href: '#/live', class: count.offline ? 'bad' : '', 'aria-label': `Cameras: ${count.live} live, ${count.offline} offline, ${count.total} in all`, title: `${plural(count.live, 'camera')} live, ${count.offline} offline` },
-      icon(count.offline ? 'cameraOff' : 'camera'), text));
+    items.push(h('a', { href: '#/live', class: count.offline ? 'bad' : '', title: `${plural(count.live, 'camera')} live, ${count.offline} offline` },
+      icon(count.offline ? 'cameraOff' : 'camera'), h('span', { class: 'sr' }, 'Cameras: '), text, !count.offline && h('span', { class: 'sr' }, ' live')));
   }
   if (sys) {
     const tone = (at, old) => (!at ? 'warn' : Date.now() - Date.parse(at) > old ? 'bad' : '');
     const to = can('jobs:read') ? '#/jobs' : '#/system';
+    // What is short on the screen is said in full.
+    const item = (cls, name, said, shown, when) => h('a', { href: to, class: cls, title: `${said} ${when}` }, icon(name),
+      h('span', { class: 'sr' }, `${said}: `), h('span', { class: 'wide', 'aria-hidden': 'true' }, shown), when);
     const backup = sys.last_backup;
-    items.push(h('a', { href: to, class: tone(backup?.at, 2 * DAY), 'aria-label': `Last backup: ${backup ? ago(backup.at) : 'never'}` },
-      icon('vault'), h('span', { class: 'wide' }, 'Backup'), backup ? ago(backup.at) : 'none'));
+    items.push(item(tone(backup?.at, 2 * DAY), 'vault', 'Last backup', 'Backup', backup ? ago(backup.at) : 'never'));
     const drill = sys.last_drill;
-    items.push(h('a', { href: to, class: drill && !drill.ok ? 'bad' : tone(drill?.at, 40 * DAY), 'aria-label': `Last restore drill: ${drill ? `${drill.ok ? 'passed' : 'failed'} ${ago(drill.at)}` : 'never'}` },
-      icon('shield'), h('span', { class: 'wide' }, drill && !drill.ok ? 'Drill failed' : 'Drill'), drill ? ago(drill.at) : 'none'));
+    items.push(item(drill && !drill.ok ? 'bad' : tone(drill?.at, 40 * DAY), 'shield', `Last restore drill${drill ? (drill.ok ? ' passed' : ' failed') : ''}`,
+      drill && !drill.ok ? 'Drill failed' : 'Drill', drill ? ago(drill.at) : 'never'));
   }
   return items;
 }

@@ -51,6 +51,21 @@ test('each stall keeps more in hand up to a limit, and calm less again', () => {
   assert.equal(state.target, EDGE.leastTarget);
 });
 
+test('with B-frames a stall goes back to where pictures are whole, once, and stays there', () => {
+  const d = look(edgeStart(), { stalled: true, reordered: true });
+  assert.equal(d.seekTo, 10 - EDGE.reorderedTarget);
+  assert.equal(d.state.target, EDGE.reorderedTarget);
+  let { state } = d;
+  const again = look(state, { currentTime: 8.5, stalled: true, reordered: true });
+  assert.equal(again.seekTo, null);
+  // However long it is calm: nearer to the end it would stall again.
+  for (let i = 1; i < 40; i += 1) ({ state } = look(state, { currentTime: 8.5, reordered: true, now: i * 21000 }));
+  assert.equal(state.target, EDGE.reorderedTarget);
+  // Without them, and without a stall, nothing is gone back to.
+  assert.equal(look(edgeStart(), { stalled: true }).seekTo, null);
+  assert.equal(look(edgeStart(), { reordered: true }).seekTo, null);
+});
+
 test('a camera with few frames a second has more in hand, or each frame would stall', () => {
   let state = edgeStart();
   for (let i = 0; i < 50; i += 1) state = look(state, { buffered: [[0, 1 + i * 0.1]], currentTime: 0.8 + i * 0.1 }).state;

@@ -59,6 +59,6 @@ test('the way to a folder leads there', () => {
   assert.deepEqual(crumbs('/home/an na').map((c) => c.path), ['/', '/home', '/home/an na']);
   assert.equal(join('/', 'etc'), '/etc');
   assert.equal(join('/home', 'x%20y'), '/home/x%20y');
-  assert.equal(modeText(0o754), 'rwxr-xr--');
-  assert.equal(modeText(0), '---------');
+  assert.equal(modeText('0754'), 'rwxr-xr--');
+  assert.equal(modeText('0000'), '---------');
 });

@@ -4,6 +4,7 @@ import { h, svg, fill } from '../dom.js';
 import { address } from '../api.js';
 import { button, linkButton } from './ui.js';
 import { select } from './form.js';
+import { openFilm } from './film-view.js';
 import { pref, setPref } from '../prefs.js';
 
 const SPEEDS = [['0.1', '0.1 ×'], ['0.25', '0.25 ×'], ['0.5', '0.5 ×'], ['1', '1 ×'], ['1.5', '1.5 ×'], ['2', '2 ×'], ['4', '4 ×'], ['8', '8 ×']];
@@ -36,13 +37,16 @@ export function marksAt(observations, at) {
  */
 export function clipPlayer(event) {
   const source = () => address(['events', event.id, 'clip']);
-  const video = h('video', {
+  const own = h('video', {
     controls: true, playsinline: true, preload: 'metadata', muted: pref('muted', '1') === '1', src: source(),
     poster: event.snapshot ? address(['events', event.id, 'snapshot']) : undefined,
     'aria-label': `Clip of ${event.camera}`,
   });
+  /** What plays: the browser's own player, or ours of pictures. */
+  let video = own;
+  const end = new AbortController();
   const marks = svg('svg', { viewBox: '0 0 1 1', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
-  const frame = h('div', { class: 'frame' }, video, marks);
+  const frame = h('div', { class: 'frame' }, own, marks);
   const problem = h('span', { class: 'bad small', role: 'status' });
   const unfinished = h('span', { class: 'badge warn pulse', hidden: event.clip.complete }, 'Still being recorded');
 
@@ -54,9 +58,9 @@ export function clipPlayer(event) {
       if (step > 0.004 && step < 0.5) frameTime = Math.min(step, frameTime === USUAL_FRAME ? step : frameTime * 1.2);
     }
     lastMedia = meta.mediaTime;
-    video.requestVideoFrameCallback?.(measure);
+    own.requestVideoFrameCallback?.(measure);
   };
-  video.requestVideoFrameCallback?.(measure);
+  own.requestVideoFrameCallback?.(measure);
 
   const step = (frames) => {
     video.pause();
@@ -82,15 +86,36 @@ export function clipPlayer(event) {
     fill(marks, here.map((o) => svg('rect', { x: o.region.x, y: o.region.y, width: o.region.w, height: o.region.h })));
   };
   const sizes = new ResizeObserver(place);
-  sizes.observe(video);
-  for (const type of ['timeupdate', 'seeked']) video.addEventListener(type, draw);
-  video.addEventListener('loadedmetadata', () => { place(); problem.textContent = ''; });
-  video.addEventListener('volumechange', () => setPref('muted', video.muted ? '1' : '0'));
-  video.addEventListener('ratechange', () => {
-    const text = String(video.playbackRate);
-    if (SPEEDS.some(([v]) => v === text)) speed.value = text;
-  });
-  video.addEventListener('error', () => {
+  const follow = () => {
+    for (const type of ['timeupdate', 'seeked']) video.addEventListener(type, draw);
+    video.addEventListener('loadedmetadata', () => { place(); problem.textContent = ''; });
+    video.addEventListener('ratechange', () => {
+      const text = String(video.playbackRate);
+      if (SPEEDS.some(([v]) => v === text)) speed.value = text;
+    });
+  };
+  sizes.observe(own);
+  follow();
+  own.addEventListener('volumechange', () => setPref('muted', own.muted ? '1' : '0'));
+  own.addEventListener('error', async () => {
+    // Once taken out it is of no interest any more.
+    if (video !== own || !own.getAttribute('src')) return;
+    try {
+      const film = await openFilm(source(), `Clip of ${event.camera}`, end.signal);
+      if (end.signal.aborted) return;
+      if (film && video === own) {
+        own.replaceWith(film.root);
+        own.removeAttribute('src');
+        video = film;
+        video.playbackRate = Number(speed.value);
+        sizes.observe(film.canvas);
+        follow();
+        place();
+        return;
+      }
+    } catch {
+      // What the player said is all there is to say.
+    }
     problem.textContent = event.clip.complete ? 'This clip cannot be played here. It can still be downloaded.' : 'What there is of it cannot be played yet.';
   });
 
@@ -109,7 +134,7 @@ export function clipPlayer(event) {
       event = next;
       unfinished.hidden = next.clip.complete;
       // What was there before the end was told with another length.
-      if (finished && (video.paused || video.ended || video.error)) {
+      if (finished && video === own && (video.paused || video.ended || video.error)) {
         const at = video.currentTime;
         video.src = source();
         if (at > 0) video.currentTime = at;
@@ -128,11 +153,12 @@ export function clipPlayer(event) {
       return true;
     },
     destroy() {
+      end.abort();
       sizes.disconnect();
       video.pause();
       // Or the browser goes on loading it.
-      video.removeAttribute('src');
-      video.load();
+      own.removeAttribute('src');
+      own.load();
     },
   };
 }

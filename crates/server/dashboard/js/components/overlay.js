@@ -49,6 +49,8 @@ export class Overlay {
       const { x, y, w: rw, h: rh } = t.region;
       c.strokeStyle = '#5ff0cf';
       c.strokeRect(x * w, y * hgt, rw * w, rh * hgt);
+      // What is not known yet, like a plate before it is read, has no name.
+      if (!t.label) continue;
       const text = `${t.label}${Number.isFinite(t.score) ? ` ${Math.round(t.score * 100)} %` : ''}`;
       const width = c.measureText(text).width + 12;
       const left = Math.min(Math.max(0, x * w - 1), Math.max(0, w - width));

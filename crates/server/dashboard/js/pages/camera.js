@@ -13,6 +13,7 @@ import { cameraFacts, cameraSettings } from '../components/camera-settings.js';
 import { removeCamera } from '../components/camera-dialogs.js';
 import { button, empty, linkButton, loading, showIn, tabs } from '../components/ui.js';
 import { eventCard, updateCard } from '../components/event-card.js';
+import { recordingPlayer } from '../components/recording-player.js';
 import { toast } from '../components/toast.js';
 import { offerNeighbours } from '../components/event-dialog.js';
 import { EventList } from '../event-list.js';
@@ -113,32 +114,48 @@ export async function mount(host, route, signal) {
     zoneButton.setAttribute('aria-pressed', String(on));
   };
   setOverlay(pref('overlay', '1') === '1');
-  stage.append(h('div', { class: 'bar' }, overlayButton, zoneButton,
+  const bar = h('div', { class: 'bar' }, overlayButton, zoneButton,
     linkButton('', address(['cameras', name, 'snapshot']), { icon: 'shot', label: 'Save the picture', download: `${name}.jpg` }),
     document.fullscreenEnabled && button('', { icon: 'full', label: 'Full screen', on: () => (document.fullscreenElement ? document.exitFullscreen() : stage.requestFullscreen()) }),
-    mode));
+    mode);
+  stage.append(bar);
 
   const tabPlace = h('div');
   const panel = h('div', { class: 'card' });
   const title = h('h1', null, name);
   fill(host,
-    h('div', { class: 'head' }, h('a', { class: 'button plain square', href: '#/live', 'aria-label': 'Back to all cameras' }, '‹'), title, marks,
+    h('div', { class: 'head' }, linkButton('', '#/live', { icon: 'up', label: 'Back to all cameras', class: 'plain turn-left' }), title, marks,
       writable && camera.from === 'store' && button('Remove', { icon: 'trash', class: 'danger', on: async () => { if (await removeCamera(camera)) go('#/live'); } })),
     h('div', { class: 'camera' }, stage, h('div', null, tabPlace, panel)));
 
+  const show = () => view.show(!document.hidden && !recording);
   let tab = '';
   let tabEnd = new AbortController();
-  function showTab(wanted) {
-    if (wanted === tab) return;
+  let recording = null;
+  const momentOf = (r) => ({ day: r.query.get('day') ?? '', at: Number(r.query.get('at')) || null });
+  function showTab(r) {
+    const wanted = r.query.get('tab') ?? (can('events:read') ? 'events' : 'about');
+    if (wanted === tab) {
+      recording?.open(momentOf(r));
+      return;
+    }
     tab = wanted;
     tabEnd.abort();
     tabEnd = new AbortController();
-    const names = [['events', 'Events'], ['zones', 'Zones'], ['settings', 'Settings'], ['about', 'State']].filter(([key]) => key !== 'events' || can('events:read'));
+    const names = [['events', 'Events'], ['recordings', 'Recorded'], ['zones', 'Zones'], ['settings', 'Settings'], ['about', 'State']].filter(([key]) => !['events', 'recordings'].includes(key) || can('events:read'));
     fill(tabPlace, tabs(names.map(([key, text]) => ({ name: text, href: link(['camera', name], { tab: key }), current: key === tab })), 'About this camera'));
     zones.editor.edit(tab === 'zones' && writable);
     showZones(tab === 'zones');
     panel.classList.toggle('card', tab !== 'events');
-    if (tab === 'zones') fill(panel, zones.root);
+    recording?.root.remove();
+    recording = tab === 'recordings' ? recordingPlayer(name, momentOf(r), (day) => go(link(['camera', name], { tab, day })), tabEnd.signal) : null;
+    // What was takes the place of what is.
+    view.root.hidden = bar.hidden = recording !== null;
+    show();
+    if (recording) {
+      stage.append(recording.root);
+      fill(panel, recording.side);
+    } else if (tab === 'zones') fill(panel, zones.root);
     else if (tab === 'settings') {
       fill(panel, cameraSettings(camera, writable, (next) => {
         camera = { ...camera, ...next };
@@ -160,7 +177,6 @@ export async function mount(host, route, signal) {
     if (tab === 'about') fill(panel, cameraFacts(camera));
   }, signal);
 
-  const show = () => view.show(!document.hidden);
   document.addEventListener('visibilitychange', show, { signal });
   window.addEventListener('beforeunload', (e) => { if (zones.dirty()) e.preventDefault(); }, { signal });
   signal.addEventListener('abort', () => {
@@ -169,8 +185,6 @@ export async function mount(host, route, signal) {
     overlay.destroy();
     view.destroy();
   });
-  show();
-  const wantedTab = (r) => r.query.get('tab') ?? (can('events:read') ? 'events' : 'about');
-  showTab(wantedTab(route));
-  return (next) => showTab(wantedTab(next));
+  showTab(route);
+  return showTab;
 }

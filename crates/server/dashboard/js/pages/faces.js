@@ -114,7 +114,7 @@ export function mount(host, route, signal) {
     people = answer.people;
     if (add) add.disabled = !answer.ready;
     return [
-      !answer.ready && notice('warn', 'Faces cannot be enrolled now: the models for them are missing.', 'Add a face detector and an embedder with `keepwatch model add FILE`, then start the server again.'),
+      !answer.ready && notice('warn', 'Faces cannot be enrolled now: the models for them are missing.', h('span', null, 'Add a face detector and an embedder with ', h('code', null, 'keepwatch model add FILE'), ', then start the server again.')),
       people.length
         ? h('div', { class: 'people' }, people.map(card))
         : empty('face', 'Nobody is known yet', writable ? 'Enrol somebody from photographs here, or from an event of an unknown face.' : 'An operator can enrol people.'),

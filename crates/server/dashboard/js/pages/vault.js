@@ -24,8 +24,8 @@ export function crumbs(path) {
 /** @param {string} path @param {string} name @returns {string} */
 export const join = (path, name) => (path === '/' ? `/${name}` : `${path}/${name}`);
 
-/** @param {number} mode @returns {string} `rwxr-xr-x` */
-export const modeText = (mode) => [6, 3, 0].map((s) => ['r', 'w', 'x'].map((c, i) => ((mode >> s) & (4 >> i) ? c : '-')).join('')).join('');
+/** @param {string} mode in octal, as the API tells it @returns {string} `rwxr-xr-x` */
+export const modeText = (mode) => [6, 3, 0].map((s) => ['r', 'w', 'x'].map((c, i) => ((Number.parseInt(mode, 8) >> s) & (4 >> i) ? c : '-')).join('')).join('');
 
 function trail(items) {
   return h('nav', { 'aria-label': 'Where this is' }, h('ol', { class: 'crumbs' }, items.map((item, i) => h('li', null,
@@ -52,7 +52,7 @@ async function snapshots(repository, signal) {
   const draw = () => {
     const wanted = search.value.trim().toLowerCase();
     const shown = list.filter((s) => [s.host, s.user, ...(s.paths ?? []), ...(s.tags ?? []), s.id].join('\n').toLowerCase().includes(wanted));
-    fill(rows, shown.length === 0 ? empty('vault', list.length ? 'None fits' : 'No snapshots yet', list.length ? 'No snapshot has this in its host, paths or tags.' : 'Start a backup job, or run `keepwatch backup`.')
+    fill(rows, shown.length === 0 ? empty('vault', list.length ? 'None fits' : 'No snapshots yet', list.length ? 'No snapshot has this in its host, paths or tags.' : h('span', null, 'Start a backup job, or run ', h('code', null, 'keepwatch backup'), '.'))
       : table('Snapshots', ['Made', 'Host', 'Paths', 'Tags', { text: 'Files', class: 'num' }, { text: 'Size', class: 'num' }, ''], shown.map((s) => h('tr', null,
         h('td', { class: 'nowrap' }, time(s.time), !s.complete && [' ', badge('incomplete', 'warn')]),
         h('td', null, s.host), h('td', { class: 'break' }, (s.paths ?? []).join(', ')),
@@ -75,7 +75,7 @@ function entryRow(repository, snapshot, path, e) {
     h('td', null, h('span', { class: 'entry' }, icon(ICONS[e.kind] ?? 'file'), h('span', { class: 'sr' }, { dir: 'Folder', file: 'File', symlink: 'Link', other: 'Other' }[e.kind]), name)),
     h('td', { class: 'num' }, e.kind === 'file' ? bytes(e.size) : ''),
     h('td', { class: 'nowrap hide-small' }, time(e.modified_at)),
-    h('td', { class: 'mono hide-small', title: Number(e.mode ?? 0).toString(8) }, modeText(e.mode ?? 0)),
+    h('td', { class: 'mono hide-small', title: e.mode }, modeText(e.mode)),
     h('td', { class: 'act' }, e.kind === 'file' && linkButton('', address([...base, 'file'], { path: full }), { icon: 'download', label: `Download ${e.name}`, class: 'plain tiny', download: e.name })));
 }
 
