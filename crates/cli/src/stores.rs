@@ -1,8 +1,9 @@
 //! Event stores: how they are opened, and how events are shown.
 
-use std::fmt::{self, Display, Formatter, Write as _};
+use std::fmt::{self, Debug, Display, Formatter, Write as _};
 use std::path::{Path, PathBuf};
 
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use keepwatch_core::events::{Event, PostgresUrl, Store};
 #[cfg(feature = "vision")]
 use {
@@ -51,6 +52,32 @@ pub fn describe(event: &Event) -> String {
     text
 }
 
+/// A directory or the address of a database, as it was given. The address may hold a password: it is
+/// shown without.
+#[derive(Clone)]
+pub struct StoreName(PathBuf);
+
+impl StoreName {
+    /// Takes what clap takes for a path.
+    pub fn parser() -> impl TypedValueParser<Value = Self> {
+        PathBufValueParser::new().map(Self)
+    }
+
+    /// As it was given.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Debug for StoreName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0.to_str() {
+            Some(text) if text.contains("://") => f.write_str("\"…\""),
+            _ => self.0.fmt(f),
+        }
+    }
+}
+
 /// Which event store.
 #[cfg(feature = "vision")]
 #[derive(Clone, Debug, Args)]
@@ -60,9 +87,10 @@ pub struct StorePlace {
         long,
         value_name = "DIR|URL",
         env = "KEEPWATCH_STORE",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = StoreName::parser()
     )]
-    store: Option<PathBuf>,
+    store: Option<StoreName>,
     /// With postgres://…: the directory for clips and pictures
     #[arg(long = "media-dir", value_name = "DIR")]
     media: Option<PathBuf>,
@@ -86,7 +114,8 @@ pub enum Place {
 impl StorePlace {
     /// Where it is, by the options or else the configuration.
     pub fn place(&self, config: &Config) -> Result<Place, Failure> {
-        let store = self.store.as_ref().or(config.store.path.as_ref());
+        let given = self.store.as_ref().map(StoreName::path);
+        let store = given.or(config.store.path.as_deref());
         let store = store.ok_or(Failure::Usage {
             message: "no event store is given".to_owned(),
             hint: Some("use --store DIR or set KEEPWATCH_STORE"),
@@ -100,7 +129,7 @@ impl Place {
     /// What a path or address names.
     pub fn of(store: &Path, media: Option<&PathBuf>) -> Result<Self, Failure> {
         let text = store.to_str().unwrap_or_default();
-        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        if !PostgresUrl::is_one(text) {
             return Ok(Place::Dir(store.to_owned()));
         }
         let media = media.ok_or(Failure::Usage {
@@ -196,4 +225,38 @@ pub fn recipients(config: &Config) -> Result<Vec<PublicKey>, Failure> {
     texts
         .map(|text| crate::credentials::recipient(text).map_err(Failure::usage))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::args::Cli;
+
+    #[test]
+    fn what_is_given_is_shown_without_a_password() {
+        let address = "postgres://ann:s3cret@db/events";
+        let mut calls = vec![
+            vec!["keepwatch", "events", "list", "--store", address],
+            vec!["keepwatch", "backup", "--event-store", address],
+        ];
+        if cfg!(feature = "vision") {
+            calls.push(vec!["keepwatch", "serve", "--store", address]);
+            calls.push(vec!["keepwatch", "watch", "--store", address]);
+            calls.push(vec!["keepwatch", "face", "list", "--store", address]);
+            calls.push(vec!["keepwatch", "user", "list", "--store", address]);
+        }
+        for call in calls {
+            let Ok(cli) = Cli::try_parse_from(&call) else {
+                panic!("{call:?}");
+            };
+            let shown = format!("{cli:?}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert!(shown.contains('…'), "{shown}");
+        }
+        let Ok(cli) = Cli::try_parse_from(["keepwatch", "events", "list", "--store", "dir"]) else {
+            panic!("it is right");
+        };
+        assert!(format!("{cli:?}").contains("\"dir\""));
+    }
 }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::commands::{Context, Outcome};
 use crate::credentials::identities;
 use crate::exit::{Code, Failure};
-use crate::stores::{Place, describe};
+use crate::stores::{Place, StoreName, describe};
 use crate::values::{age, size, time};
 
 /// Where the events are.
@@ -28,9 +28,10 @@ pub struct StoreArgs {
         long,
         value_name = "DIR|URL",
         env = "KEEPWATCH_STORE",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = StoreName::parser()
     )]
-    store: PathBuf,
+    store: StoreName,
     /// With postgres://…: the directory with clips and pictures
     #[arg(long, value_name = "DIR")]
     media_dir: Option<PathBuf>,
@@ -39,7 +40,7 @@ pub struct StoreArgs {
 impl StoreArgs {
     /// Where it is.
     pub fn place(&self) -> Result<Place, Failure> {
-        Place::of(&self.store, self.media_dir.as_ref())
+        Place::of(self.store.path(), self.media_dir.as_ref())
     }
 
     /// Opens it.

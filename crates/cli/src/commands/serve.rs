@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use keepwatch_config::Config;
@@ -24,6 +26,8 @@ use crate::stores::{StorePlace, open_or_create, recipients};
 
 /// The name of the camera of `--demo-camera`, and where its pictures come from.
 const DEMO: (&str, &str) = ("demo", "test:ball");
+/// Its ball never rests: without an end there would be neither picture nor clip of it to see.
+const DEMO_CLIP: Duration = Duration::from_secs(10);
 
 /// Where it listens, and what it shows.
 #[derive(Debug, Args)]
@@ -114,9 +118,9 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
             .map_err(|error| error.to_string())?;
         Ok(config)
     };
-    let server = Server::new(ServerOptions {
+    let mut server = Server::new(ServerOptions {
         config,
-        store,
+        store: store.clone(),
         cache,
         engine: Arc::new(crate::networks::of),
         reload: Some(Arc::new(reload)),
@@ -124,9 +128,15 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
     })?;
     let runtime =
         Runtime::new().map_err(|error| Failure::refused(format!("cannot start: {error}"), None))?;
-    let served = runtime.block_on(serve(server, context));
+    let listening = runtime.block_on(server.bind())?;
+    // Whoever is told that it is ready may tell it to stop.
+    let signals = runtime.block_on(async { Signals::new() })?;
+    tell(&ready(&server, &listening), context)?;
+    let served = runtime.block_on(server.run(signals.shutdown, signals.hang_ups));
     // What still reads for somebody who does not take it keeps nobody from ending.
     runtime.shutdown_background();
+    // The store signs its end here, where it may wait for a database.
+    drop(store);
     served?;
     Ok(Code::Ok)
 }
@@ -139,7 +149,9 @@ fn over(args: &ServeArgs) -> Result<Over, Failure> {
     }
     if args.demo_camera {
         let url = DEMO.1.parse().expect("it is an address");
-        cameras.insert(DEMO.0.to_owned(), CameraSettings::new(url));
+        let mut settings = CameraSettings::new(url);
+        settings.max_clip = DEMO_CLIP;
+        cameras.insert(DEMO.0.to_owned(), settings);
     }
     for settings in cameras.values() {
         settings.validate()?;
@@ -151,37 +163,58 @@ fn over(args: &ServeArgs) -> Result<Over, Failure> {
     })
 }
 
-async fn serve(mut server: Server, context: &mut Context) -> Result<(), Failure> {
-    let listening = server.bind().await?;
+fn ready(server: &Server, listening: &[SocketAddr]) -> Ready {
     let scheme = if server.encrypts() { "https" } else { "http" };
-    let ready = Ready {
+    Ready {
         urls: listening
             .iter()
             .map(|address| format!("{scheme}://{}/", reached_at(*address)))
             .collect(),
         setup_code: server.setup_code(),
         fingerprint: server.fingerprint(),
-    };
-    tell(&ready, context)?;
-    let failed = |error| Failure::refused(format!("cannot wait for signals: {error}"), None);
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let shutdown = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        // Whoever asks a second time does not want to wait for the clips.
-        tokio::spawn(async move {
+    }
+}
+
+/// What others may tell the server.
+struct Signals {
+    shutdown: Pin<Box<dyn Future<Output = ()>>>,
+    /// Each SIGHUP.
+    hang_ups: Receiver<()>,
+}
+
+impl Signals {
+    /// From here on none of them ends the process by itself.
+    fn new() -> Result<Self, Failure> {
+        let failed = |error| Failure::refused(format!("cannot wait for signals: {error}"), None);
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let shutdown = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
-            std::process::exit(Code::Interrupted as i32);
+            // Whoever asks a second time does not want to wait for the clips.
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                std::process::exit(Code::Interrupted as i32);
+            });
+        };
+        let (sender, hang_ups) = channel(1);
+        tokio::spawn(async move {
+            while hang_up.recv().await.is_some() {
+                // One that waits stands for all.
+                let _ = sender.try_send(());
+            }
         });
-    };
-    server.run(shutdown, hang_ups()?).await?;
-    Ok(())
+        Ok(Self {
+            shutdown: Box::pin(shutdown),
+            hang_ups,
+        })
+    }
 }
 
 /// How a browser gets there: by the name of the machine, where it listens at all of its addresses.
@@ -191,20 +224,6 @@ fn reached_at(address: SocketAddr) -> String {
     }
     let uname = rustix::system::uname();
     format!("{}:{}", uname.nodename().to_string_lossy(), address.port())
-}
-
-/// Each SIGHUP.
-fn hang_ups() -> Result<Receiver<()>, Failure> {
-    let failed = |error| Failure::refused(format!("cannot wait for signals: {error}"), None);
-    let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-    let (sender, receiver) = channel(1);
-    tokio::spawn(async move {
-        while hang_up.recv().await.is_some() {
-            // One that waits stands for all.
-            let _ = sender.try_send(());
-        }
-    });
-    Ok(receiver)
 }
 
 fn tell(ready: &Ready, context: &mut Context) -> Result<(), Failure> {

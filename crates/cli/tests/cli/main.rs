@@ -18,4 +18,6 @@ mod never_again;
 mod plates;
 mod restore;
 mod sealed;
+#[cfg(feature = "vision")]
+mod users;
 mod world;

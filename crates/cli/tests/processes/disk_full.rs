@@ -1,61 +1,18 @@
 //! A real file system without room.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::dice::Dice;
 use crate::repository::{assert_tidy, files_beneath, snapshots, unfinished};
+use crate::small_disk::{SmallDisk, room};
 use crate::world::World;
-
-/// A small file system, for as long as it lives.
-struct Small(PathBuf);
-
-impl Small {
-    /// Nothing without the privilege to mount, which is said.
-    fn mount(at: &Path) -> Option<Self> {
-        fs::create_dir(at).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=8m", "keepwatch-test"])
-            .arg(at)
-            .output();
-        let output = mounted.unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        match output.status.success() {
-            true => Some(Self(at.to_owned())),
-            false if may_not_mount(&stderr) => {
-                println!("skipped, since a file system has to be mounted: {stderr}");
-                None
-            }
-            false => panic!("mount: {stderr}"),
-        }
-    }
-}
-
-fn may_not_mount(stderr: &str) -> bool {
-    let denied = ["permission denied", "superuser", "not permitted"];
-    denied.iter().any(|text| stderr.contains(text))
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // The test has its own result to tell.
-        let _ = Command::new("umount").arg(&self.0).status();
-    }
-}
-
-/// The bytes that are free.
-fn room(at: &Path) -> u64 {
-    let disk = rustix::fs::statvfs(at).unwrap();
-    disk.f_bavail * disk.f_frsize
-}
 
 /// What frees a disk has to write a little first.
 #[test]
 fn packs_leave_room_for_what_frees_the_disk() {
     let world = World::empty();
     let repo = world.path("repo");
-    let Some(_small) = Small::mount(&repo) else {
+    let Some(_small) = SmallDisk::mount(&repo, "8m") else {
         return;
     };
     world.run(["init"]).ok();
@@ -78,7 +35,7 @@ fn packs_leave_room_for_what_frees_the_disk() {
 fn a_full_disk_is_told_and_left() {
     let world = World::empty();
     let repo = world.path("repo");
-    let Some(_small) = Small::mount(&repo) else {
+    let Some(_small) = SmallDisk::mount(&repo, "8m") else {
         return;
     };
     world.run(["init", "--pack-size", "256K"]).ok();

@@ -9,6 +9,7 @@ mod interrupts;
 mod kills;
 mod repository;
 mod secrets;
+mod small_disk;
 mod stress;
 #[path = "../cli/world.rs"]
 #[allow(dead_code, reason = "another test binary needs all of it")]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use keepwatch_core::events::Store;
+use keepwatch_core::events::{PostgresUrl, Store};
 use keepwatch_core::fs::ExcludesBuilder;
 use keepwatch_core::fs::plain_path;
 use keepwatch_core::{Source, Stream};
@@ -12,6 +12,7 @@ use keepwatch_core::{Source, Stream};
 use crate::args::Global;
 use crate::credentials::existing;
 use crate::exit::Failure;
+use crate::stores::StoreName;
 
 /// The files of a store beside its database.
 const FILES: [&str; 4] = ["store", "keys", "media", "private"];
@@ -22,8 +23,8 @@ const DATABASE: &str = "events.db";
 #[command(next_help_heading = "Event store")]
 pub struct EventStoreArgs {
     /// Back up an event store while it is in use; it comes back as one that can be used
-    #[arg(long, value_name = "DIR")]
-    event_store: Option<PathBuf>,
+    #[arg(long, value_name = "DIR", value_parser = StoreName::parser())]
+    event_store: Option<StoreName>,
     /// The passphrase of the event store [default: what opens the repository]
     #[arg(
         long,
@@ -43,9 +44,21 @@ pub struct EventStoreArgs {
 }
 
 impl EventStoreArgs {
+    fn dir(&self) -> Result<Option<&Path>, Failure> {
+        let dir = self.event_store.as_ref().map(StoreName::path);
+        let is_address = |dir: &Path| dir.to_str().is_some_and(PostgresUrl::is_one);
+        match dir.is_some_and(is_address) {
+            true => Err(Failure::Usage {
+                message: "an event store in PostgreSQL is not backed up like this".to_owned(),
+                hint: Some("pg_dump copies the database; back up its media directory beside it"),
+            }),
+            false => Ok(dir),
+        }
+    }
+
     /// Recordings that are being written are left out: they are whole in the next backup.
     pub fn exclude(&self, builder: ExcludesBuilder) -> Result<ExcludesBuilder, Failure> {
-        let Some(dir) = &self.event_store else {
+        let Some(dir) = self.dir()? else {
             return Ok(builder);
         };
         let media = plain_path(dir)
@@ -65,7 +78,7 @@ impl EventStoreArgs {
     /// The sources that make up the store. The copy of the database lies beside it, encrypted, and
     /// has no name any more when this returns.
     pub fn sources(&self, global: &Global) -> Result<Vec<Source>, Failure> {
-        let Some(dir) = &self.event_store else {
+        let Some(dir) = self.dir()? else {
             return Ok(Vec::new());
         };
         let dir = plain_path(dir).map_err(Failure::file("find", dir))?;
