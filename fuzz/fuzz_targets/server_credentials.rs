@@ -1,0 +1,6 @@
+//! Headers that say who asks.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_server::fuzzing::credentials(bytes));
