@@ -17,15 +17,12 @@ analysis and the event store are.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
 import queue
 import re
-import resource
 import secrets
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -37,10 +34,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from bench import KEEPWATCH, machine, table
+from bench import KEEPWATCH, machine, say, table
+from bench_programs import (
+    CORES, EXAMPLES, MB, Aim, Program, Use, die_with_parent, keepwatch_version, percent, prepare, running, use_of,
+)
 
-MB = 1_000_000
-CORES = 2
 # Places of the loop. It has four groups of frames, of which no two places are the same apart.
 STREAMS = 15
 SIZE, FPS, GOP, KBIT = (1920, 1080), 25, 50, 4000
@@ -52,84 +50,6 @@ ENOUGH_FPS, LEAST_FPS = 24.5, 22.0
 LATENCY_LOOP = 127
 # How long an event may take before it counts as missed: it has to come before the next thing does.
 LATENCY_LIMIT = 3.0
-
-EXAMPLES = Path(os.environ.get("CARGO_TARGET_DIR", Path.home() / ".cache/keepwatch/target"), "release/examples")
-
-
-LIBC = ctypes.CDLL(None)
-
-
-def say(text: str) -> None:
-    print(f"bench-cameras: {text}", file=sys.stderr, flush=True)
-
-
-# --- Programs ------------------------------------------------------------------------------------
-
-
-def die_with_parent() -> None:
-    """Asks Linux to kill this process when the one that started it is gone, however it went."""
-    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-class Program:
-    """A program that runs until it is told to stop."""
-
-    def __init__(self, words: list[str | Path], log: Path, output: int | Path = subprocess.DEVNULL) -> None:
-        self.words = [str(word) for word in words]
-        self.log = log
-        say(" ".join(self.words))
-        with log.open("wb") as errors, open(os.devnull if isinstance(output, int) else output, "wb") as file:
-            self.process = subprocess.Popen(
-                self.words,
-                stdin=subprocess.PIPE,
-                stdout=output if isinstance(output, int) else file,
-                stderr=errors,
-                preexec_fn=die_with_parent,
-            )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def fail(self, problem: str) -> None:
-        """Ends everything, for a figure from half a run is none."""
-        text = self.log.read_text(errors="replace")
-        sys.exit(f"{self.words} {problem}:\n{text[-2000:]}")
-
-    def still_runs(self) -> None:
-        if self.process.poll() is not None:
-            self.fail(f"ended too early, with {self.process.returncode}")
-
-    def stop(self) -> None:
-        """As Ctrl-C does; after a while less kindly."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(60)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            self.fail("did not stop when told to")
-        finally:
-            self.kill()
-
-    def kill(self) -> None:
-        """What is left of it."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                pipe.close()
-
-
-@contextmanager
-def running(words: list[str | Path], log: Path, output: int | Path = subprocess.DEVNULL) -> Iterator[Program]:
-    program = Program(words, log, output)
-    try:
-        yield program
-    finally:
-        program.kill()
 
 
 @contextmanager
@@ -145,62 +65,6 @@ def camera(work: Path, *options: str) -> Iterator[tuple[Program, str]]:
             program.process.wait()
             program.fail("does not say where it is")
         yield program, address
-
-
-# --- Measuring -----------------------------------------------------------------------------------
-
-
-@dataclass
-class Use:
-    """What a program used of one core, from 0 to 1 and beyond, and of memory."""
-
-    cpu: float
-    peak_mb: float
-    pss_mb: float
-
-
-def tree(pid: int) -> list[int]:
-    """A process and the processes it started."""
-    found = [pid]
-    for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            found += tree(int(child))
-    return found
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, to the nanosecond: clock_getcpuclockid(3), as in linux/posix-timers.h."""
-    return sum(time.clock_gettime((~one << 3) | 2) for one in tree(pid))
-
-
-def memory_mb(pid: int, file: str, name: str) -> float:
-    kilobytes = 0
-    for one in tree(pid):
-        found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{one}/{file}").read_text(), re.MULTILINE)
-        kilobytes += int(found.group(1)) if found else 0
-    return kilobytes * 1024 / MB
-
-
-def use_of(programs: list[Program], warm_up: float, seconds: float) -> list[Use]:
-    """What running programs use, all in the same time."""
-    time.sleep(warm_up)
-    for program in programs:
-        program.still_runs()
-    start = time.monotonic()
-    before = [cpu_seconds(program.pid) for program in programs]
-    time.sleep(seconds)
-    for program in programs:
-        program.still_runs()
-    spent = [cpu_seconds(program.pid) - cpu for program, cpu in zip(programs, before)]
-    wall = time.monotonic() - start
-    return [
-        Use(
-            cpu / wall,
-            memory_mb(program.pid, "status", "VmHWM"),
-            memory_mb(program.pid, "smaps_rollup", "Pss"),
-        )
-        for program, cpu in zip(programs, spent)
-    ]
 
 
 # --- One camera ----------------------------------------------------------------------------------
@@ -284,10 +148,6 @@ def motion_version() -> str:
 def ffmpeg_version() -> str:
     shown = subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout.split()
     return shown[2] if len(shown) > 2 else "?"
-
-
-def keepwatch_version() -> str:
-    return subprocess.run([KEEPWATCH, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
 
 
 def run_motion(address: str, framerate: int, work: Path, warm_up: float, seconds: float) -> Use:
@@ -545,10 +405,6 @@ def store_rates(work: Path) -> dict[str, float]:
 # --- Report --------------------------------------------------------------------------------------
 
 
-def percent(cpu: float) -> str:
-    return f"{100 * cpu:.1f}" if cpu >= 0.1 else f"{100 * cpu:.2f}"
-
-
 def uses_table(uses: dict[str, Use], motion: Use) -> str:
     rows = [
         [name, percent(use.cpu), f"{use.cpu / motion.cpu:.2f}", f"{use.peak_mb:.0f}", f"{use.pss_mb:.0f}"]
@@ -579,20 +435,6 @@ def latency_table(latencies: list[Latency]) -> str:
         for one in latencies
     ]
     return table(["", "events", "least, ms", "median, ms", "p95, ms", "most, ms", "missed"], rows)
-
-
-@dataclass
-class Aim:
-    text: str
-    reached: float
-    limit: float
-    unit: str = ""
-    at_least: bool = False
-
-    def row(self) -> list[str]:
-        met = self.reached >= self.limit if self.at_least else self.reached <= self.limit
-        digits = 2 if self.limit < 10 else 0
-        return [self.text, f"{self.reached:.{digits}f}{self.unit}" + ("" if met else ": **missed**")]
 
 
 def one_camera_aims(uses: dict[str, Use], motion: Use) -> list[Aim]:
@@ -654,15 +496,6 @@ def check_programs(parts: list[str]) -> None:
     missing = [str(program) for program in needed if not shutil.which(program)]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}; scripts/bench-cameras builds and installs them")
-
-
-def prepare() -> None:
-    """Two cores and as many files as are allowed, for this and all it starts; a signal ends it tidily."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def cameras_part(arguments: argparse.Namespace, work: Path, figures: dict) -> list[Aim]:
