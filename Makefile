@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ wheel: ## The Python wheel, with cameras, into dist/ (KEEPWATCH_VISION=0: withou
 demo: ## Backs up a real directory, watches a live camera, restores both, and compares
 	@scripts/demo
 
-test: setup test-dashboard test-rust test-doc test-reader test-python ## All tests
+test: setup test-dashboard test-rust test-outside test-doc test-reader test-python ## All tests
 
 # Published vectors and genuine files of the predecessor are not part of the project. Where they
 # are missing the tests that need them are left out, and that is said.
@@ -50,6 +50,13 @@ test-rust:
 # What the dashboard decides, apart from a browser.
 test-dashboard:
 	node --test crates/server/dashboard/tests/
+
+# The server as people run it: the binary that the Rust tests have just built, clients, a browser.
+# What the browser has seen is in tour/.
+test-outside:
+	KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" TOUR="$(CARGO_TARGET_DIR)/tour" \
+		AXE="$(lastword $(sort $(wildcard $(CARGO_TARGET_DIR)/axe-core-*.js)))" \
+		"$(CARGO_TARGET_DIR)/venv-outside/bin/python" -B -m pytest --quiet -p no:cacheprovider crates/server/tests/outside
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc
@@ -91,7 +98,7 @@ lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --features keepwatch-core/postgres -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-recognition --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-recognition/fuzzing,keepwatch-vision/fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-recognition --package keepwatch-server --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-core/postgres,keepwatch-recognition/fuzzing,keepwatch-server/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 
@@ -108,16 +115,20 @@ bench-python: build wheel ## Measures the Python package beside the command line
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
 
-bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras, faces and plates
+bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras, faces and plates, and the server
 	@scripts/bench $(BENCH)
 	@scripts/bench-cameras $(BENCH_CAMERAS)
 	@scripts/bench-recognition
+	@scripts/bench-server $(BENCH_SERVER)
 
 bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BENCH_CAMERAS="--seconds 5 --cameras 4" for a small run)
 	@scripts/bench-cameras $(BENCH_CAMERAS)
 
 bench-recognition: setup ## Measures faces and plates, beside onnxruntime from Python, OpenCV and Tesseract
 	@scripts/bench-recognition
+
+bench-server: build ## Measures the server, beside SecureVision's API in FastAPI (BENCH_SERVER="--events 10000 --seconds 3" for a small run)
+	@scripts/bench-server $(BENCH_SERVER)
 
 fuzz-smoke: ## Runs each fuzz target for FUZZ_SECONDS
 	@scripts/fuzz-smoke "$(FUZZ_SECONDS)"
