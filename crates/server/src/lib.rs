@@ -39,6 +39,7 @@ mod router;
 mod routes;
 mod server;
 mod socket;
+mod stream;
 mod tickets;
 mod tls;
 mod users;

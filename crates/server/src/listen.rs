@@ -1,34 +1,37 @@
 //! Connections: as many as there may be, none for ever.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Request, StatusCode};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 use tower::ServiceExt as _;
 
-use crate::limits::{Connections, Held};
+use crate::limits::Connections;
 use crate::login::Peer;
 use crate::server::Patience;
+use crate::stream::{Counted, Open};
 
 /// The largest head of a request, in bytes, and the most headers in it.
 const MAX_HEAD: usize = 32 << 10;
 const MAX_HEADERS: usize = 64;
+/// The largest body, in bytes, of a request that may be refused on a connection that goes on. What
+/// is unread of a larger one is not waited for, and nobody is to send the next request after it.
+const SMALL_BODY: u64 = 16 << 10;
 /// When the system gives no connection: how long to wait before asking for the next.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -73,53 +76,8 @@ pub(crate) async fn serve(
     served.wait().await;
 }
 
-/// A stream that counts as a connection, and is waited for at the end, for as long as it is open:
-/// HTTP gives it away when it becomes a WebSocket.
-struct Counted<S> {
-    stream: S,
-    _open: Open,
-}
-
-type Open = (Held, TaskTrackerToken);
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
 }
 
 /// Waits until it is told to stop.
@@ -141,10 +99,7 @@ async fn connection(
     stream.set_nodelay(true)?;
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(patience.stalled));
-    let stream = Counted {
-        stream: Box::pin(stream),
-        _open: open,
-    };
+    let stream = Counted::new(Box::pin(stream), open, patience.farewell);
     match tls {
         None => speak(stream, peer, router, patience, stop).await,
         Some(tls) => {
@@ -164,7 +119,16 @@ async fn speak(
 ) -> io::Result<()> {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request.map(Body::new))
+        let length = request.body().size_hint().upper();
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move {
+            let mut answer = answer.await?;
+            if length.is_none_or(|length| length > SMALL_BODY) && is_refusal(answer.status()) {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -70,6 +70,8 @@ pub struct Patience {
     pub stalled: Duration,
     /// For a message of a WebSocket to be taken.
     pub message: Duration,
+    /// For the other end to close, after all was sent: what it still sends is read and dropped.
+    pub farewell: Duration,
 }
 
 impl Default for Patience {
@@ -80,6 +82,7 @@ impl Default for Patience {
             answer: Duration::from_secs(60),
             stalled: Duration::from_secs(30),
             message: Duration::from_secs(10),
+            farewell: Duration::from_secs(2),
         }
     }
 }
