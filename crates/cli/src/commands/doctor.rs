@@ -3,6 +3,8 @@
 use clap::Args;
 use keepwatch_core::crypto::Suite;
 use keepwatch_recognition::infer::Engine;
+use keepwatch_recognition::plate::ocr::TesseractReader;
+use keepwatch_recognition::settings::{PlateSettings, ReaderKind};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};
@@ -52,6 +54,10 @@ pub fn run(args: &DoctorArgs, context: &mut Context) -> Outcome {
     let described = engine.as_ref().map(Engine::describe);
     let described = described.map_err(|error| with_causes(error));
     findings.push(finding("inference", described));
+    let plates = config.plates.as_ref();
+    if let Some(plates) = plates.filter(|plates| plates.reader == ReaderKind::Tesseract) {
+        findings.push(finding("tesseract", tesseract(plates)));
+    }
     if let Ok(engine) = &engine {
         findings.extend(models(&config, engine));
     }
@@ -69,6 +75,14 @@ pub fn run(args: &DoctorArgs, context: &mut Context) -> Outcome {
         true => Code::Ok,
         false => Code::Failed,
     })
+}
+
+/// Its version, if it can read with its settings.
+fn tesseract(plates: &PlateSettings) -> Result<String, String> {
+    let settings = plates.tesseract.clone().unwrap_or_default();
+    let started = TesseractReader::new(&settings).and_then(|_| TesseractReader::version());
+    let version = started.map_err(|error| with_causes(&error))?;
+    Ok(format!("{version}, {}", settings.language))
 }
 
 fn models(config: &keepwatch_config::Config, engine: &Engine) -> Vec<Finding> {

@@ -210,6 +210,13 @@ fn the_doctor_says_what_computes_networks() {
     let mut command = world.command(["doctor", "--json"]);
     command.env("KEEPWATCH__INFERENCE__BACKEND", "tract");
     assert_eq!(detail(&report(&mut command), "inference"), "tract");
+    let mut command = world.command(["doctor", "--json"]);
+    command.env("KEEPWATCH__PLATES__READER", "tesseract");
+    let tesseract = detail(&report(&mut command), "tesseract");
+    assert!(
+        tesseract.starts_with("5.") && tesseract.ends_with(", eng"),
+        "{tesseract}"
+    );
     let mut command = world.command(["doctor"]);
     command.env(
         "KEEPWATCH__INFERENCE__LIBRARY",

@@ -3,11 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
 
-use tesseract_plumbing::TessBaseApi;
-use tesseract_plumbing::tesseract_sys::{
-    TessOcrEngineMode_OEM_LSTM_ONLY, TessPageSegMode_PSM_RAW_LINE, TessPageSegMode_PSM_SINGLE_LINE,
-    TessPageSegMode_PSM_SINGLE_WORD,
-};
+use keepwatch_tesseract::Engine;
 
 use super::{PageMode, PlateReader, Reading, TesseractSettings};
 use super::{hocr, traineddata};
@@ -52,7 +48,7 @@ const MAX_LANGUAGE_FILE: u64 = 64 << 20;
 ///
 /// The engine takes some tens of milliseconds to start and is then used for all plates: keep one per thread.
 pub struct TesseractReader {
-    engine: TessBaseApi,
+    engine: Engine,
     preprocessor: Preprocessor,
     isolator: Isolator,
     rectifier: Rectifier,
@@ -63,14 +59,14 @@ impl TesseractReader {
     /// Starts an engine.
     ///
     /// # Errors
-    /// [`Error::Setting`] when a setting cannot be, or the language is not installed; [`Error::Read`]
+    /// [`Error::Setting`] when a setting cannot be, or Tesseract or the language is not installed; [`Error::Read`]
     /// when its file cannot be read.
     pub fn new(settings: &TesseractSettings) -> Result<Self> {
         settings.check()?;
         let language = &settings.language;
         let languages: Vec<&str> = language.split('+').collect();
         let directory = find_languages(&languages, settings.datapath.as_deref())?;
-        let mut engine = TessBaseApi::create();
+        let mut engine = Engine::new().map_err(|error| missing(&error))?;
         // Tesseract writes to the standard error of the program otherwise.
         set(&mut engine, c"debug_file", c"/dev/null")?;
         let name = c_string("language", language)?;
@@ -80,18 +76,18 @@ impl TesseractReader {
             if !traineddata::forget_words(&mut file) {
                 return Err(not_a_language(&path));
             }
-            engine.init_1(&file, Some(&name), TessOcrEngineMode_OEM_LSTM_ONLY)
+            engine.load(&file, &name)
         } else {
             let path = c_string("datapath", &directory.to_string_lossy())?;
-            engine.init_4(Some(&path), Some(&name), TessOcrEngineMode_OEM_LSTM_ONLY)
+            engine.load_from(&path, &name)
         };
         if started.is_err() {
             return Err(not_a_language(&language_file(&directory, languages[0])));
         }
-        engine.set_page_seg_mode(match settings.page_mode {
-            PageMode::Line => TessPageSegMode_PSM_SINGLE_LINE,
-            PageMode::Word => TessPageSegMode_PSM_SINGLE_WORD,
-            PageMode::RawLine => TessPageSegMode_PSM_RAW_LINE,
+        engine.set_page_mode(match settings.page_mode {
+            PageMode::Line => keepwatch_tesseract::PageMode::Line,
+            PageMode::Word => keepwatch_tesseract::PageMode::Word,
+            PageMode::RawLine => keepwatch_tesseract::PageMode::RawLine,
         });
         let whitelist = c_string("whitelist", &settings.whitelist)?;
         set(&mut engine, c"tessedit_char_whitelist", &whitelist)?;
@@ -107,6 +103,14 @@ impl TesseractReader {
             rectifier: Rectifier::default(),
             prepared: Picture::default(),
         })
+    }
+
+    /// The version of Tesseract's library, such as `5.3.0`.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] when there is none.
+    pub fn version() -> Result<&'static str> {
+        keepwatch_tesseract::version().map_err(|error| missing(&error))
     }
 
     /// Tries several ways to find the characters and to show them to Tesseract, until one gives a
@@ -160,23 +164,12 @@ impl TesseractReader {
 
     /// What stands in a grey picture.
     fn recognize(&mut self) -> Result<Reading> {
-        let failed = |problem: &str| Error::Inference {
-            problem: format!("Tesseract: {problem}"),
-        };
-        let (width, height) = (self.prepared.width() as i32, self.prepared.height() as i32);
-        self.engine
-            .set_image(self.prepared.data(), width, height, 1, width)
-            .map_err(|error| failed(&error.to_string()))?;
-        // It would guess, and write a warning.
-        self.engine.set_source_resolution(300);
-        self.engine
-            .recognize()
-            .map_err(|error| failed(&error.to_string()))?;
-        let answer = self
-            .engine
-            .get_hocr_text(0)
-            .map_err(|error| failed(&error.to_string()))?;
-        let mut characters = hocr::characters(&answer.as_ref().to_string_lossy());
+        let (width, height) = (self.prepared.width(), self.prepared.height());
+        let read = self.engine.read(self.prepared.data(), width, height);
+        let answer = read.map_err(|error| Error::Inference {
+            problem: format!("Tesseract: {error}"),
+        })?;
+        let mut characters = hocr::characters(&answer);
         characters.iter_mut().for_each(keep_characters);
         Ok(Reading::new(characters))
     }
@@ -226,13 +219,18 @@ fn value(reading: &Reading) -> f32 {
     reading.confidence * (places / 6.0).min(1.0) * (8.0 / places.max(1.0)).min(1.0)
 }
 
-fn set(engine: &mut TessBaseApi, name: &'static CStr, value: &CStr) -> Result<()> {
-    engine
-        .set_variable(name, value)
-        .map_err(|_| Error::Setting {
-            name: "tesseract",
-            problem: format!("this version has no {}", name.to_string_lossy()),
-        })
+fn set(engine: &mut Engine, name: &CStr, value: &CStr) -> Result<()> {
+    engine.set(name, value).map_err(|error| Error::Setting {
+        name: "tesseract",
+        problem: error.to_string(),
+    })
+}
+
+fn missing(error: &keepwatch_tesseract::Error) -> Error {
+    Error::Setting {
+        name: "reader",
+        problem: format!("{error}. Debian has it in the package libtesseract5"),
+    }
 }
 
 fn c_string(name: &'static str, text: &str) -> Result<CString> {
