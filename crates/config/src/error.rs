@@ -89,11 +89,15 @@ impl Error {
         }
     }
 
-    pub(crate) fn value(error: &toml::de::Error) -> Self {
-        let problem = error.message().to_owned();
+    /// A value that cannot be, with the key that it is at.
+    pub(crate) fn value(error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
+        let problem = error.inner().message();
         Error::Value {
-            similar: similar(&problem),
-            problem,
+            similar: similar(problem),
+            problem: match error.path().iter().next() {
+                Some(_) => format!("{}: {problem}", error.path()),
+                None => problem.to_owned(),
+            },
         }
     }
 }

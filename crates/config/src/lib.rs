@@ -164,7 +164,8 @@ impl Config {
         secret::expand(&mut table, environment)?;
         secret::read_files(&mut table, read)?;
         let credentials = secret::take_credentials(&mut table, read)?;
-        let mut config: Config = Table::try_into(table).map_err(|error| Error::value(&error))?;
+        let mut config: Config = serde_path_to_error::deserialize(toml::Value::Table(table))
+            .map_err(|error| Error::value(&error))?;
         for (camera, (user, password)) in credentials {
             if let Some(settings) = config.cameras.get_mut(&camera) {
                 settings.url = settings.url.clone().with_credentials(&user, &password);

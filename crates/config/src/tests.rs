@@ -101,7 +101,7 @@ fn what_is_wrong_is_said_with_its_place_and_without_secrets() {
     };
     assert_eq!(
         shown("[cameras.a]\nurl = \"rtsp://h/\"\nprerol = \"5s\""),
-        "unknown field `prerol`, expected one of `url`, `transport`, `tls`, `read_timeout`, \
+        "cameras.a.prerol: unknown field `prerol`, expected one of `url`, `transport`, `tls`, `read_timeout`, \
          `retry_first`, `retry_longest`, `decode`, `fps_target`, `analysis_size`, `record`, \
          `pre_roll`, `post_roll`, `max_clip`, `motion`, `privacy_masks`, `recognize`, `realtime` \
          / perhaps pre_roll is meant"
@@ -132,6 +132,15 @@ fn what_is_wrong_is_said_with_its_place_and_without_secrets() {
         ),
         ("[retention]\nevents = \"-3d\"", "is no age"),
         ("[store]\npth = \"x\"", "perhaps path is meant"),
+        (
+            "[server]\nlisten = [\"127.0.0.1:0\", \"here\"]",
+            "server.listen[1]: invalid socket address syntax",
+        ),
+        ("[server]\nlisten = 8000", "server.listen: invalid type"),
+        (
+            "[cameras.a]\nurl = \"rtsp://h/\"\npre_roll = \"soon\"",
+            "cameras.a.pre_roll: ",
+        ),
     ] {
         let shown = shown(text);
         assert!(shown.contains(expected), "{shown}");
