@@ -210,9 +210,7 @@ fn a_database_that_goes_away_is_503_and_nothing_is_lost_when_it_is_back() {
         assert!([200, 404].contains(&status), "{path}: {status}");
     }
     ada.until("/api/v1/events", |_| server.readiness().0 == 200);
-    // The connection that nobody has used meanwhile is found to be gone once.
-    let first = server.ask("POST", "/api/v1/session", &body).status;
-    assert!([200, 503].contains(&first), "{first}");
+    // Nor does who comes first meet a connection that nobody has used meanwhile.
     server.log_in();
     // The same stream goes on, and nothing is missing in it.
     let ended = stream.find(|event| {

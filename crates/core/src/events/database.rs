@@ -284,6 +284,15 @@ impl Connection {
         }
     }
 
+    /// The same of one that was not used for a while.
+    pub fn still_works(&self) -> bool {
+        match self {
+            Connection::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Connection::Postgres(db) => db.still_works(),
+        }
+    }
+
     /// Makes the planner of SQLite take an index that has the rows in order: it does not know that
     /// few of them are wanted.
     pub fn through(&self, index: &str) -> String {

@@ -1,7 +1,7 @@
 //! Connections that are lent: whoever reads waits for nobody else who reads.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 
@@ -12,8 +12,10 @@ pub(super) const MAX_CONNECTIONS: usize = 4;
 pub(super) struct Pool<C> {
     state: Mutex<State<C>>,
     back: Condvar,
-    /// Whether a connection can be used again.
+    /// Whether a connection that was used can be used again.
     is_alive: fn(&C) -> bool,
+    /// Whether one that was idle still can.
+    still_works: fn(&C) -> bool,
 }
 
 struct State<C> {
@@ -22,9 +24,10 @@ struct State<C> {
 }
 
 impl<C> Pool<C> {
-    pub fn new(is_alive: fn(&C) -> bool) -> Self {
+    pub fn new(is_alive: fn(&C) -> bool, still_works: fn(&C) -> bool) -> Self {
         Self {
             is_alive,
+            still_works,
             state: Mutex::new(State {
                 idle: Vec::new(),
                 open: 0,
@@ -35,10 +38,18 @@ impl<C> Pool<C> {
 
     /// A connection that is idle, or a new one.
     pub fn take(&self, connect: impl FnOnce() -> Result<C>) -> Result<Lent<'_, C>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         loop {
             if let Some(connection) = state.idle.pop() {
-                return Ok(self.lend(connection));
+                // Looking may take its time, and others need not wait for that.
+                drop(state);
+                let lent = self.lend(connection);
+                if (self.still_works)(&lent) {
+                    return Ok(lent);
+                }
+                drop(lent);
+                state = self.lock();
+                continue;
             }
             if state.open < MAX_CONNECTIONS {
                 break;
@@ -59,6 +70,10 @@ impl<C> Pool<C> {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lend(&self, connection: C) -> Lent<'_, C> {
         Lent {
             pool: self,
@@ -67,7 +82,7 @@ impl<C> Pool<C> {
     }
 
     fn give(&self, connection: Option<C>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         // Where one is gone the others are, too: they are to the same server.
         let mut gone = Vec::new();
         match connection {
@@ -126,7 +141,7 @@ mod tests {
 
     #[test]
     fn as_many_as_there_are_work_at_once_and_the_others_wait() {
-        let pool = Pool::new(|_| true);
+        let pool = Pool::new(|_| true, |_| true);
         let (opened, working) = (AtomicUsize::new(0), AtomicUsize::new(0));
         // Nobody gets on before all of the first ones hold a connection.
         let together = Barrier::new(MAX_CONNECTIONS);
@@ -147,7 +162,7 @@ mod tests {
 
     #[test]
     fn with_one_that_is_gone_all_are_that_nobody_uses() {
-        let pool = Pool::new(|connection: &u32| *connection != 7);
+        let pool = Pool::new(|connection: &u32| *connection != 7, |_| true);
         let both = [pool.take(|| Ok(1)), pool.take(|| Ok(2))];
         drop(both);
         drop(pool.take(|| panic!("there are two")));
@@ -162,8 +177,26 @@ mod tests {
     }
 
     #[test]
+    fn what_went_away_while_it_was_idle_is_not_lent() {
+        use std::cell::Cell;
+        let pool = Pool::new(
+            |connection: &Cell<u32>| connection.get() != 7,
+            |connection| {
+                connection.set(connection.get() + 5);
+                connection.get() != 7
+            },
+        );
+        drop(pool.take(|| Ok(Cell::new(2))));
+        // Looked at, it is found to be gone.
+        let new = pool.take(|| Ok(Cell::new(30)));
+        assert_eq!(new.unwrap().get(), 30);
+        let looked_at = pool.take(|| panic!("it is back"));
+        assert_eq!(looked_at.unwrap().get(), 35);
+    }
+
+    #[test]
     fn what_cannot_be_opened_takes_no_place() {
-        let pool = Pool::<u32>::new(|_| true);
+        let pool = Pool::<u32>::new(|_| true, |_| true);
         for _ in 0..MAX_CONNECTIONS * 2 {
             assert!(pool.take(|| Err(Error::Interrupted)).is_err());
         }

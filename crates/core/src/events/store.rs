@@ -206,7 +206,7 @@ impl Store {
                 hold: Hold::Nothing,
             })),
         };
-        let readers = Pool::new(Connection::is_alive);
+        let readers = Pool::new(Connection::is_alive, Connection::still_works);
         // What cannot be read is not opened.
         drop(readers.take(|| database.connect(Mode::Read))?);
         let lock = lock()?;
@@ -317,6 +317,7 @@ impl Store {
         work: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut writer = self.turn()?;
+        writer.connection.take_if(|db| !db.still_works());
         if writer.connection.is_none() {
             let db = self.database.connect(Mode::Write)?;
             db.hold(writer.hold)?;

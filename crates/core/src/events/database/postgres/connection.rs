@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use postgres::fallible_iterator::{self, FallibleIterator};
@@ -18,12 +18,17 @@ const STATEMENTS: usize = 256;
 /// Where the head of the chain is told.
 const CHANNEL: &str = "keepwatch";
 
+/// A connection that nobody has used for longer than this is asked before it is used.
+const RESTED: Duration = Duration::from_secs(1);
+
 /// A session on the server.
 pub(crate) struct PgConnection {
     client: RefCell<Client>,
     statements: RefCell<HashMap<String, Statement>>,
     server: Server,
     broken: Cell<bool>,
+    /// When the server last answered.
+    answered: Cell<Instant>,
     hold: Cell<Hold>,
 }
 
@@ -34,12 +39,23 @@ impl PgConnection {
             statements: RefCell::new(HashMap::new()),
             server,
             broken: Cell::new(false),
+            answered: Cell::new(Instant::now()),
             hold: Cell::new(Hold::Nothing),
         }
     }
 
     pub fn is_alive(&self) -> bool {
         !self.broken.get()
+    }
+
+    /// The same of one that may not have been used for a while: then it is asked, since the server may
+    /// have gone away meanwhile, and come back.
+    pub fn still_works(&self) -> bool {
+        if self.is_alive() && self.answered.get().elapsed() > RESTED {
+            // A failure is remembered.
+            let _ = self.batch("");
+        }
+        self.is_alive()
     }
 
     /// The keys to what is sealed.
@@ -65,7 +81,13 @@ impl PgConnection {
 
     pub fn batch(&self, text: &str) -> Result<()> {
         let done = self.client.borrow_mut().batch_execute(text);
-        done.map_err(|error| self.failed(error))
+        self.answer(done)
+    }
+
+    fn answer<T>(&self, answer: Result<T, postgres::Error>) -> Result<T> {
+        let answer = answer.map_err(|error| self.failed(error))?;
+        self.answered.set(Instant::now());
+        Ok(answer)
     }
 
     fn prepare(&self, text: &str) -> Result<Statement> {
@@ -77,7 +99,7 @@ impl PgConnection {
             statements.clear();
         }
         let prepared = self.client.borrow_mut().prepare(&with_numbers(text));
-        let statement = prepared.map_err(|error| self.failed(error))?;
+        let statement = self.answer(prepared)?;
         statements.insert(text.to_owned(), statement.clone());
         Ok(statement)
     }
@@ -87,7 +109,7 @@ impl PgConnection {
         let values: Vec<Param<'_>> = values.iter().map(Param).collect();
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let rows = self.client.borrow_mut().query(&statement, &values);
-        let rows = rows.map_err(|error| self.failed(error))?;
+        let rows = self.answer(rows)?;
         rows.iter()
             .map(|row| read(row).map_err(|error| self.failed(error)))
             .collect()
@@ -98,7 +120,7 @@ impl PgConnection {
         let values: Vec<Param<'_>> = values.iter().map(Param).collect();
         let values: Vec<&(dyn ToSql + Sync)> = values.iter().map(|value| value as _).collect();
         let changed = self.client.borrow_mut().execute(&statement, &values);
-        changed.map_err(|error| self.failed(error))
+        self.answer(changed)
     }
 
     /// Begins a transaction that nobody else writes beside.
