@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::http::{Method, StatusCode};
 use jiff::Timestamp;
 use keepwatch_config::JobKind;
-use keepwatch_vision::{Histogram, State};
+use keepwatch_vision::{CameraGauges, CameraStatus, Histogram, State};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -36,6 +36,14 @@ struct Route {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfCamera {
     camera: String,
+}
+
+impl OfCamera {
+    fn of(camera: &str) -> Self {
+        Self {
+            camera: camera.to_owned(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -216,23 +224,21 @@ fn process(moment: &mut Moment<'_>, app: &App) {
     );
 }
 
+/// A value of each camera.
+fn of_each<T, V>(
+    all: &[T],
+    camera: impl Fn(&T) -> &str,
+    value: impl Fn(&T) -> V,
+) -> Vec<(OfCamera, V)> {
+    let of = |one| (OfCamera::of(camera(one)), value(one));
+    all.iter().map(of).collect()
+}
+
 fn cameras(moment: &mut Moment<'_>, app: &App) {
     let statuses = app.watch.status();
-    let of = |camera: &str| OfCamera {
-        camera: camera.to_owned(),
-    };
-    let each = |value: fn(&keepwatch_vision::CameraStatus) -> f64| {
-        statuses
-            .iter()
-            .map(move |status| (of(&status.camera), value(status)))
-            .collect::<Vec<_>>()
-    };
-    let counted = |value: fn(&keepwatch_vision::CameraStatus) -> u64| {
-        statuses
-            .iter()
-            .map(move |status| (of(&status.camera), value(status)))
-            .collect::<Vec<_>>()
-    };
+    let each = |value: fn(&CameraStatus) -> f64| of_each(&statuses, |status| &status.camera, value);
+    let counted =
+        |value: fn(&CameraStatus) -> u64| of_each(&statuses, |status| &status.camera, value);
     moment.gauges(
         "camera_up",
         "Whether the camera sends",
@@ -299,12 +305,7 @@ fn cameras(moment: &mut Moment<'_>, app: &App) {
         counted(|status| status.looks_failed),
     );
     let gauges = app.watch.gauges();
-    let queue = |value: fn(&keepwatch_vision::CameraGauges) -> f64| {
-        gauges
-            .iter()
-            .map(move |gauges| (of(&gauges.camera), value(gauges)))
-            .collect::<Vec<_>>()
-    };
+    let queue = |value: fn(&CameraGauges) -> f64| of_each(&gauges, |gauges| &gauges.camera, value);
     moment.gauges(
         "camera_analysis_queue",
         "Packets that wait for the analysis",
@@ -323,7 +324,7 @@ fn cameras(moment: &mut Moment<'_>, app: &App) {
     let now = (app.now)();
     let ages = gauges.iter().filter_map(|gauges| {
         let age = now.duration_since(gauges.last_frame?).as_secs_f64();
-        Some((of(&gauges.camera), age.max(0.0)))
+        Some((OfCamera::of(&gauges.camera), age.max(0.0)))
     });
     moment.gauges(
         "camera_last_frame_age_seconds",
