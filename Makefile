@@ -42,7 +42,7 @@ export INSTA_WORKSPACE_ROOT = $(CURDIR)
 HAS_TESTDATA := $(wildcard $(KEEPWATCH_TESTDATA)/vectors)
 # Where the library of ONNX Runtime is, which `setup` has installed.
 ONNXRUNTIME = $(lastword $(sort $(wildcard $(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*)))
-test-rust test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
+test-rust test-outside test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
 	cargo nextest run $(CARGO_FLAGS) --workspace --features keepwatch-core/postgres $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')
@@ -56,7 +56,7 @@ test-dashboard:
 test-outside:
 	KEEPWATCH_BIN="$(CARGO_TARGET_DIR)/debug/keepwatch" TOUR="$(CARGO_TARGET_DIR)/tour" \
 		AXE="$(lastword $(sort $(wildcard $(CARGO_TARGET_DIR)/axe-core-*.js)))" \
-		"$(CARGO_TARGET_DIR)/venv-outside/bin/python" -B -m pytest --quiet -p no:cacheprovider crates/server/tests/outside
+		"$(CARGO_TARGET_DIR)/venv-outside/bin/python" -B -m pytest --quiet -rs -p no:cacheprovider crates/server/tests/outside
 
 test-doc:
 	cargo test $(CARGO_FLAGS) --workspace --doc

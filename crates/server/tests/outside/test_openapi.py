@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 import requests
 import schemathesis
-from conftest import Server
+from served import Server
 from schemathesis.specs.openapi.checks import (
     ensure_resource_availability,
     ignored_auth,

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 import websockets
-from conftest import Server, serving
+from served import Server, serving
 
 TOKEN = "a-token-of-some-length"
 FIELDS = {"id", "type", "ts_ms", "frame_source_id", "created_at", "payload"}

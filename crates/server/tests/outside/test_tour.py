@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import os
 import re
-import shutil
 import subprocess
-import struct
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from conftest import ADMIN, PASSPHRASE, Server, User, binary, environment, serving
-from visitor import PATIENCE, Visitor
-
-expect.set_options(timeout=PATIENCE)
+from served import ADMIN, PASSPHRASE, Server, User, binary, environment, serving
+from tour import changes, eventually, film, plays, restart
+from visitor import Visitor
 
 VIEWER = User("vera", "a viewer of pictures")
 SAVED = {"letter.txt": b"Dear Anna, all is well.\n", "photos/sea.raw": bytes(range(256)) * 4096}
@@ -58,38 +50,6 @@ tags = ["nightly"]
 kind = "drill"
 repository = "home"
 """
-
-
-def film(place: Path) -> Path:
-    """A film in H.264: cars on a street, or where those are not to be had a ball."""
-    cars = Path(os.environ.get("KEEPWATCH_TESTDATA", "")) / "video/car-detection.mp4"
-    if cars.is_file():
-        return cars
-    made = place / "film.mp4"
-    pipeline = (
-        "videotestsrc pattern=ball num-buffers=600 ! video/x-raw,width=768,height=432,framerate=15/1 "
-        f"! x264enc key-int-max=15 ! mp4mux ! filesink location={made}"
-    )
-    subprocess.run(["gst-launch-1.0", "--quiet", *pipeline.split()], check=True)
-    return made
-
-
-def restart(server: Server, camera: str) -> None:
-    """Has a camera begin anew, which ends what it was recording."""
-    http = server.http
-    address = f"{server.url}/api/v1/cameras/{camera}"
-    before = http.get(address, timeout=30).json()["settings"]["post_roll"]
-    answer = http.patch(address, json={"post_roll": "4s" if before != "4s" else "5s"}, timeout=30)
-    answer.raise_for_status()
-
-
-def eventually(what: str, found: Callable[[], object], within: float = 60) -> object:
-    """What `found` gives, as soon as it is something."""
-    end = time.monotonic() + within
-    while not (it := found()):
-        assert time.monotonic() < end, f"there was no {what} within {within} s"
-        time.sleep(0.1)
-    return it
 
 
 @pytest.fixture(scope="module")
@@ -142,154 +102,6 @@ def have_happened(server: Server) -> None:
             f"recording of {camera}",
             lambda: http.get(f"{server.url}/api/v1/segments", params=query, timeout=30).json()["segments"],
         )
-
-
-@pytest.fixture
-def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visitor]]:
-    """Opens windows, and after the test says what was not right in any."""
-    windows = []
-
-    def open_window(**how: bool) -> Visitor:
-        windows.append(Visitor(browser, server, **how))
-        return windows[-1]
-
-    yield open_window
-    problems = []
-    for window in windows:
-        try:
-            window.close()
-        except AssertionError as error:
-            problems.append(str(error))
-    assert not problems, "\n".join(problems)
-
-
-@pytest.fixture
-def admin(visit: Callable[..., Visitor]) -> Visitor:
-    """An admin at a desk, in the light."""
-    return visit().login()
-
-
-def code_of(secret: str, at: float) -> str:
-    """The six digits of RFC 6238 for a secret in base 32."""
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
-    digest = hmac.digest(key, struct.pack(">Q", int(at) // 30), hashlib.sha1)
-    offset = digest[-1] & 15
-    return f"{(int.from_bytes(digest[offset : offset + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
-
-
-def plays(video: Locator) -> None:
-    """Whether a video goes on: its time runs, and it has pictures.
-
-    A player that hears nothing for fifteen seconds connects anew; that counts as going on.
-    """
-    video.evaluate(
-        """(v) => new Promise((done, fail) => {
-            const from = v.currentTime;
-            const look = setInterval(() => {
-                if (v.videoWidth > 0 && v.currentTime > from + 0.5) { clearInterval(look); done(); }
-            }, 50);
-            setTimeout(() => {
-                clearInterval(look);
-                const held = Array.from({ length: v.buffered.length }, (_, i) => [v.buffered.start(i), v.buffered.end(i)]);
-                fail(new Error(`it stands at ${v.currentTime}, ready ${v.readyState}, holds ${JSON.stringify(held)}, ${v.error?.message}`));
-            }, 40000);
-        })"""
-    )
-
-
-def changes(picture: Locator) -> None:
-    """Whether a picture is another one after a while."""
-    picture.evaluate(
-        """(img) => new Promise((done, fail) => {
-            const canvas = new OffscreenCanvas(64, 36);
-            const of = () => {
-                const c = canvas.getContext('2d', { willReadFrequently: true });
-                c.drawImage(img, 0, 0, 64, 36);
-                return c.getImageData(0, 0, 64, 36).data.join();
-            };
-            let before = null;
-            const look = setInterval(() => {
-                if (!img.complete || !img.naturalWidth) return;
-                const now = of();
-                if (before !== null && now !== before) { clearInterval(look); done(); }
-                before = now;
-            }, 100);
-            setTimeout(() => { clearInterval(look); fail(new Error('it stays the same')); }, 15000);
-        })"""
-    )
-
-
-def test_the_first_user(browser: Browser, tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        visitor = Visitor(browser, server)
-        page = visitor.page
-        with visitor.expecting(401, "/setup$"):
-            visitor.go("", "Welcome")
-            visitor.look("setup")
-            page.get_by_label("Setup code").fill("0000-0000-0000-0000")
-            page.get_by_label("Name").fill(ADMIN.name)
-            page.get_by_label("Password", exact=True).fill(ADMIN.password)
-            page.get_by_label("Password again").fill(ADMIN.password)
-            page.get_by_role("button", name="Begin").click()
-            expect(page.get_by_role("alert")).to_be_visible()
-        page.get_by_label("Setup code").fill(server.setup_code)
-        page.get_by_role("button", name="Begin").click()
-        expect(page.get_by_role("heading", name="No cameras yet")).to_be_visible()
-        visitor.look("no-cameras")
-        visitor.close()
-
-
-def test_a_second_factor_and_logging_in(visit: Callable[..., Visitor], server: Server) -> None:
-    user = server.add_user(User("otto", "one more open window"), "operator")
-    visitor = visit().login(user)
-    page = visitor.go("settings/account", "Settings")
-    page.get_by_role("button", name="Turn on").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Password").fill(user.password)
-    dialog.get_by_role("button", name="Continue").click()
-    secret = dialog.locator(".secret code").inner_text()
-    visitor.look("second-factor")
-    used = time.time()
-    dialog.get_by_label("Code that it shows").fill(code_of(secret, used))
-    dialog.get_by_role("button", name="Turn on").click()
-    codes = page.locator(".codes span")
-    expect(codes).to_have_count(10)
-    recovery = codes.first.inner_text()
-    visitor.look("recovery-codes")
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name=f"Log out {user.name}").click()
-
-    def log_in(code: str) -> None:
-        page.get_by_label("Name").fill(user.name)
-        page.get_by_label("Password").fill(user.password)
-        with visitor.expecting(401, "/session$"):
-            page.get_by_role("button", name="Log in").click()
-            expect(page.get_by_label("Code")).to_be_focused()
-        visitor.look("login-code")
-        page.get_by_label("Code").fill(code)
-        page.get_by_role("button", name="Continue").click()
-        expect(page.get_by_role("heading", name="Live", level=1)).to_be_visible()
-
-    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    visitor.look("login")
-    log_in(recovery)
-    page.get_by_role("button", name=f"Log out {user.name}").click()
-    # A code counts once, and the next one half a minute before its time.
-    log_in(code_of(secret, used + 30))
-    page.goto(f"{server.url}/ui/#/settings/account")
-    expect(page.get_by_text("9 recovery codes are left.")).to_be_visible()
-
-
-def test_a_wrong_password_is_told(visit: Callable[..., Visitor]) -> None:
-    visitor = visit()
-    with visitor.expecting(401, "/session$"):
-        page = visitor.go("", "Log in")
-    page.get_by_label("Name").fill("nobody")
-    page.get_by_label("Password").fill("nothing that is right")
-    with visitor.expecting(401, "/session$"):
-        page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("alert")).to_be_visible()
-    visitor.look("login-refused")
 
 
 def test_live(admin: Visitor, server: Server) -> None:
@@ -526,49 +338,6 @@ def test_plates(admin: Visitor, server: Server) -> None:
     assert server.http.get(f"{server.url}/api/v1/plates", timeout=30).json()["allow"]["entries"] == []
 
 
-def test_faces(admin: Visitor) -> None:
-    page = admin.go("faces", "Faces")
-    expect(page.get_by_role("heading", name="Nobody is known yet")).to_be_visible()
-    expect(page.get_by_text("the models for them are missing")).to_be_visible()
-    expect(page.get_by_role("button", name="Enrol somebody")).to_be_disabled()
-    admin.look("faces")
-
-
-def test_users_and_tokens(admin: Visitor, server: Server) -> None:
-    page = admin.go("settings/users", "Settings")
-    page.get_by_role("button", name="Add a user").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name").fill("ida")
-    dialog.get_by_label("Password").fill("a door that is locked")
-    dialog.get_by_label("Role").select_option("operator")
-    admin.look("user-add")
-    dialog.get_by_role("button", name="Add", exact=True).click()
-    expect(page.get_by_role("row").filter(has_text="ida")).to_contain_text("operator")
-    admin.look("users")
-    page.get_by_role("button", name="Remove ida").click()
-    dialog.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("row").filter(has_text="ida")).to_have_count(0)
-
-    page.get_by_role("link", name="API tokens").click()
-    page.get_by_role("button", name="New token").click()
-    dialog.get_by_label("Name").fill("home")
-    admin.look("token-add")
-    dialog.get_by_role("button", name="Make it").click()
-    token = dialog.locator(".secret code").inner_text()
-    assert token.startswith("kw_")
-    admin.look("token")
-    page.keyboard.press("Escape")
-    expect(page.get_by_role("row").filter(has_text="home")).to_be_visible()
-    admin.look("tokens")
-    # It is good for something, and never shown again.
-    page.reload()
-    admin.settle()
-    assert token not in page.content()
-    page.get_by_role("button", name="Remove home").click()
-    dialog.get_by_role("button", name="Remove").click()
-    expect(page.get_by_role("row").filter(has_text="home")).to_have_count(0)
-
-
 def test_the_audit_log(admin: Visitor) -> None:
     page = admin.go("system/audit", "System")
     expect(page.get_by_role("row").nth(1)).to_be_visible()
@@ -617,20 +386,6 @@ def test_every_page_everywhere(visit: Callable[..., Visitor], server: Server, ph
     visitor.go(f"events?event={event['id']}")
     page.get_by_role("dialog").locator("video").wait_for()
     visitor.look("event")
-
-
-def test_the_theme_is_remembered(admin: Visitor) -> None:
-    page = admin.go("settings/appearance", "Settings")
-    ground = page.locator("body")
-    light, dark = "rgb(244, 246, 247)", "rgb(15, 20, 25)"
-    expect(ground).to_have_css("background-color", light)
-    page.get_by_role("button", name="Dark").click()
-    expect(ground).to_have_css("background-color", dark)
-    page.reload()
-    admin.settle()
-    expect(ground).to_have_css("background-color", dark)
-    page.get_by_role("button", name="As the system").click()
-    expect(ground).to_have_css("background-color", light)
 
 
 def test_with_the_keyboard_alone(visit: Callable[..., Visitor], server: Server) -> None:
@@ -709,14 +464,3 @@ def test_a_viewer_sees_no_controls_that_are_not_for_viewers(visit: Callable[...,
     expect(dialog.get_by_text("Began")).to_be_visible()
     for name in ("Delete", "Export evidence", "Enrol this face", "Put on a list"):
         expect(dialog.get_by_text(name)).to_have_count(0)
-
-
-def test_logging_out(admin: Visitor) -> None:
-    page = admin.go("live", "Live")
-    page.get_by_role("button", name=f"Log out {ADMIN.name}").click()
-    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
-    # Nor is there a way back.
-    page.goto(f"{admin.server.url}/ui/#/vault")
-    with admin.expecting(401, "/session$"):
-        page.reload()
-        expect(page.get_by_role("heading", name="Log in")).to_be_visible()
