@@ -162,7 +162,8 @@ export function fact(key, value) {
     return number(value);
   }
   if (typeof value === 'string') return /_at$/.test(key) && !Number.isNaN(Date.parse(value)) ? dateTime(value) : value;
-  return JSON.stringify(value);
+  if (Array.isArray(value)) return value.map((each) => fact(key, each)).join(', ');
+  return Object.entries(value).map(([name, each]) => `${name.replaceAll('_', ' ')} ${fact(name, each)}`).join(', ');
 }
 
 /**

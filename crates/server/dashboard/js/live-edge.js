@@ -79,6 +79,21 @@ export function edgeDecide(state, view) {
   return { state: next, seekTo, rate, trim, behind: end - at };
 }
 
+/** So long, and while so many fragments come, the picture may stand: then the player is beyond help. */
+export const STANDS = { ms: 4000, fragments: 10 };
+
+/**
+ * Whether the picture stands still although there is more and more to show.
+ * @param {{time: number, since: number, came: number}|null} last what was found before
+ * @param {{time: number, now: number, came: number}} view the media time that is shown, in seconds; now, in
+ *   milliseconds; and how many fragments have come by now
+ * @returns {{last: {time: number, since: number, came: number}, stands: boolean}}
+ */
+export function standsStill(last, { time, now, came }) {
+  if (!last || last.time !== time) return { last: { time, since: now, came }, stands: false };
+  return { last, stands: now - last.since > STANDS.ms && came - last.came >= STANDS.fragments };
+}
+
 /**
  * The delay from the camera's frame to the screen, by what an overlay says: the frame at media
  * time `ptsMs` was there at `at`.

@@ -1,6 +1,6 @@
 // Live video: fragmented MP4 over WebSocket into Media Source Extensions.
 
-import { edgeDecide, edgeStart, dueOverlay, shownDelay } from './live-edge.js';
+import { edgeDecide, edgeStart, dueOverlay, shownDelay, standsStill } from './live-edge.js';
 import { orderWatch } from './fragment.js';
 import { backoff, online } from './connection.js';
 
@@ -83,6 +83,8 @@ export class LivePlayer {
     this.overlays = [];
     this.pictures = false;
     this.heard = performance.now();
+    this.came = 0;
+    this.stand = null;
     const url = new URL(`/api/v1/cameras/${encodeURIComponent(this.camera)}/live`, location.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     if (this.overlay) url.searchParams.set('overlay', '1');
@@ -95,7 +97,10 @@ export class LivePlayer {
       this.spoken = true;
       this.attempt = 0;
       this.queue.push(message.data);
-      if (typeof message.data !== 'string') this.waiting += message.data.byteLength;
+      if (typeof message.data !== 'string') {
+        this.waiting += message.data.byteLength;
+        this.came += 1;
+      }
       if (this.waiting > MOST_WAITING) this.#again();
       else this.#drain(socket);
     };
@@ -227,6 +232,9 @@ export class LivePlayer {
     if (!this.buffer) return;
     this.fragments += 1;
     this.order.add(data);
+    // What was shown may still be on its way out.
+    await this.#updated();
+    if (!this.buffer) return;
     try {
       this.buffer.appendBuffer(data);
     } catch (error) {
@@ -274,6 +282,14 @@ export class LivePlayer {
     if (this.buffer && this.begun !== null && this.fragments > 5 && performance.now() - this.begun > NOTHING_SHOWN_MS) {
       this.fail('the video cannot be shown');
       return;
+    }
+    if (this.buffer && this.begun === null) {
+      const { last, stands } = standsStill(this.stand, { time: this.video.currentTime, now: performance.now(), came: this.came });
+      this.stand = last;
+      if (stands) {
+        this.fail('the video stands still');
+        return;
+      }
     }
     if (this.overlays.length === 0) return;
     const mediaMs = this.video.currentTime * 1000;

@@ -47,7 +47,7 @@ test('facts are read by what their key says', () => {
   assert.equal(f.fact('seconds', 81.2), '1 min 21 s');
   assert.equal(f.fact('files_new', 1320), '1,320');
   assert.equal(f.fact('ok', true), 'yes');
-  assert.equal(f.fact('anything', { a: 1 }), '{"a":1}');
+  assert.equal(f.fact('quality', { score: 0.9484, sharp_at: [1, 2.5], size: { bytes: 2000 } }), 'score 0.948, sharp at 1, 2.5, size bytes 2.00 kB');
   assert.equal(f.fact('anything', null), '–');
 });
 

@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { EDGE, dueOverlay, edgeDecide, edgeStart, shownDelay } from '../js/live-edge.js';
+import { EDGE, STANDS, dueOverlay, edgeDecide, edgeStart, shownDelay, standsStill } from '../js/live-edge.js';
 
 const look = (state, view) => edgeDecide(state, { buffered: [[0, 10]], currentTime: 9.9, paused: false, stalled: false, now: 0, ...view });
 
@@ -122,4 +122,17 @@ test('overlays wait for their picture; late ones are passed over', () => {
   assert.equal(dueOverlay(queue, 50), null);
   assert.equal(dueOverlay(queue, 210).pts_ms, 200);
   assert.deepEqual(queue, [{ pts_ms: 300 }]);
+});
+
+test('a picture stands still only while others come in', () => {
+  const long = STANDS.ms + 1;
+  const first = standsStill(null, { time: 7, now: 0, came: 3 });
+  assert.equal(first.stands, false);
+  const at = (view) => standsStill(first.last, { time: 7, now: long, came: 3 + STANDS.fragments, ...view });
+  assert.equal(at({}).stands, true);
+  assert.equal(at({ now: STANDS.ms }).stands, false);
+  assert.equal(at({ came: 4 }).stands, false);
+  const moved = at({ time: 7.04 });
+  assert.equal(moved.stands, false);
+  assert.equal(standsStill(moved.last, { time: 7.04, now: long + 100, came: 99 }).stands, false);
 });
