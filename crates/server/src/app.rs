@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::accounts::{Accounts, Clock, Secret};
 use crate::audit::Audit;
 use crate::cameras::Cameras;
+use crate::contract::Numbers;
 use crate::error::{ApiError, Result};
 use crate::faces::Faces;
 use crate::feed::Feed;
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub tickets: Tickets,
     pub limits: Limits,
     pub feed: Feed,
+    pub numbers: Numbers,
     pub jobs: Jobs,
     pub repositories: Arc<Repositories>,
     pub connections: Connections,
@@ -98,6 +100,7 @@ impl App {
             patience: parts.patience,
             recognising: RwLock::new(parts.recognising),
             stopping: parts.stopping,
+            numbers: Numbers::default(),
             metrics: Metrics::default(),
             cameras: parts.cameras,
             faces: parts.faces,

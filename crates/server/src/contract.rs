@@ -4,6 +4,7 @@
 //! clients read `person_name` and `plate_text`, its own ones `person_id` and `text_clean`.
 
 mod event;
+mod numbers;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::event::{ContractEvent, contract_event};
+pub(crate) use self::numbers::Numbers;
 use crate::app::App;
 use crate::error::{ApiError, Result};
 use crate::extract::{Path, Query};
@@ -230,7 +232,7 @@ async fn events(
             let events = app.store.list(&filter)?;
             let ids: Vec<_> = events.iter().map(|event| event.id).collect();
             // The number that it began with, and that the stream has told: it stays the same.
-            let numbers = app.store.first_numbers(&ids)?;
+            let numbers = app.numbers.of(&app.store, &ids)?;
             Ok(numbers.into_iter().zip(events).collect::<Vec<_>>())
         })
         .await?;

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 /// The longest name of a camera in bytes.
 pub const MAX_CAMERA_NAME: usize = 64;
 
+/// Where a UUID in text has its dashes.
+const DASHES: [usize; 4] = [8, 13, 18, 23];
+
 /// The name of an event: a UUID of version 7 (RFC 9562, section 5.7), so that ids sort by time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventId([u8; 16]);
@@ -62,12 +65,20 @@ impl FromStr for EventId {
             what: "event id",
             problem: format!("{text:?} is no UUID"),
         };
-        let parts: Vec<&str> = text.split('-').collect();
-        if !parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12]) {
+        let bytes = text.as_bytes();
+        let has_dashes = || DASHES.iter().all(|at| bytes[*at] == b'-');
+        if bytes.len() != 36 || !has_dashes() {
             return Err(bad());
         }
+        let mut digits = [0; 32];
+        let parts = bytes.split(|byte| *byte == b'-').flatten();
+        // One dash too many leaves a zero behind, which is no digit.
+        digits
+            .iter_mut()
+            .zip(parts)
+            .for_each(|(to, from)| *to = *from);
         let mut bytes = [0; 16];
-        hex::decode_to_slice(parts.concat(), &mut bytes).map_err(|_| bad())?;
+        hex::decode_to_slice(digits, &mut bytes).map_err(|_| bad())?;
         Ok(Self(bytes))
     }
 }
@@ -80,8 +91,19 @@ impl Serialize for EventId {
 
 impl<'de> Deserialize<'de> for EventId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        struct Text;
+        impl serde::de::Visitor<'_> for Text {
+            type Value = EventId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a UUID")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<EventId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -290,4 +312,36 @@ pub struct EventFilter {
     pub oldest_first: bool,
     /// At most so many.
     pub limit: Option<usize>,
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_in_text_and_nothing_else_is() {
+        let text = "01a22352-4f2e-7d7d-925c-9077902515fd";
+        let id: EventId = text.parse().unwrap();
+        assert_eq!(id.to_string(), text);
+        assert_eq!(text.to_uppercase().parse::<EventId>().unwrap(), id);
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<EventId>(&json).unwrap(), id);
+        for wrong in [
+            "",
+            "01a223524f2e7d7d925c9077902515fd",
+            "01a22352-4f2e-7d7d-925c-9077902515f",
+            "01a22352-4f2e-7d7d-925c-9077902515fd0",
+            "01a22352-4f2e-7d7d-925c-9077-02515fd",
+            "01a223524-f2e-7d7d-925c-9077902515fd",
+            "01a22352-4f2e-7d7d-925c-9077902515fg",
+            "01a22352-4f2e-7d7d-925c-90779025\u{e9}5fd",
+            "{1a22352-4f2e-7d7d-925c-9077902515f}",
+        ] {
+            assert!(wrong.parse::<EventId>().is_err(), "{wrong}");
+            let json = serde_json::to_string(wrong).unwrap();
+            assert!(serde_json::from_str::<EventId>(&json).is_err(), "{wrong}");
+        }
+        assert!(serde_json::from_str::<EventId>("7").is_err());
+    }
 }

@@ -1,6 +1,6 @@
 //! Finding events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::RecordKind;
 use super::database::{Connection, Prefix, Row, Value};
@@ -246,12 +246,15 @@ impl Arms<'_> {
             conditions,
             repeats: false,
         };
+        // Each once, whatever is asked for: they are not looked for twice.
         let (column, index, values): (_, _, Vec<Value>) = if !filter.kinds.is_empty() {
             conditions.cameras(filter);
-            let kinds = filter.kinds.iter().map(|kind| name_of(*kind));
+            let kinds: BTreeSet<EventKind> = filter.kinds.iter().copied().collect();
+            let kinds = kinds.into_iter().map(name_of);
             ("kind = ?", "events_kind", kinds.collect())
         } else if !filter.cameras.is_empty() && filter.cameras.len() <= MAX_ARMS {
-            let cameras = filter.cameras.iter().map(|name| name.clone().into());
+            let cameras: BTreeSet<&String> = filter.cameras.iter().collect();
+            let cameras = cameras.into_iter().map(|name| name.clone().into());
             ("camera = ?", "events_camera", cameras.collect())
         } else {
             conditions.cameras(filter);
@@ -334,8 +337,13 @@ pub(super) fn list_numbered(db: &Connection, filter: &EventFilter) -> Result<Vec
         after: after.transpose()?,
     };
     let (order, limit) = (Order::of(filter), limit_of(filter));
+    let arms = arms.choose()?;
+    // What has one kind, or is of one camera, has no other: only labels lead to an event twice.
+    let union = match arms.iter().all(|arm| arm.table == "e") {
+        true => " UNION ALL ",
+        false => " UNION ",
+    };
     let (texts, values): (Vec<_>, Vec<_>) = arms
-        .choose()?
         .iter()
         .map(|arm| arm.select(order, limit.clone()))
         .unzip();
@@ -348,15 +356,20 @@ pub(super) fn list_numbered(db: &Connection, filter: &EventFilter) -> Result<Vec
                 .iter()
                 .map(|arm| format!("SELECT * FROM ({arm}) arm"))
                 .collect();
-            let (arms, order) = (arms.join(" UNION "), order.clause("a"));
+            let (arms, order) = (arms.join(union), order.clause("a"));
             format!("SELECT * FROM ({arms}) a{order} LIMIT ?")
         }
     };
-    let order = order.clause("f");
-    let text =
-        format!("SELECT r.seq, r.body FROM ({found}) f JOIN records r ON r.seq = f.seq{order}");
+    let text = format!("SELECT r.seq, r.body FROM ({found}) f JOIN records r ON r.seq = f.seq");
     let rows = db.query(&text, &values)?;
-    rows.into_iter().map(|row| numbered(db, row)).collect()
+    let events = rows.into_iter().map(|row| numbered(db, row));
+    let mut events: Vec<(u64, Event)> = events.collect::<Result<_>>()?;
+    // The database would carry their bodies along.
+    events.sort_by_key(|(_, event)| (nanoseconds(event.started_at), event.id));
+    if order == Order::NewestFirst {
+        events.reverse();
+    }
+    Ok(events)
 }
 
 /// The states of events after a number.

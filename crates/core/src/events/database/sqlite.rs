@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use keepwatch_crypto::Key;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection as Sqlite, ErrorCode, OpenFlags, params_from_iter};
 use zeroize::Zeroizing;
 
@@ -89,6 +90,8 @@ impl SqliteFile {
         let db = Sqlite::open_with_flags(&self.path, flags)?;
         db.busy_timeout(BUSY_TIMEOUT)?;
         db.set_prepared_statement_cache_capacity(64);
+        // Or a statement that is kept is planned anew whenever a value in it is another.
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         // Otherwise it writes to standard error by itself.
         db.execute_batch("PRAGMA cipher_log_level = NONE;")?;
         let hex = Zeroizing::new(hex::encode(self.key.expose()));
