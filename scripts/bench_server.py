@@ -9,7 +9,8 @@ earlier ones were answered: latency counts from when a request was due. uvicorn 
 whichever serves more. Servers and those who ask share two cores.
 
 Then Keepwatch alone, on the same store: from an event that another process has stored until a client
-of each stream has it; and what the server takes while it has no camera and nobody asks.
+of each stream has it; from a frame of a camera until a browser shows it (`bench_live.py`); and what the
+server takes while it has no camera and nobody asks.
 
 `--events 10000 --seconds 3` is a quick run to see that it works; its figures mean nothing.
 """
@@ -40,6 +41,7 @@ from pathlib import Path
 import uvloop
 from websockets.sync.client import connect
 
+import bench_live
 from bench import KEEPWATCH, machine, say, table
 from bench_programs import (
     CORES, EXAMPLES, Aim, Program, cpu_seconds, keepwatch_version, memory_mb, percent, prepare, running,
@@ -52,17 +54,20 @@ PAGE = "/events?limit=100"
 FIRST_MS = 1_767_225_600_000
 CONNECTIONS = (1, 4, 16, 64)
 HALF_LOAD_CONNECTIONS = 64
-# The names that SecureVision's documents have for what its program calls otherwise; Keepwatch gives both.
-DOCUMENTED = {"person_name", "plate_text", "confidence", "list_match"}
+# The names that only SecureVision's documents have, and not its program; Keepwatch gives both.
+DOCUMENTED = {"person_name", "plate_text", "confidence", "list_match", "region"}
 TOKEN = secrets.token_hex(16)
 EVERY_MS = 60
 
-SETTINGS = """\
+LOOPBACK = """\
 schema_version = 1
 
 [server]
 listen = ["127.0.0.1:0"]
-auth_token = "{token}"
+"""
+SETTINGS = f"""\
+{LOOPBACK}\
+auth_token = "{TOKEN}"
 requests_per_second = 1000000
 requests_burst = 1000000
 """
@@ -344,8 +349,7 @@ def idle(work: Path, seconds: float) -> Idle:
     key = work / "idle-key"
     key.write_bytes(secrets.token_bytes(32))
     key.chmod(0o600)
-    settings = 'schema_version = 1\n\n[server]\nlisten = ["127.0.0.1:0"]\n'
-    with keepwatch(work / "idle", key, work, settings) as served:
+    with keepwatch(work / "idle", key, work, LOOPBACK) as served:
         session = served.log_in()
         for path in (
             "/ui/", "/api/v1/session", "/api/v1/cameras", "/api/v1/events", "/api/v1/events/summary",
@@ -370,7 +374,7 @@ def load_part(arguments: argparse.Namespace, store: Path, key: Path, work: Path,
         with twin(work, workers) as served:
             pages.append(comparable(served.get(PAGE)))
             found[f"FastAPI and SQLModel, {workers} worker{'s' * (workers > 1)}"] = loads(served, arguments.seconds)
-    with keepwatch(store, key, work, SETTINGS.format(token=TOKEN)) as served:
+    with keepwatch(store, key, work, SETTINGS) as served:
         pages.append(comparable(served.get(PAGE)))
         own = found["keepwatch"] = loads(served, arguments.seconds)
     if any(page != pages[0] for page in pages):
@@ -397,7 +401,7 @@ def load_part(arguments: argparse.Namespace, store: Path, key: Path, work: Path,
 
 
 def latency_part(arguments: argparse.Namespace, store: Path, key: Path, work: Path, figures: dict) -> list[Aim]:
-    with keepwatch(store, key, work, SETTINGS.format(token=TOKEN)) as served:
+    with keepwatch(store, key, work, SETTINGS) as served:
         found = latencies(served, store, key, arguments.told)
     rows = [
         [name, *(f"{share_of(times, share):.1f}" for share in (0.5, 0.95, 0.99)), f"{times[-1]:.1f}"]
@@ -412,6 +416,31 @@ def latency_part(arguments: argparse.Namespace, store: Path, key: Path, work: Pa
     ]
 
 
+def live_part(arguments: argparse.Namespace, work: Path, figures: dict) -> list[Aim]:
+    key = work / "live-key"
+    key.write_bytes(secrets.token_bytes(32))
+    key.chmod(0o600)
+    with bench_live.camera(work / "camera.log") as (address, appeared):
+        settings = f'{LOOPBACK}\n[cameras.door]\nurl = "{address}"\n'
+        with keepwatch(work / "live", key, work, settings) as served:
+            found = bench_live.delays(served.port, served.program.pid, served.log_in(), appeared, arguments.live)
+    if empty := [name for name, one in found.items() if not one.times]:
+        sys.exit(f"nothing appeared in the browser: {', '.join(empty)}")
+    rows = [
+        [
+            name, str(len(one.times)), *(f"{share_of(one.times, share):.0f}" for share in (0.5, 0.95)),
+            f"{one.times[-1]:.0f}", percent(one.cpu),
+        ]
+        for name, one in found.items()
+    ]
+    print(f"From a frame of a camera ({bench_live.SIZE}, {bench_live.FPS} frames/s) until Chromium shows it:\n")
+    header = ["", "times", "median, ms", "p95, ms", "most, ms", "the server, % of a core"]
+    print(table(header, rows), end="\n\n", flush=True)
+    figures["live"] = {name: asdict(one) for name, one in found.items()}
+    video = found[bench_live.VIDEO].times
+    return [Aim("live video of 1080p less than a second late, p95", share_of(video, 0.95), 1000, " ms")]
+
+
 def idle_part(arguments: argparse.Namespace, work: Path, figures: dict) -> list[Aim]:
     found = idle(work, arguments.idle)
     print(f"Idle, without cameras, {arguments.idle:.0f} s:\n")
@@ -424,7 +453,7 @@ def idle_part(arguments: argparse.Namespace, work: Path, figures: dict) -> list[
     ]
 
 
-PARTS = ["load", "latency", "idle"]
+PARTS = ["load", "latency", "live", "idle"]
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -434,6 +463,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=1_000_000, help="in the stores (%(default)s)")
     parser.add_argument("--seconds", type=float, default=10, help="of each load; half load takes twice (%(default)s)")
     parser.add_argument("--told", type=int, default=500, help="events for the latency (%(default)s)")
+    parser.add_argument("--live", type=float, default=120, help="seconds of looking at a camera (%(default)s)")
     parser.add_argument("--idle", type=float, default=60, help="seconds of being idle (%(default)s)")
     parser.add_argument("--what", nargs="+", choices=PARTS, default=PARTS, help="these parts only")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
@@ -442,7 +472,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse_arguments()
-    missing = [str(program) for program in (KEEPWATCH, FLOOD, "wrk") if not shutil.which(program)]
+    programs = (KEEPWATCH, FLOOD, bench_live.CAMERA, "wrk", "chromium")
+    missing = [str(program) for program in programs if not shutil.which(program)]
     if missing:
         sys.exit(f"missing: {', '.join(missing)}; scripts/bench-server builds and installs them")
     prepare()
@@ -460,6 +491,8 @@ def main() -> None:
                 aims += load_part(arguments, store, key, work, figures)
             if "latency" in arguments.what:
                 aims += latency_part(arguments, store, key, work, figures)
+        if "live" in arguments.what:
+            aims += live_part(arguments, work, figures)
         if "idle" in arguments.what:
             aims += idle_part(arguments, work, figures)
     print(table(["aim", "reached"], [aim.row() for aim in aims]))

@@ -48,7 +48,7 @@ def eventually(what: str, found: Callable[[], object], within: float = 60) -> ob
 def plays(video: Locator) -> None:
     """Whether a video goes on: its time runs, and it has pictures.
 
-    A player that hears nothing for fifteen seconds connects anew; that counts as going on.
+    A live one that stands for four seconds begins anew; that counts as going on.
     """
     video.evaluate(
         """(v) => new Promise((done, fail) => {
@@ -59,8 +59,8 @@ def plays(video: Locator) -> None:
             setTimeout(() => {
                 clearInterval(look);
                 const held = Array.from({ length: v.buffered.length }, (_, i) => [v.buffered.start(i), v.buffered.end(i)]);
-                fail(new Error(`it stands at ${v.currentTime}, ready ${v.readyState}, holds ${JSON.stringify(held)}, ${v.error?.message}`));
-            }, 40000);
+                fail(new Error(`it ${v.paused ? 'is paused' : v.seeking ? 'seeks' : 'stands'} at ${v.currentTime}, ready ${v.readyState}, holds ${JSON.stringify(held)}, ${v.error?.message}`));
+            }, 20000);
         })"""
     )
 
