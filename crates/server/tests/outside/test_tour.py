@@ -116,6 +116,26 @@ def test_live(admin: Visitor, server: Server) -> None:
     admin.look("live")
 
 
+def test_live_video_that_stands_still_begins_anew(admin: Visitor, server: Server) -> None:
+    restart(server, "street")
+    page = admin.go("camera/street", "street")
+    video = page.locator(".view video")
+    plays(video)
+    with page.expect_websocket(lambda socket: "/live" in socket.url):
+        # This player takes nothing any more; another one may.
+        page.evaluate(
+            """() => {
+                const append = SourceBuffer.prototype.appendBuffer;
+                let stuck = null;
+                SourceBuffer.prototype.appendBuffer = function (data) {
+                    stuck ??= this;
+                    if (this !== stuck) append.call(this, data);
+                };
+            }"""
+        )
+    plays(video)
+
+
 def test_a_camera_with_a_zone_drawn_by_the_mouse(admin: Visitor, server: Server) -> None:
     restart(server, "street")
     page = admin.go("camera/street", "street")
