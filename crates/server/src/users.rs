@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use keepwatch_core::events::Store;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::accounts::{AccountError, Accounts, Cost, Hasher, User, UserChange};
 use crate::permission::Role;
 
 /// Somebody who can log in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = User)]
 pub struct UserInfo {
     /// The name.
     pub name: String,
@@ -24,8 +26,10 @@ pub struct UserInfo {
     /// Whether logging in is refused.
     pub disabled: bool,
     /// When the user was made.
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
     /// When the user last logged in.
+    #[schema(value_type = Option<String>, format = DateTime)]
     pub last_login_at: Option<Timestamp>,
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::StatusCode;
-use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -14,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::hidden::Hidden;
-use crate::accounts::{User, UserChange};
+use crate::accounts::UserChange;
 use crate::app::App;
 use crate::audit::Audit;
 use crate::error::{ApiError, Result};
@@ -22,6 +21,7 @@ use crate::extract::{Json, Path};
 use crate::login::{Needs, Who};
 use crate::permission::{Permission, Role};
 use crate::router::group;
+use crate::users::UserInfo;
 
 pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
     let all = OpenApiRouter::new()
@@ -32,44 +32,13 @@ pub(crate) fn routes(app: &Arc<App>) -> OpenApiRouter<Arc<App>> {
 
 #[derive(Serialize, ToSchema)]
 struct Users {
-    users: Vec<UserView>,
-}
-
-/// Somebody who can log in.
-#[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-struct UserView {
-    name: String,
-    role: Role,
-    /// Only these cameras; all if none are named.
-    cameras: Option<BTreeSet<String>>,
-    /// Whether there is a second factor.
-    totp: bool,
-    disabled: bool,
-    #[schema(value_type = String, format = DateTime)]
-    created_at: Timestamp,
-    #[schema(value_type = Option<String>, format = DateTime)]
-    last_login_at: Option<Timestamp>,
-}
-
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
-        Self {
-            totp: user.totp.is_some(),
-            name: user.name,
-            role: user.role,
-            cameras: user.cameras,
-            disabled: user.disabled,
-            created_at: user.created_at,
-            last_login_at: user.last_login_at,
-        }
-    }
+    users: Vec<UserInfo>,
 }
 
 /// All users.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", responses((status = 200, body = Users)))]
 async fn list(State(app): State<Arc<App>>) -> Reply<Users> {
-    let users = app.accounts.users().into_iter().map(UserView::from);
+    let users = app.accounts.users().into_iter().map(UserInfo::from);
     Reply(Users {
         users: users.collect(),
     })
@@ -90,12 +59,12 @@ struct NewUser {
 
 /// Makes a user.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", request_body = NewUser,
-    responses((status = 201, body = UserView)))]
+    responses((status = 201, body = UserInfo)))]
 async fn add(
     State(app): State<Arc<App>>,
     who: Who,
     Json(asked): Json<NewUser>,
-) -> Result<(StatusCode, Reply<UserView>)> {
+) -> Result<(StatusCode, Reply<UserInfo>)> {
     let user = app
         .blocking(move |app| {
             let password = asked.password.expose();
@@ -135,13 +104,13 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 /// Changes a user. Sessions of who is disabled, or has a new password, end.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = "users", params(("name" = String, Path)),
-    request_body = ChangedUser, responses((status = 200, body = UserView)))]
+    request_body = ChangedUser, responses((status = 200, body = UserInfo)))]
 async fn change(
     State(app): State<Arc<App>>,
     who: Who,
     Path(name): Path<String>,
     Json(asked): Json<ChangedUser>,
-) -> Result<Reply<UserView>> {
+) -> Result<Reply<UserInfo>> {
     if asked.totp == Some(true) {
         return Err(ApiError::value(
             "body",
