@@ -46,6 +46,18 @@ pub struct StreamInfo {
     pub frame_rate: Option<(u32, u32)>,
 }
 
+impl StreamInfo {
+    /// Whether what decodes the other decodes this as well. Only their frame rates may differ: a film
+    /// whose frames are not all shown for the same time has another one in each of its fragments.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let rated = Self {
+            frame_rate: other.frame_rate,
+            ..self.clone()
+        };
+        rated == *other
+    }
+}
+
 /// Encoded bytes, shared and not copied.
 #[derive(Clone)]
 pub struct PacketData(Arc<dyn AsRef<[u8]> + Send + Sync>);
@@ -91,5 +103,42 @@ impl Packet {
     #[allow(clippy::len_without_is_empty, reason = "no packet is empty")]
     pub fn len(&self) -> usize {
         self.data.as_ref().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_frame_rate_is_no_other_stream() {
+        let info = StreamInfo {
+            codec: Codec::H264,
+            width: 640,
+            height: 360,
+            codec_data: [1, 2, 3].into(),
+            frame_rate: Some((25, 1)),
+        };
+        let rated = |frame_rate| StreamInfo {
+            frame_rate,
+            ..info.clone()
+        };
+        assert!(rated(None).is_like(&info) && rated(Some((24, 1))).is_like(&info));
+        for other in [
+            StreamInfo {
+                width: 641,
+                ..info.clone()
+            },
+            StreamInfo {
+                codec: Codec::H265,
+                ..info.clone()
+            },
+            StreamInfo {
+                codec_data: [1, 2, 4].into(),
+                ..info.clone()
+            },
+        ] {
+            assert!(!other.is_like(&info), "{other:?}");
+        }
     }
 }

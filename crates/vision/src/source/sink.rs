@@ -86,7 +86,7 @@ impl GstSession {
             .enable_last_sample(false)
             .wait_on_eos(false)
             .build();
-        let (end, mut known) = (self.ender(), None);
+        let (end, mut known) = (self.ender(), None::<(gst::Caps, StreamInfo)>);
         let mut out = Outlet {
             say: self.say.clone(),
             finite: self.finite,
@@ -95,16 +95,17 @@ impl GstSession {
         let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             if let Some(caps) = sample.caps()
-                && known.as_deref() != Some(caps)
+                && known.as_ref().is_none_or(|(known, _)| **known != *caps)
             {
                 let Some(info) = caps::stream_info(caps) else {
                     end(Ending::Garbage);
                     return Err(gst::FlowError::Eos);
                 };
-                if !out.deliver(Said::Stream(info))? {
+                let is_known = known.as_ref().is_some_and(|(_, known)| info.is_like(known));
+                if !is_known && !out.deliver(Said::Stream(info.clone()))? {
                     return Ok(gst::FlowSuccess::Ok);
                 }
-                known = Some(caps.to_owned());
+                known = Some((caps.to_owned(), info));
             }
             if let Some(packet) = sample.buffer_owned().and_then(packet) {
                 out.deliver(Said::Packet(packet))?;
