@@ -3,7 +3,8 @@
 A camera of 1080p, 25 frames/s and 6 Mbit/s (`crates/vision/examples/rtsp_camera.rs --tell`) says when
 it sends the first frame in which something bright is at its left edge; Chromium, in which the page of
 the camera is open, says when the first picture with that is shown. Both go by the clock of this machine,
-and share its two cores with the server.
+and share its two cores with the server. Something appears every few seconds (`LOOP`): a picture that is
+later than that is taken for one that is not.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ SIZE, FPS, KBIT = "1920x1080", 25, 6000
 LOOP = 4
 # So long a page may take until it shows something, and then until it has settled.
 PATIENCE_MS, SETTLED = 60_000, 10
-# A frame that took longer than this belongs to the one that passed before it.
-LONGEST_MS = 3000
 
 # Notes when the left edge becomes bright, in milliseconds since 1970. A video says when it shows a
 # frame; of a picture it is looked at as often as the page is painted.
@@ -90,9 +89,8 @@ def camera(log: Path) -> Iterator[tuple[str, Callable[[], list[float]]]]:
 
 
 def matched(sent: list[float], shown: list[float]) -> list[float]:
-    """What was shown belongs to what was last sent before; both in milliseconds."""
-    pairs = [(max((one for one in sent if one <= at), default=None), at) for at in shown]
-    return sorted(at - one for one, at in pairs if one is not None and at - one < LONGEST_MS)
+    """What was shown belongs to what was last sent before; both in milliseconds. None is left out."""
+    return sorted(at - max(one for one in sent if one <= at) for at in shown)
 
 
 def look(page: Page, url: str, selector: str, seconds: float) -> list[float]:
