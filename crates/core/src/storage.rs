@@ -14,7 +14,7 @@ mod local;
 mod memory;
 mod name;
 
-pub use error::StorageError;
+pub use error::{RemoteFault, StorageError};
 pub use local::LocalStorage;
 pub use memory::MemoryStorage;
 pub use name::{ObjectKind, ObjectName};
@@ -134,18 +134,34 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
 
     /// Where this storage is, for messages. Holds no secrets.
     fn location(&self) -> String;
+
+    /// How many operations at once make the most of it; at least 1.
+    ///
+    /// More than one is worth it where an operation is mostly waiting for an answer.
+    fn parallelism(&self) -> usize {
+        1
+    }
 }
 
 /// Refuses to read whole objects of sizes that none of their kind has.
-fn check_object_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
-    let limit = match name.kind {
+///
+/// For implementations of [`Storage::read`].
+///
+/// # Errors
+/// [`StorageError::TooLarge`] above [`max_object_size`].
+pub fn check_object_size(name: &ObjectName, size: u64) -> Result<(), StorageError> {
+    check_read_size(name, size, max_object_size(name.kind))
+}
+
+/// The largest object of a kind that is read, in bytes.
+pub const fn max_object_size(kind: ObjectKind) -> u64 {
+    match kind {
         ObjectKind::Config => 64 << 10,
         ObjectKind::Key => 2 << 20,
         ObjectKind::Pack | ObjectKind::Parity => MAX_READ,
         // Their plaintext is at most 64 MiB.
         _ => 65 << 20,
-    };
-    check_read_size(name, size, limit)
+    }
 }
 
 fn check_read_size(name: &ObjectName, size: u64, limit: u64) -> Result<(), StorageError> {
@@ -160,7 +176,18 @@ fn check_read_size(name: &ObjectName, size: u64, limit: u64) -> Result<(), Stora
 }
 
 /// Checks a range read against the object's `size` before anything is allocated.
-fn check_range(name: &ObjectName, size: u64, offset: u64, len: usize) -> Result<(), StorageError> {
+///
+/// For implementations of [`Storage::read_range`].
+///
+/// # Errors
+/// [`StorageError::TooLarge`] above [`MAX_READ`], [`StorageError::Truncated`] when the object ends
+/// before the range does.
+pub fn check_range(
+    name: &ObjectName,
+    size: u64,
+    offset: u64,
+    len: usize,
+) -> Result<(), StorageError> {
     let wanted = len as u64;
     check_read_size(name, wanted, MAX_READ)?;
     let got = size.saturating_sub(offset);

@@ -11,6 +11,7 @@
 //!   as a test asks.
 //! - [`onnx`] writes small networks.
 //! - [`postgres`] starts a database server.
+//! - [`program`] runs any server for a test, [`s3`] one for objects and [`ssh`] one for files.
 //! - [`testdata`] finds the fixtures.
 
 #[cfg(feature = "camera")]
@@ -22,13 +23,16 @@ mod fault;
 mod no_space;
 pub mod onnx;
 pub mod postgres;
+pub mod program;
 mod random;
+pub mod s3;
+pub mod ssh;
 pub mod tree;
 pub mod vault;
 
 use std::path::PathBuf;
 
-pub use conformance::storage_conformance;
+pub use conformance::{storage_conformance, storage_conformance_one_by_one};
 pub use crash_disk::{CrashDisk, LogEntry};
 pub use fault::{FaultStorage, Op, OpKind, Persisted, When, is_crash, is_injected};
 pub use no_space::NoSpaceStorage;

@@ -1,5 +1,6 @@
 //! What can go wrong in a storage.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -65,6 +66,20 @@ pub enum StorageError {
         /// One of the names found in it.
         found: String,
     },
+    /// A storage on another machine refused an operation, or did not answer.
+    #[error("cannot {operation} {object} of {location}: {fault}")]
+    Remote {
+        /// What was attempted, as a verb phrase that an object can follow.
+        operation: &'static str,
+        /// The object, or where it was looked for.
+        object: String,
+        /// The storage.
+        location: String,
+        /// What kind of trouble it is.
+        fault: RemoteFault,
+        /// What was said. Holds no secrets.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The system refused an operation.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -75,6 +90,28 @@ pub enum StorageError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// What kind of trouble a storage on another machine has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum RemoteFault {
+    /// It does not know who asks, or does not let them.
+    Denied,
+    /// It cannot be reached, or did not do what it should, for longer than was waited.
+    Unavailable,
+    /// It said no, and will say so again.
+    Refused,
+}
+
+impl fmt::Display for RemoteFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RemoteFault::Denied => "it was denied",
+            RemoteFault::Unavailable => "it does not answer as it should",
+            RemoteFault::Refused => "it was refused",
+        })
+    }
 }
 
 impl StorageError {
@@ -96,6 +133,17 @@ impl StorageError {
                 Some("check the path and that the file system is mounted")
             }
             StorageError::NotEmpty { .. } => Some("choose an empty or new directory"),
+            StorageError::Remote { fault, .. } => match fault {
+                RemoteFault::Denied => Some(
+                    "check the credentials, when they end, what they are allowed, and this \
+                     machine's clock",
+                ),
+                RemoteFault::Unavailable => Some(
+                    "check that the storage can be reached and run the command again; what was \
+                     written so far is kept and reused",
+                ),
+                RemoteFault::Refused => None,
+            },
             StorageError::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
                     Some("the repository belongs to the user who created it")

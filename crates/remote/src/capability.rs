@@ -1,0 +1,134 @@
+//! What a store does, found out by trying, and written down beside the repository.
+//!
+//! Stores that speak the protocol of S3 differ in what they do with a condition: some refuse it,
+//! some ignore it, and then an object would be replaced without a word.
+
+use futures_util::future;
+use keepwatch_core::storage::{RemoteFault, StorageError};
+use opendal::{ErrorKind, Operator};
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::CloudStorage;
+
+/// Where the record is, beside `config`. It holds nothing that must be believed: who can change it
+/// can replace objects as well.
+const RECORD: &str = "storage.json";
+const VERSION: u32 = 1;
+/// So many create one object at the same time, and one of them may succeed.
+const TOGETHER: usize = 8;
+/// A record is read up to this size, in bytes.
+const MAX_RECORD: u64 = 4096;
+
+/// What is wrong with a store whose listings are late.
+pub(crate) const LATE: &str = "its listings show late what was written or removed";
+
+/// What a store does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// An object is created only where there is none. Otherwise the store is asked first whether
+    /// there is one, and of two that create the same name at once both succeed.
+    pub conditional_create: bool,
+    /// A listing shows what was written before it began, and not what was removed.
+    pub list_after_write: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    /// Where it was found out: a copy of a repository elsewhere asks anew.
+    location: String,
+    #[serde(flatten)]
+    found: Capabilities,
+}
+
+impl Capabilities {
+    /// What is written down, or else what trying says; that is written down then.
+    pub(crate) fn of(storage: &CloudStorage, location: &str) -> Result<Self, StorageError> {
+        if let Some(known) = Self::recorded(storage, location)? {
+            return Ok(known);
+        }
+        let found = Self::probe(storage)?;
+        let record = Record {
+            version: VERSION,
+            location: location.to_owned(),
+            found: found.clone(),
+        };
+        let text = serde_json::to_vec_pretty(&record).expect("a record has only text and numbers");
+        let written = storage.run("write", RECORD, |_| {
+            let writing = storage.operator().write(RECORD, text.clone());
+            async move { writing.await.map(drop) }
+        });
+        // Who may only read asks again the next time.
+        if let Err(error) = written {
+            tracing::info!(%error, "what the storage does is not written down");
+        }
+        Ok(found)
+    }
+
+    /// What is written down.
+    pub(crate) fn recorded(
+        storage: &CloudStorage,
+        location: &str,
+    ) -> Result<Option<Self>, StorageError> {
+        let record = storage
+            .get(RECORD, MAX_RECORD)?
+            .and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+        Ok(record
+            .filter(|record| record.version == VERSION && record.location == location)
+            .map(|record| record.found))
+    }
+
+    /// Tries it.
+    fn probe(storage: &CloudStorage) -> Result<Self, StorageError> {
+        let operator = storage.operator();
+        let mut number = [0; 16];
+        getrandom::fill(&mut number).map_err(|error| StorageError::Remote {
+            operation: "name",
+            object: "a probe".to_owned(),
+            location: String::new(),
+            fault: RemoteFault::Refused,
+            source: error.to_string().into(),
+        })?;
+        let path = format!("tmp/{}", hex::encode(number));
+        let conditional = operator.info().capability().write_with_if_not_exists;
+        // At the same time, and not one after the other: some stores look first and write then.
+        let created = storage.run("write", &path, |_| async {
+            let tries = (0..TOGETHER).map(|_| create(operator, &path, conditional));
+            let done = future::try_join_all(tries).await?;
+            Ok(done.into_iter().filter(|created| *created).count())
+        })?;
+        let shown = storage.run("list", "tmp/", |_| is_listed(operator, &path))?;
+        storage.run("remove", &path, |_| operator.delete(&path))?;
+        let gone = !storage.run("list", "tmp/", |_| is_listed(operator, &path))?;
+        Ok(Self {
+            // None: an earlier try of ours was the one.
+            conditional_create: created <= 1,
+            list_after_write: shown && gone,
+        })
+    }
+}
+
+/// Whether an object was created, under the condition that there was none if that is known.
+async fn create(operator: &Operator, path: &str, conditional: bool) -> opendal::Result<bool> {
+    if conditional {
+        match operator.write_with(path, "probe").if_not_exists(true).await {
+            Ok(_) => return Ok(true),
+            Err(error) => match error.kind() {
+                ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists => return Ok(false),
+                // It knows no conditions.
+                ErrorKind::Unsupported | ErrorKind::Unexpected if !error.is_temporary() => {}
+                _ => return Err(error),
+            },
+        }
+    }
+    operator.write(path, "probe").await?;
+    Ok(true)
+}
+
+async fn is_listed(operator: &Operator, path: &str) -> opendal::Result<bool> {
+    match operator.list("tmp/").await {
+        Ok(entries) => Ok(entries.iter().any(|entry| entry.path() == path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}

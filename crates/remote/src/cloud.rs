@@ -1,0 +1,467 @@
+//! Objects in a store that OpenDAL knows.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt as _;
+use keepwatch_core::id::Id;
+use keepwatch_core::storage::{
+    ObjectKind, ObjectName, RemoteFault, Storage, StorageError, check_object_size, check_range,
+    max_object_size,
+};
+use opendal::{Buffer, ErrorKind, Operator};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::capability::{self, Capabilities};
+use crate::retry::{Fault, Retry};
+
+/// How a new object becomes visible, and whether one that is there can be replaced by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    /// The store creates only what is not there.
+    Conditional,
+    /// The store replaces. It is asked first whether the object is there.
+    CheckFirst,
+    /// The store may show half an object: it is written under another name, and moved.
+    Move,
+}
+
+/// A storage of objects that are written whole.
+pub(crate) struct CloudStorage {
+    operator: Operator,
+    runtime: Handle,
+    location: String,
+    retry: Retry,
+    connections: usize,
+    free: Arc<Semaphore>,
+    /// What the service can do; of conditions, what it is said to be able to.
+    service: Commit,
+    /// What this store does, once that is known.
+    commit: OnceLock<Commit>,
+    /// Whether a listing can be had of everything beneath a name at once.
+    flat: bool,
+}
+
+impl CloudStorage {
+    pub fn new(
+        operator: Operator,
+        runtime: Handle,
+        location: String,
+        retry: Retry,
+        connections: usize,
+        service: Commit,
+    ) -> Self {
+        let flat = operator.info().capability().list_with_recursive;
+        Self {
+            operator,
+            runtime,
+            location,
+            retry,
+            connections,
+            free: Arc::new(Semaphore::new(connections)),
+            service,
+            commit: OnceLock::new(),
+            flat,
+        }
+    }
+
+    /// What is known of the store, or found out now.
+    pub fn capabilities(&self) -> Result<Capabilities, StorageError> {
+        Capabilities::of(self, &self.location)
+    }
+
+    /// How objects are created; asked before the first is.
+    fn commit(&self) -> Result<Commit, StorageError> {
+        if let Some(commit) = self.commit.get() {
+            return Ok(*commit);
+        }
+        let found = self.capabilities()?;
+        if !found.list_after_write {
+            return Err(StorageError::Remote {
+                operation: "rely on listings for",
+                object: "what is created".to_owned(),
+                location: self.location.clone(),
+                fault: RemoteFault::Refused,
+                source: capability::LATE.into(),
+            });
+        }
+        let commit = match self.service {
+            Commit::Conditional if !found.conditional_create => Commit::CheckFirst,
+            service => service,
+        };
+        Ok(*self.commit.get_or_init(|| commit))
+    }
+
+    pub fn operator(&self) -> &Operator {
+        &self.operator
+    }
+
+    /// Runs an operation until it works, fails for good, or patience ends.
+    pub fn run<T, F>(
+        &self,
+        what: &'static str,
+        path: &str,
+        act: impl Fn(u32) -> F,
+    ) -> Result<T, StorageError>
+    where
+        F: Future<Output = opendal::Result<T>>,
+    {
+        let result = self.runtime.block_on(async {
+            let tries = self.retry.run(what, |tries| {
+                let attempt = act(tries);
+                async {
+                    let _free = self.free.acquire().await;
+                    attempt.await.map_err(|error| match may_pass(&error) {
+                        true => Fault::Passing(error),
+                        false => Fault::Lasting(error),
+                    })
+                }
+            });
+            tries.await
+        });
+        result.map_err(|error| self.error(what, path, error))
+    }
+
+    fn error(&self, operation: &'static str, path: &str, error: opendal::Error) -> StorageError {
+        let fault = match error.kind() {
+            ErrorKind::PermissionDenied => RemoteFault::Denied,
+            _ if may_pass(&error) => RemoteFault::Unavailable,
+            _ => RemoteFault::Refused,
+        };
+        StorageError::Remote {
+            operation,
+            object: path.to_owned(),
+            location: self.location.clone(),
+            fault,
+            source: Box::new(Said(error)),
+        }
+    }
+
+    fn stat(&self, name: &ObjectName) -> Result<Option<u64>, StorageError> {
+        let path = name.path();
+        self.run("look at", &path, |_| {
+            let path = &path;
+            async move {
+                match self.operator.stat(path).await {
+                    Ok(found) => Ok(Some(found.content_length())),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        })
+    }
+
+    /// Reads a whole object, or its beginning when it is longer than `limit`: then one byte more.
+    pub fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.run("read", path, |_| async move {
+            match self.get_once(path, limit).await {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            }
+        })
+    }
+
+    async fn get_once(&self, path: &str, limit: u64) -> opendal::Result<Vec<u8>> {
+        let reader = self.operator.reader(path).await?;
+        let mut stream = reader.into_stream(..).await?;
+        let mut bytes = Vec::new();
+        while let Some(more) = stream.try_next().await? {
+            for piece in more {
+                let room = usize::try_from(limit + 1 - bytes.len() as u64).unwrap_or(usize::MAX);
+                bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+            if bytes.len() as u64 > limit {
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Reads exactly a range; nothing when the object is not there or ends before the range does.
+    fn get_range(
+        &self,
+        path: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<Option<Buffer>, StorageError> {
+        self.run("read", path, |_| {
+            let range = range.clone();
+            async move {
+                let error = match self.operator.read_with(path).range(range.clone()).await {
+                    Ok(bytes) => return Ok(Some(bytes)),
+                    Err(error) => error,
+                };
+                // A range that is not there looks like a connection that broke off.
+                match self.operator.stat(path).await {
+                    Ok(found) if found.content_length() < range.end => Ok(None),
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                    _ => Err(error),
+                }
+            }
+        })
+    }
+
+    fn exists_already(&self, name: &ObjectName) -> StorageError {
+        StorageError::AlreadyExists {
+            object: name.canonical(),
+        }
+    }
+
+    fn put(&self, name: &ObjectName, content: Buffer) -> Result<Put, StorageError> {
+        let path = name.path();
+        let commit = self.commit()?;
+        if commit == Commit::Conditional {
+            return self.run("write", &path, |tries| {
+                let writing = self
+                    .operator
+                    .write_with(&path, content.clone())
+                    .if_not_exists(true);
+                async move {
+                    match writing.await {
+                        Ok(_) => Ok(Put::Done),
+                        Err(error) => match error.kind() {
+                            // It may be the work of an earlier try whose answer was lost.
+                            ErrorKind::ConditionNotMatch | ErrorKind::AlreadyExists => {
+                                Ok(Put::Taken {
+                                    maybe_by_us: tries > 0,
+                                })
+                            }
+                            _ => Err(error),
+                        },
+                    }
+                }
+            });
+        }
+        if self.stat(name)?.is_some() {
+            return Ok(Put::Taken { maybe_by_us: false });
+        }
+        let target = match commit {
+            Commit::Move => format!("tmp/{}", hex::encode(random(&self.location)?)),
+            _ => path.clone(),
+        };
+        self.run("write", &path, |_| {
+            let writing = self.operator.write(&target, content.clone());
+            async move { writing.await.map(drop) }
+        })?;
+        if commit == Commit::Move {
+            self.run("move into place", &path, |tries| {
+                let (target, path) = (&target, &path);
+                async move {
+                    match self.operator.rename(target, path).await {
+                        // An earlier try did it, and its answer was lost.
+                        Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 => {
+                            self.operator.stat(path).await.map(drop)
+                        }
+                        done => done,
+                    }
+                }
+            })?;
+        }
+        Ok(Put::Done)
+    }
+}
+
+enum Put {
+    Done,
+    Taken { maybe_by_us: bool },
+}
+
+impl Storage for CloudStorage {
+    fn create(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), StorageError> {
+        let parts: Vec<Bytes> = parts
+            .iter()
+            .filter(|part| !part.is_empty())
+            .map(|part| Bytes::copy_from_slice(part))
+            .collect();
+        let content = Buffer::from(parts);
+        match self.put(name, content.clone())? {
+            Put::Done => Ok(()),
+            Put::Taken { maybe_by_us: true } => {
+                let there = self.get(&name.path(), content.len() as u64)?;
+                match there.is_some_and(|there| there == content.to_vec()) {
+                    true => Ok(()),
+                    false => Err(self.exists_already(name)),
+                }
+            }
+            Put::Taken { maybe_by_us: false } => Err(self.exists_already(name)),
+        }
+    }
+
+    fn read(&self, name: &ObjectName) -> Result<Vec<u8>, StorageError> {
+        let bytes = self.get(&name.path(), max_object_size(name.kind))?;
+        let bytes = bytes.ok_or_else(|| not_found(name))?;
+        if let Err(error) = check_object_size(name, bytes.len() as u64) {
+            // It was not read to its end.
+            return Err(check_object_size(name, self.size(name)?)
+                .err()
+                .unwrap_or(error));
+        }
+        Ok(bytes)
+    }
+
+    fn read_range(
+        &self,
+        name: &ObjectName,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, StorageError> {
+        // What is out of all bounds is not asked for.
+        check_range(name, u64::MAX, 0, len)?;
+        if len > 0
+            && let Some(end) = offset.checked_add(len as u64)
+            && let Some(bytes) = self.get_range(&name.path(), offset..end)?
+        {
+            return Ok(bytes.to_vec());
+        }
+        // It ends too soon, or nothing is to be read: how long is it?
+        let size = self.size(name)?;
+        check_range(name, size, offset, len)?;
+        match len {
+            0 => Ok(Vec::new()),
+            _ => Err(StorageError::Remote {
+                operation: "read",
+                object: name.path(),
+                location: self.location.clone(),
+                fault: RemoteFault::Refused,
+                source: "it gives less than it has".into(),
+            }),
+        }
+    }
+
+    fn size(&self, name: &ObjectName) -> Result<u64, StorageError> {
+        self.stat(name)?.ok_or_else(|| not_found(name))
+    }
+
+    fn list(&self, kind: ObjectKind, each: &mut dyn FnMut(Id, u64)) -> Result<(), StorageError> {
+        let Some(directory) = kind.directory() else {
+            if let Some(size) = self.stat(&ObjectName::config())? {
+                each(Id::ZERO, size);
+            }
+            return Ok(());
+        };
+        let top = format!("{directory}/");
+        // A try that ends half way must not be told of: the whole list first.
+        let found = self.run("list", &top, |_| self.list_once(kind, &top))?;
+        for (id, size) in found {
+            each(id, size);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, name: &ObjectName) -> Result<(), StorageError> {
+        let path = name.path();
+        self.run("remove", &path, |_| {
+            let path = &path;
+            async move {
+                match self.operator.delete(path).await {
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+                    done => done,
+                }
+            }
+        })
+    }
+
+    fn settle(&self, _kind: ObjectKind) -> Result<(), StorageError> {
+        // What such a store has answered is durable.
+        Ok(())
+    }
+
+    fn location(&self) -> String {
+        self.location.clone()
+    }
+
+    fn parallelism(&self) -> usize {
+        self.connections
+    }
+}
+
+impl CloudStorage {
+    async fn list_once(&self, kind: ObjectKind, top: &str) -> opendal::Result<Vec<(Id, u64)>> {
+        let mut found = Vec::new();
+        let lister = self
+            .operator
+            .lister_with(top)
+            .recursive(self.flat || kind == ObjectKind::Pack)
+            .await;
+        let mut lister = match lister {
+            Ok(lister) => lister,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+            Err(error) => return Err(error),
+        };
+        loop {
+            let entry = match lister.try_next().await {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(found),
+                // A directory that is not there yet is an empty one.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
+                Err(error) => return Err(error),
+            };
+            let Some(id) = object_at(kind, entry.path()) else {
+                continue;
+            };
+            let metadata = entry.metadata();
+            if metadata.is_file() {
+                found.push((id, metadata.content_length()));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for CloudStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CloudStorage")
+            .field("location", &self.location)
+            .field("commit", &self.commit.get())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The object of a kind that is at a path, if it is where such an object belongs.
+fn object_at(kind: ObjectKind, path: &str) -> Option<Id> {
+    let (_, file) = path.rsplit_once('/')?;
+    let id: Id = file.parse().ok()?;
+    (ObjectName::new(kind, id).path() == path).then_some(id)
+}
+
+fn not_found(name: &ObjectName) -> StorageError {
+    StorageError::NotFound {
+        object: name.canonical(),
+    }
+}
+
+fn random(location: &str) -> Result<[u8; 16], StorageError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| StorageError::Remote {
+        operation: "name",
+        object: "a new object".to_owned(),
+        location: location.to_owned(),
+        fault: RemoteFault::Refused,
+        source: error.to_string().into(),
+    })?;
+    Ok(bytes)
+}
+
+/// Whether an operation is worth another try.
+fn may_pass(error: &opendal::Error) -> bool {
+    error.is_temporary()
+        // Two writers of one name at the same time, on AWS.
+        || matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Conflict)
+}
+
+/// What was said, in one line and without what OpenDAL knows of its own insides.
+#[derive(Debug)]
+struct Said(opendal::Error);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.message().trim_end())
+    }
+}
+
+impl std::error::Error for Said {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.0)
+    }
+}
