@@ -372,7 +372,7 @@ impl Repository {
         let next = AtomicU64::new(0);
         let (chunks, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         let verified = Mutex::new(Vec::new());
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let threads = self.threads();
         let work = || -> Result<()> {
             let mut scratch = Scratch::new()?;
             let mut buffer = Vec::new();

@@ -244,6 +244,12 @@ impl Repository {
         self.storage.location()
     }
 
+    /// So many threads read packs at once: all cores, and more where reading is waiting.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        cores.max(self.storage.parallelism())
+    }
+
     pub(crate) fn storage(&self) -> &dyn Storage {
         &*self.storage
     }

@@ -260,7 +260,7 @@ fn run<'s, 'r>(
     complete: bool,
     options: &RestoreOptions,
 ) -> Result<(u64, u64)> {
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let threads = shared.repository.threads();
     // Every job keeps its directory open, so this bounds how many are.
     let (jobs, waiting) = bounded::<Job<'s, 'r>>(64);
     std::thread::scope(|scope| {

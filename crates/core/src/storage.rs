@@ -132,6 +132,19 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// Some or all of the removed objects may be back after a crash.
     fn settle(&self, kind: ObjectKind) -> Result<(), StorageError>;
 
+    /// Removes what writers that died have left half written, and gives the number of files.
+    ///
+    /// Only what has not changed for 24 hours is removed: younger files may have a writer. Nothing
+    /// to do where an object is written in one step.
+    ///
+    /// # Errors
+    ///
+    /// The first file or directory that cannot be read or removed; what was removed until then
+    /// stays removed.
+    fn sweep_temporaries(&self) -> Result<u64, StorageError> {
+        Ok(0)
+    }
+
     /// Where this storage is, for messages. Holds no secrets.
     fn location(&self) -> String;
 

@@ -23,6 +23,9 @@ const PACKS_TO_CHECKPOINT: usize = 16;
 /// Or after this many chunks: what is not yet in the index is held in memory.
 const CHUNKS_TO_CHECKPOINT: usize = 1 << 16;
 
+/// So many packs are written at once, where that is worth it. Each is in memory meanwhile.
+const MOST_UPLOADS: usize = 4;
+
 /// Enough for the trailer of a pack of 16 MiB with chunks of some KiB, in bytes.
 const TRAILER_ROOM: usize = 512 << 10;
 
@@ -69,6 +72,8 @@ pub(crate) struct Saver<'r> {
     uploads: Receiver<Option<PackBuilder>>,
     /// Buffers of packs that were written, to be filled again.
     spare: Mutex<Vec<Vec<u8>>>,
+    /// Threads of [`Saver::upload`].
+    uploaders: usize,
     failed: AtomicBool,
     written: Mutex<Written>,
     new_bytes: AtomicU64,
@@ -97,7 +102,7 @@ impl<'r> Saver<'r> {
             session.epoch(),
             session.key(),
         );
-        // One pack waits while another is written and two fill: that bounds the memory.
+        // One pack waits while others are written and two fill: that bounds the memory.
         let (full, uploads) = bounded(1);
         Ok(Self {
             header: session.header(ObjectKind::Pack)?,
@@ -114,6 +119,7 @@ impl<'r> Saver<'r> {
             full,
             uploads,
             spare: Mutex::default(),
+            uploaders: repository.storage().parallelism().clamp(1, MOST_UPLOADS),
             failed: AtomicBool::new(false),
             written: Mutex::default(),
             new_bytes: AtomicU64::new(0),
@@ -215,7 +221,7 @@ impl<'r> Saver<'r> {
             self.hand_over(Some(pack));
         }
         if self.failed.load(Ordering::Relaxed) {
-            // The uploading thread has the reason.
+            // The uploading threads have the reason.
             return Err(Error::Interrupted);
         }
         Ok(())
@@ -238,36 +244,59 @@ impl<'r> Saver<'r> {
             .expect("the saver itself holds the receiver");
     }
 
-    /// Writes packs until [`Saver::close`]; one thread runs this.
+    /// Writes packs until [`Saver::close`], as many at once as the storage is best used with.
     ///
     /// After an error it goes on taking packs, so that nobody waits for it for ever.
     pub fn upload(&self) -> Result<()> {
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..self.uploaders)
+                .map(|_| scope.spawn(|| self.upload_one_by_one()))
+                .collect();
+            let mut result = self.upload_one_by_one();
+            for other in others {
+                let other = other.join().expect("an uploading thread does not panic");
+                result = result.and(other);
+            }
+            result
+        })
+    }
+
+    fn upload_one_by_one(&self) -> Result<()> {
         let mut result = Ok(());
         while let Ok(Some(pack)) = self.uploads.recv() {
-            if result.is_ok() {
+            // Nothing will rest on what is written after a failure.
+            if !self.failed.load(Ordering::Relaxed) {
                 result = self.write_pack(pack);
-                self.failed.store(result.is_err(), Ordering::Relaxed);
+                if result.is_err() {
+                    self.failed.store(true, Ordering::Relaxed);
+                }
             }
         }
         result
     }
 
-    /// Sends what is left to the uploading thread and tells it to end.
+    /// Sends what is left to the uploading threads and tells them to end.
     pub fn close(&self) {
         for open in &self.open {
             if let Some(pack) = lock(open).take() {
                 self.hand_over(Some(pack));
             }
         }
-        self.hand_over(None);
+        self.end_uploads();
     }
 
-    /// Tells the uploading thread to end without what is left: nothing will rest on it.
+    /// Tells the uploading threads to end without what is left: nothing will rest on it.
     pub fn abandon(&self) {
         for open in &self.open {
             lock(open).take();
         }
-        self.hand_over(None);
+        self.end_uploads();
+    }
+
+    fn end_uploads(&self) {
+        for _ in 0..self.uploaders {
+            self.hand_over(None);
+        }
     }
 
     fn write_pack(&self, pack: PackBuilder) -> Result<()> {

@@ -392,6 +392,10 @@ impl Storage for LocalStorage {
         sync(&directory, &self.path.join(name))
     }
 
+    fn sweep_temporaries(&self) -> Result<u64, StorageError> {
+        self.sweep()
+    }
+
     fn location(&self) -> String {
         self.path.display().to_string()
     }

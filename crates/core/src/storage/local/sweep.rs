@@ -15,16 +15,8 @@ use crate::storage::ObjectKind;
 const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl LocalStorage {
-    /// Removes the temporary files of writers that died, and gives their number.
-    ///
-    /// Only files that have not changed for 24 hours are removed, by the clock of this
-    /// machine; younger ones may have a writer.
-    ///
-    /// # Errors
-    ///
-    /// The first file or directory that cannot be read or removed; what was removed until then
-    /// stays removed.
-    pub fn sweep_temporaries(&self) -> Result<u64, StorageError> {
+    /// As [`Storage::sweep_temporaries`](super::Storage::sweep_temporaries), by this machine's clock.
+    pub(super) fn sweep(&self) -> Result<u64, StorageError> {
         let now = SystemTime::now();
         let mut removed = sweep(&self.root, &self.path, now)?;
         for directory in directories() {
