@@ -5,6 +5,7 @@
 //! files; one thread writes packs. The assembler follows the scan's order and builds the trees.
 
 mod assemble;
+mod copy;
 mod file_cache;
 mod read;
 mod roots;
@@ -34,6 +35,7 @@ use crate::repository::{Repository, to_json};
 use crate::snapshot::{Mode, Name, Pending, Snapshot};
 use crate::storage::{ObjectKind, ObjectName};
 
+pub use copy::{CopiedSnapshot, CopyOptions, CopyReport};
 pub(crate) use saver::{Owner, Saver, Tools};
 pub use source::{Source, Stream};
 

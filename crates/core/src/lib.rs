@@ -40,6 +40,7 @@ mod repair;
 mod repository;
 mod restore;
 mod scrub;
+mod secret_text;
 mod segment;
 mod snapshot;
 mod wal;
@@ -48,7 +49,10 @@ mod walk;
 pub use jiff;
 pub use keepwatch_crypto as crypto;
 
-pub use backup::{BackupOptions, BackupReport, ByteCounts, FileCounts, PathError, Source, Stream};
+pub use backup::{
+    BackupOptions, BackupReport, ByteCounts, CopiedSnapshot, CopyOptions, CopyReport, FileCounts,
+    PathError, Source, Stream,
+};
 pub use browse::{Change, ChangeKind, Listed, Stats};
 pub use cache::CachePlace;
 pub use check::{CheckError, CheckReport, Checked, ReadData};
@@ -66,6 +70,7 @@ pub use reader::{FileChunk, FileReader};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
 pub use restore::{Overwrite, RestoreOptions, RestoreReport};
+pub use secret_text::SecretText;
 pub use snapshot::{Mode, Name, Snapshot, Trashed};
 
 /// The example in the README is compiled with the tests.

@@ -29,8 +29,20 @@ pub(crate) enum Item {
     Known(Box<KnownFile>),
     /// A file that is being read.
     File(Box<FileItem>),
+    /// A file whose content is being copied from another repository.
+    Copied(Box<CopiedFile>),
     /// Something that could not be read at all.
     Failed(PathError),
+}
+
+/// A file that comes as it was in another repository, but for the ids of its chunks.
+pub(crate) struct CopiedFile {
+    pub name: Vec<u8>,
+    pub meta: Metadata,
+    pub size: u64,
+    pub extents: Option<Vec<(u64, u64)>>,
+    pub changed: bool,
+    pub ids: Receiver<Vec<Id>>,
 }
 
 /// A file that has not changed since it was last read.
@@ -157,6 +169,21 @@ impl Assembler<'_, '_> {
                             self.push(&mut stack, &node)?;
                         }
                     }
+                }
+                Item::Copied(file) => {
+                    // Who copies and fails says why itself.
+                    let ids = file.ids.recv().map_err(|_| Error::Interrupted)?;
+                    let node = Node {
+                        name: file.name,
+                        meta: file.meta,
+                        kind: NodeKind::File {
+                            size: file.size,
+                            content: self.content(ids)?,
+                            extents: file.extents,
+                            changed: file.changed,
+                        },
+                    };
+                    self.push(&mut stack, &node)?;
                 }
                 Item::Failed(error) => {
                     partial(&mut stack);

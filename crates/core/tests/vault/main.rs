@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod backup;
+mod copy;
 mod crash;
 mod damage;
 mod fixture;
