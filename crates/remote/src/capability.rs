@@ -93,7 +93,8 @@ impl Capabilities {
         let conditional = operator.info().capability().write_with_if_not_exists;
         // At the same time, and not one after the other: some stores look first and write then.
         let created = storage.run("write", &path, |_| async {
-            let tries = (0..TOGETHER).map(|_| create(operator, &path, conditional));
+            let together = if conditional { TOGETHER } else { 1 };
+            let tries = (0..together).map(|_| create(operator, &path, conditional));
             let done = future::try_join_all(tries).await?;
             Ok(done.into_iter().filter(|created| *created).count())
         })?;
@@ -102,7 +103,7 @@ impl Capabilities {
         let gone = !storage.run("list", "tmp/", |_| is_listed(operator, &path))?;
         Ok(Self {
             // None: an earlier try of ours was the one.
-            conditional_create: created <= 1,
+            conditional_create: conditional && created <= 1,
             list_after_write: shown && gone,
         })
     }

@@ -5,7 +5,7 @@ use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -427,6 +427,31 @@ impl Connection {
             level = below;
         }
         Ok(found)
+    }
+
+    /// Removes the files of a directory that were last written before a time, and counts them.
+    pub async fn remove_older(
+        &mut self,
+        directory: &Path,
+        before: SystemTime,
+    ) -> Result<u64, SftpError> {
+        let mut removed = 0;
+        for (name, _) in self.list(directory, 0).await? {
+            let path = directory.join(name);
+            let mut fs = self.sftp.fs();
+            let found = match self.within(fs.metadata(&path)).await {
+                Err(error) if is_missing(&error) => continue,
+                found => found?,
+            };
+            if found
+                .modified()
+                .is_some_and(|time| time.as_system_time() < before)
+            {
+                self.remove(&path).await?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
     }
 
     async fn entries(&self, path: &Path) -> Result<Vec<(String, u64, bool)>, SftpError> {

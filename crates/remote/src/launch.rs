@@ -141,6 +141,7 @@ impl Script {
         let mut number = [0; 16];
         getrandom::fill(&mut number).map_err(io::Error::other)?;
         let dir = scratch.join(format!("keepwatch-{}", hex::encode(number)));
+        fs::create_dir_all(scratch)?;
         let mut building = fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut building, 0o700);
         building.create(&dir)?;

@@ -239,7 +239,9 @@ fn operator(remote: &Remote, options: &Options) -> Result<(Operator, Commit)> {
             let user = (!url.username().is_empty()).then(|| url.username().to_owned());
             // An address without a user is always possible.
             server.set_username("").unwrap_or_default();
-            let mut webdav = Webdav::default().endpoint(server.as_str()).root(url.path());
+            let mut webdav = Webdav::default()
+                .endpoint(server.as_str().trim_end_matches('/'))
+                .root(url.path());
             if let Some(user) = who.user.clone().or(user) {
                 webdav = webdav.username(&user);
             }

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use keepwatch_core::id::Id;
@@ -25,6 +26,11 @@ use crate::retry::{Fault, Retry};
 
 /// Two at a time keep both sides busy with encryption; more wait for the same disk.
 const MOST_LINES: usize = 4;
+
+/// Where objects are written before they get their names.
+const DRAFTS: &str = "tmp";
+/// A draft that has not changed for so long has no writer any more.
+const MIN_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A storage that is reached by SFTP.
 pub(crate) struct SftpStorage {
@@ -105,7 +111,7 @@ impl Storage for SftpStorage {
     fn create(&self, name: &ObjectName, parts: &[&[u8]]) -> Result<(), StorageError> {
         let content = Bytes::from(parts.concat());
         let path = self.path(name);
-        let directory = self.root.join("tmp");
+        let directory = self.root.join(DRAFTS);
         let done = self.run("write", &name.path(), async |line, tries| {
             // Another name each time: what an earlier try left must not be in the way.
             let draft = directory.join(hex::encode(random()?));
@@ -198,6 +204,14 @@ impl Storage for SftpStorage {
         // The protocol cannot make a removal durable. What comes back after a crash of the server is
         // removed again by the next collector.
         Ok(())
+    }
+
+    fn sweep_temporaries(&self) -> Result<u64, StorageError> {
+        let drafts = self.root.join(DRAFTS);
+        self.run("sweep", DRAFTS, async |line, _| {
+            let before = SystemTime::now() - MIN_AGE;
+            line.remove_older(&drafts, before).await
+        })
     }
 
     fn location(&self) -> String {

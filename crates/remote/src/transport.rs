@@ -70,6 +70,11 @@ impl HttpTransport for Transport {
             response = sending => response.map_err(|error| failed("send a request", error))?,
             () = moved.stalled(self.stall) => return Err(stalled(self.stall)),
         };
+        if response.status() == http::StatusCode::UNAUTHORIZED {
+            // Some services take it for something unexpected.
+            let text = "it does not know who asks";
+            return Err(Error::new(ErrorKind::PermissionDenied, text));
+        }
         let mut answer = Response::builder()
             .status(response.status())
             .version(response.version())

@@ -11,6 +11,7 @@
 //!   as a test asks.
 //! - [`onnx`] writes small networks.
 //! - [`postgres`] starts a database server.
+//! - [`proxy`] is a line that goes bad.
 //! - [`program`] runs any server for a test, [`s3`] one for objects and [`ssh`] one for files.
 //! - [`testdata`] finds the fixtures.
 
@@ -24,6 +25,7 @@ mod no_space;
 pub mod onnx;
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 mod random;
 pub mod s3;
 pub mod ssh;

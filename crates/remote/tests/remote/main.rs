@@ -1,7 +1,9 @@
 //! Storages on real servers.
 
+mod faults;
 mod s3;
 mod sftp;
+mod webdav;
 
 use std::ffi::OsStr;
 use std::sync::Arc;

@@ -98,6 +98,24 @@ fn it_goes_on_when_the_server_is_back() {
     });
 }
 
+#[test]
+fn what_writers_left_goes_after_a_day() {
+    let server = Ssh::start();
+    let runtime = runtime();
+    let storage = create(&server.address("x"), &options(&server), &runtime).unwrap();
+    storage.create(&pack("a"), &[b"a"]).unwrap();
+    let drafts = server.data().join("x/tmp");
+    let write = |name: &str, age: u64| {
+        let file = std::fs::File::create(drafts.join(name)).unwrap();
+        let time = std::time::SystemTime::now() - Duration::from_secs(age);
+        file.set_modified(time).unwrap();
+    };
+    write("old", 25 * 60 * 60);
+    write("new", 60);
+    assert_eq!(storage.sweep_temporaries().unwrap(), 1);
+    assert!(drafts.join("new").exists() && !drafts.join("old").exists());
+}
+
 fn fault(error: &StorageError) -> RemoteFault {
     match error {
         StorageError::Remote { fault, .. } => *fault,
