@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
-    backup, check, completions, decrypt, diff, dump, encrypt, events, evidence, find, forget, init,
-    key, keygen, ls, man, prune, repair, restore, snapshots, stats,
+    backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
+    init, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
 use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
 use crate::logging::LogFormat;
+use crate::values::size;
 
 /// Cameras to events and sealed clips, and encrypted backups that are proven to restore
 #[derive(Debug, Parser)]
@@ -46,8 +47,13 @@ Exit codes:
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The repository
-    #[arg(long, global = true, value_name = "DIR", env = "KEEPWATCH_REPO")]
+    /// The repository: a directory, or an address like s3://BUCKET/PREFIX or sftp://USER@HOST/PATH
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR|ADDRESS",
+        env = "KEEPWATCH_REPO"
+    )]
     pub repo: Option<PathBuf>,
     /// Read the passphrase from the first line of a file
     #[arg(long, global = true, value_name = "FILE", group = "credential")]
@@ -61,6 +67,9 @@ pub struct Global {
     /// Use the age identities in a file
     #[arg(long, global = true, value_name = "FILE", group = "credential")]
     pub identity: Option<PathBuf>,
+    /// How a repository on another machine is reached.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
     /// Where to keep what makes the next run faster [default: ~/.cache/keepwatch]
     #[arg(long, global = true, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
@@ -76,6 +85,42 @@ pub struct Global {
     /// Say nothing but errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+}
+
+/// Options of every command for repositories on other machines.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Repositories on other machines")]
+pub struct RemoteArgs {
+    /// Who asks: a user, or the id of an access key [default: as the provider's own tools find it]
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "KEEPWATCH_REMOTE_USER"
+    )]
+    pub remote_user: Option<String>,
+    /// Read their password or secret key from the first line of a file, and not from
+    /// KEEPWATCH_REMOTE_PASSWORD
+    #[arg(long, global = true, value_name = "FILE")]
+    pub remote_password_file: Option<PathBuf>,
+    /// The private key of SSH, or the key of a Google service account
+    #[arg(long, global = true, value_name = "FILE")]
+    pub remote_key_file: Option<PathBuf>,
+    /// The known hosts of SSH, in place of its own
+    #[arg(long, global = true, value_name = "FILE")]
+    pub known_hosts: Option<PathBuf>,
+    /// Send no more than so many bytes a second
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size)]
+    pub limit_upload: Option<u64>,
+    /// Receive no more than so many bytes a second
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size)]
+    pub limit_download: Option<u64>,
+    /// Do so much at the same time [default: 8]
+    #[arg(long, global = true, value_name = "N")]
+    pub connections: Option<usize>,
+    /// Try again for so many seconds what does not work [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub patience: Option<u64>,
 }
 
 /// The commands.
@@ -107,6 +152,8 @@ pub enum Command {
     Forget(forget::ForgetArgs),
     /// Free the space of what no snapshot needs
     Prune(prune::PruneArgs),
+    /// Copy snapshots from another repository
+    Copy(copy::CopyArgs),
     /// Count what snapshots hold
     Stats(stats::StatsArgs),
     /// Manage what opens the repository

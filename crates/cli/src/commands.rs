@@ -5,6 +5,7 @@ pub mod backup;
 pub mod camera;
 pub mod check;
 pub mod completions;
+pub mod copy;
 pub mod decrypt;
 pub mod diff;
 #[cfg(feature = "vision")]
@@ -115,6 +116,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Check(_)
+        | Command::Copy(_)
         | Command::RepairIndex
         | Command::Repair(_)
         | Command::Forget(_)
@@ -158,6 +160,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Repair(args) => repair::run(&args, context),
         Command::Forget(args) => forget::run(&args, context),
         Command::Prune(args) => prune::run(&args, context),
+        Command::Copy(args) => copy::run(&args, context),
         Command::Stats(args) => stats::run(&args, context),
         Command::Key(command) => key::run(&command, context),
         Command::Encrypt(args) => encrypt::run(&args, context),

@@ -211,8 +211,18 @@ fn passphrase_command(command: &str) -> Result<Passphrase, Failure> {
     passphrase_from(&bytes, "the output of the password command")
 }
 
-/// The first line: what comes after a line break is not part of it.
 fn passphrase_from(bytes: &[u8], what: &str) -> Result<Passphrase, Failure> {
+    not_empty(line_of(bytes, what)?)
+}
+
+/// The secret in the first line of a file.
+pub fn first_line(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let bytes = read_secret(path)?;
+    line_of(&bytes, &format!("what is in {}", path.display()))
+}
+
+/// The first line: what comes after a line break is not part of it.
+fn line_of(bytes: &[u8], what: &str) -> Result<Zeroizing<String>, Failure> {
     let line = bytes
         .split(|byte| *byte == b'\n')
         .next()
@@ -220,7 +230,7 @@ fn passphrase_from(bytes: &[u8], what: &str) -> Result<Passphrase, Failure> {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text =
         std::str::from_utf8(line).map_err(|_| Failure::usage(format!("{what} is not UTF-8")))?;
-    not_empty(Zeroizing::new(text.to_owned()))
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 fn not_empty(text: Zeroizing<String>) -> Result<Passphrase, Failure> {

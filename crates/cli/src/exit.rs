@@ -50,6 +50,9 @@ pub enum Failure {
     /// The vault failed.
     #[error(transparent)]
     Core(#[from] CoreError),
+    /// A storage on another machine cannot be used.
+    #[error(transparent)]
+    Remote(keepwatch_remote::Error),
     /// A sealed file or key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
@@ -126,6 +129,16 @@ impl From<keepwatch_server::ServerError> for Failure {
     }
 }
 
+/// What the storage said is told as that of any other.
+impl From<keepwatch_remote::Error> for Failure {
+    fn from(error: keepwatch_remote::Error) -> Self {
+        match error {
+            keepwatch_remote::Error::Storage(error) => CoreError::from(error).into(),
+            error => Failure::Remote(error),
+        }
+    }
+}
+
 impl Failure {
     /// The command line is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
@@ -157,6 +170,10 @@ impl Failure {
     pub fn code(&self) -> Code {
         match self {
             Failure::Core(error) => of_core(error),
+            Failure::Remote(
+                keepwatch_remote::Error::Address { .. } | keepwatch_remote::Error::Option { .. },
+            ) => Code::Usage,
+            Failure::Remote(_) => Code::Failed,
             Failure::Crypto(error) => of_crypto(error),
             #[cfg(feature = "vision")]
             Failure::Vision(keepwatch_vision::Error::Core(error)) => of_core(error),
@@ -186,6 +203,7 @@ impl Failure {
                 Some("choose another name, or use --force".into())
             }
             Failure::Core(error) => error.hint().map(Cow::Borrowed),
+            Failure::Remote(error) => error.hint().map(Cow::Borrowed),
             Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Vision(error) => error.hint().map(Cow::Owned),

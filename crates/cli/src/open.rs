@@ -1,12 +1,16 @@
 //! From options to an open repository.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::storage::{LocalStorage, Storage, StorageError};
 use keepwatch_core::{CachePlace, Error, Repository};
+use keepwatch_remote::{Credentials, Limits, Location, Options};
+use tokio::runtime::{Handle, Runtime};
 use uzers::os::unix::UserExt;
+use zeroize::Zeroizing;
 
 use crate::args::Global;
 use crate::credentials;
@@ -17,17 +21,23 @@ pub struct Opened {
     /// The repository.
     pub repository: Repository,
     /// Where its objects are.
-    pub storage: Arc<LocalStorage>,
+    pub storage: Arc<dyn Storage>,
     /// What opened it.
     pub credential: Credential,
 }
 
 /// Opens the repository of the options.
 pub fn open(global: &Global) -> Result<Opened, Failure> {
-    let path = location(global)?;
-    let storage = LocalStorage::open(path).map_err(|error| missing(error, path))?;
-    let storage = Arc::new(storage);
-    let credential = credentials::existing(global, &path.display().to_string())?;
+    let location = location(global)?;
+    let storage: Arc<dyn Storage> = match &location {
+        Location::Local(path) => {
+            Arc::new(LocalStorage::open(path).map_err(|error| missing(error, path))?)
+        }
+        Location::Remote(remote) => {
+            keepwatch_remote::open(remote, &remote_options(global)?, runtime()?)?
+        }
+    };
+    let credential = credentials::existing(global, &location.to_string())?;
     let repository = Repository::open(storage.clone(), &credential, &cache_place(global)?)?;
     Ok(Opened {
         repository,
@@ -38,8 +48,12 @@ pub fn open(global: &Global) -> Result<Opened, Failure> {
 
 /// The storage for a new repository.
 pub fn create(global: &Global) -> Result<Arc<dyn Storage>, Failure> {
-    let storage = LocalStorage::create_dir(location(global)?).map_err(Error::from)?;
-    Ok(Arc::new(storage))
+    Ok(match location(global)? {
+        Location::Local(path) => Arc::new(LocalStorage::create_dir(&path).map_err(Error::from)?),
+        Location::Remote(remote) => {
+            keepwatch_remote::create(&remote, &remote_options(global)?, runtime()?)?
+        }
+    })
 }
 
 /// What is no repository is reported as none, whatever else it is.
@@ -55,17 +69,61 @@ fn missing(error: StorageError, path: &Path) -> Failure {
 }
 
 /// Where the repository is.
-pub fn location(global: &Global) -> Result<&Path, Failure> {
-    let path = global.repo.as_deref().ok_or(Failure::Usage {
+pub fn location(global: &Global) -> Result<Location, Failure> {
+    let text = global.repo.as_deref().ok_or(Failure::Usage {
         message: "no repository is given".to_owned(),
         hint: Some("use --repo DIR or set KEEPWATCH_REPO"),
     })?;
-    if let Some((scheme, _)) = path.to_str().and_then(|text| text.split_once("://")) {
-        return Err(Failure::usage(format!(
-            "{scheme}:// is no storage that this build knows"
-        )));
+    Ok(Location::parse(text.as_os_str())?)
+}
+
+/// How a repository on another machine is reached.
+fn remote_options(global: &Global) -> Result<Options, Failure> {
+    let args = &global.remote;
+    let secret = match &args.remote_password_file {
+        Some(path) => Some(credentials::first_line(path)?),
+        None => std::env::var("KEEPWATCH_REMOTE_PASSWORD")
+            .ok()
+            .map(Zeroizing::new),
+    };
+    let defaults = Limits::default();
+    Ok(Options {
+        credentials: Credentials {
+            user: args.remote_user.clone(),
+            secret,
+            token: None,
+            key_file: args.remote_key_file.clone(),
+            known_hosts: args.known_hosts.clone(),
+            ambient: true,
+        },
+        limits: Limits {
+            upload: args.limit_upload,
+            download: args.limit_download,
+            connections: args.connections.unwrap_or(defaults.connections),
+            patience: args.patience.map_or(defaults.patience, Duration::from_secs),
+            ..defaults
+        },
+        scratch: std::env::temp_dir(),
+    })
+}
+
+/// What drives the network. It is there once, when it is needed first, and until the end.
+fn runtime() -> Result<&'static Handle, Failure> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime.handle());
     }
-    Ok(path)
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("network")
+        .enable_all()
+        .build()
+        .map_err(|source| Failure::File {
+            operation: "start the threads for",
+            path: "the network".to_owned(),
+            source,
+        })?;
+    Ok(RUNTIME.get_or_init(|| runtime).handle())
 }
 
 /// Where the cache is, or will be.

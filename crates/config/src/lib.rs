@@ -27,9 +27,10 @@ use keepwatch_vision::recognition::{PlanSettings, RecognitionSettings};
 use serde::Deserialize;
 
 pub use error::{Error, Result};
-pub use server::{Authentication, MetricsAccess, SecretText, ServerConfig, ServerTls};
+pub use keepwatch_core::SecretText;
+pub use server::{Authentication, MetricsAccess, ServerConfig, ServerTls};
 pub use toml::Table;
-pub use vault::{JobConfig, JobKind, RepositoryConfig};
+pub use vault::{JobConfig, JobKind, RemoteConfig, RepositoryConfig};
 
 /// The version of the file's form.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -188,8 +189,16 @@ impl Config {
             file.path = folder.join(&file.path);
         }
         for repository in self.repositories.values_mut() {
-            repository.path = folder.join(&repository.path);
-            for file in [&mut repository.key_file, &mut repository.identity] {
+            if !repository.is_remote() {
+                repository.path = folder.join(&repository.path);
+            }
+            let remote = &mut repository.remote;
+            for file in [
+                &mut repository.key_file,
+                &mut repository.identity,
+                &mut remote.key_file,
+                &mut remote.known_hosts,
+            ] {
                 *file = file.take().map(|path| folder.join(path));
             }
         }

@@ -49,6 +49,7 @@ fn is_secret(keys: &[String]) -> bool {
         keys.as_slice(),
         ["cameras", _, "user" | "password"]
             | ["repositories", _, "password"]
+            | ["repositories", _, "remote", "password"]
             | ["server", "auth_token"]
             | ["store", "path"]
     )

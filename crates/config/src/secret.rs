@@ -116,8 +116,11 @@ pub(crate) fn read_files(
     }
     let repositories = table.get_mut("repositories").and_then(Value::as_table_mut);
     for (name, repository) in repositories.into_iter().flatten() {
-        let password = repository.get_mut("password");
-        replace(password, "password", &format!("repository {name}"))?;
+        let of = format!("repository {name}");
+        replace(repository.get_mut("password"), "password", &of)?;
+        if let Some(remote) = repository.get_mut("remote").and_then(Value::as_table_mut) {
+            replace(remote.get_mut("password"), "remote.password", &of)?;
+        }
     }
     Ok(())
 }

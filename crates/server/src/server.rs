@@ -15,6 +15,7 @@ use keepwatch_vision::Watch;
 use keepwatch_vision::recognition::{Plan, PlateFiles};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -49,6 +50,8 @@ pub struct ServerOptions {
     pub store: Arc<Store>,
     /// Where repositories keep their local copies.
     pub cache: CachePlace,
+    /// What drives the network for repositories on other machines.
+    pub runtime: Handle,
     /// Makes what computes networks.
     pub engine: EngineOf,
     /// Reads the configuration again, if that is to be possible.
@@ -148,6 +151,7 @@ impl Server {
             config,
             store,
             cache,
+            runtime,
             engine,
             reload,
             patience,
@@ -163,7 +167,7 @@ impl Server {
             _ => ServerError::Kept { what: "accounts" },
         })?;
         let feed = Feed::start(store.clone())?;
-        let repositories = Arc::new(Repositories::new(cache));
+        let repositories = Arc::new(Repositories::new(cache, runtime));
         let jobs = Jobs::open(store.clone(), repositories.clone(), now.clone());
         let jobs = jobs.map_err(|_| ServerError::Kept { what: "runs" })?;
         let cameras = Cameras::start(store.clone(), watch.clone(), config.cameras.clone());

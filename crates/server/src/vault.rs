@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use keepwatch_config::RepositoryConfig;
+use keepwatch_config::{RemoteConfig, RepositoryConfig};
 use keepwatch_core::crypto::zeroize::Zeroizing;
 use keepwatch_core::crypto::{Credential, Key, Passphrase, SecretKey};
 use keepwatch_core::fs::read_secret;
-use keepwatch_core::storage::{LocalStorage, ObjectKind, Storage as _};
+use keepwatch_core::storage::{LocalStorage, ObjectKind, Storage};
 use keepwatch_core::{CachePlace, Error, Id, Repository, Snapshot};
+use keepwatch_remote::{Credentials, Limits, Location, Options};
+use tokio::runtime::Handle;
 
 /// Snapshots with their ids.
 pub(crate) type Snapshots = Vec<(Id, Snapshot)>;
@@ -17,6 +20,8 @@ pub(crate) type Snapshots = Vec<(Id, Snapshot)>;
 /// Repositories by name.
 pub(crate) struct Repositories {
     cache: CachePlace,
+    /// What drives the network for those on other machines.
+    runtime: Handle,
     open: Mutex<BTreeMap<String, Open>>,
 }
 
@@ -25,14 +30,15 @@ pub(crate) struct Repositories {
 struct Open {
     config: RepositoryConfig,
     repository: Arc<Repository>,
-    storage: Arc<LocalStorage>,
+    storage: Arc<dyn Storage>,
     snapshots: Arc<BTreeSet<Id>>,
 }
 
 impl Repositories {
-    pub fn new(cache: CachePlace) -> Self {
+    pub fn new(cache: CachePlace, runtime: Handle) -> Self {
         Self {
             cache,
+            runtime,
             open: Mutex::default(),
         }
     }
@@ -44,14 +50,31 @@ impl Repositories {
     pub fn open_new(
         &self,
         config: &RepositoryConfig,
-    ) -> Result<(Repository, Arc<LocalStorage>), Error> {
-        let storage = LocalStorage::open(&config.path).map_err(|_| Error::NoRepository {
-            location: "the path in the configuration".to_owned(),
-        })?;
-        let storage = Arc::new(storage);
+    ) -> Result<(Repository, Arc<dyn Storage>), Error> {
+        let storage = self.storage(config)?;
         let credential = credential(config)?;
         let repository = Repository::open(storage.clone(), &credential, &self.cache)?;
         Ok((repository, storage))
+    }
+
+    fn storage(&self, config: &RepositoryConfig) -> Result<Arc<dyn Storage>, Error> {
+        let none = |_| Error::NoRepository {
+            location: "the path in the configuration".to_owned(),
+        };
+        let bad = |error: keepwatch_remote::Error| match error {
+            keepwatch_remote::Error::Storage(error) => error.into(),
+            error => Error::Invalid {
+                what: "address of a repository",
+                problem: error.to_string(),
+            },
+        };
+        match Location::parse(config.path.as_os_str()).map_err(bad)? {
+            Location::Local(path) => Ok(Arc::new(LocalStorage::open(path).map_err(none)?)),
+            Location::Remote(remote) => {
+                let options = remote_options(&config.remote, &self.cache);
+                keepwatch_remote::open(&remote, &options, &self.runtime).map_err(bad)
+            }
+        }
     }
 
     /// One with its snapshots, newest first. It stays open for the next request.
@@ -111,6 +134,35 @@ impl Repositories {
 fn newest_first(mut snapshots: Snapshots) -> Snapshots {
     snapshots.sort_by_key(|(_, snapshot)| std::cmp::Reverse(snapshot.time));
     snapshots
+}
+
+/// How a repository on another machine is reached.
+fn remote_options(config: &RemoteConfig, cache: &CachePlace) -> Options {
+    let (CachePlace::Dir(scratch) | CachePlace::Temporary(scratch)) = cache;
+    let defaults = Limits::default();
+    let secret = config.password.as_ref();
+    Options {
+        credentials: Credentials {
+            user: config.user.clone(),
+            secret: secret.map(|secret| Zeroizing::new(secret.expose().to_owned())),
+            token: None,
+            key_file: config.key_file.clone(),
+            known_hosts: config.known_hosts.clone(),
+            ambient: true,
+        },
+        limits: Limits {
+            upload: config.upload_limit,
+            download: config.download_limit,
+            connections: config
+                .connections
+                .map_or(defaults.connections, |count| count as usize),
+            patience: config.patience.map_or(defaults.patience, |seconds| {
+                Duration::from_secs(seconds.into())
+            }),
+            ..defaults
+        },
+        scratch: scratch.clone(),
+    }
 }
 
 /// What opens it.

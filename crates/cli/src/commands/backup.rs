@@ -234,7 +234,11 @@ impl ExcludeArgs {
 
 /// The repository and the cache are no part of any backup.
 fn never_enter(global: &Global) -> Result<Vec<PathBuf>, Failure> {
-    let mut dirs = vec![location(global)?.to_owned()];
+    let mut dirs: Vec<PathBuf> = location(global)?
+        .as_path()
+        .map(Path::to_owned)
+        .into_iter()
+        .collect();
     if let CachePlace::Dir(cache) = cache_place(global)? {
         dirs.push(cache);
     }

@@ -62,8 +62,10 @@ enum OverwriteName {
 
 /// Restores a snapshot.
 pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
-    if args.delete {
-        keep_repository(location(&context.global)?, &args.target)?;
+    if args.delete
+        && let Some(repository) = location(&context.global)?.as_path()
+    {
+        keep_repository(repository, &args.target)?;
     }
     let options = RestoreOptions {
         overwrite: args.overwrite.map(|name| match name {

@@ -118,16 +118,17 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
             .map_err(|error| error.to_string())?;
         Ok(config)
     };
+    let runtime =
+        Runtime::new().map_err(|error| Failure::refused(format!("cannot start: {error}"), None))?;
     let mut server = Server::new(ServerOptions {
         config,
         store: store.clone(),
         cache,
+        runtime: runtime.handle().clone(),
         engine: Arc::new(crate::networks::of),
         reload: Some(Arc::new(reload)),
         patience: Patience::default(),
     })?;
-    let runtime =
-        Runtime::new().map_err(|error| Failure::refused(format!("cannot start: {error}"), None))?;
     let listening = runtime.block_on(server.bind())?;
     // Whoever is told that it is ready may tell it to stop.
     let signals = runtime.block_on(async { Signals::new() })?;

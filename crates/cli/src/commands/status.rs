@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use keepwatch_core::Role;
-use keepwatch_core::storage::{ObjectKind, Storage, StorageError};
+use keepwatch_core::storage::{ObjectKind, StorageError};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};

@@ -21,6 +21,7 @@ fn help_reads_so() {
             "repair",
             "forget",
             "prune",
+            "copy",
             "stats",
             "key",
             "encrypt",

@@ -49,7 +49,10 @@ fn config(folder: &Path) -> Config {
 
 fn jobs(folder: &Path, store: Arc<Store>) -> Jobs {
     let cache = CachePlace::Dir(folder.join("cache"));
-    let repositories = Arc::new(Repositories::new(cache));
+    // Their repositories are in directories, and ask nothing of it.
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = runtime.expect("a runtime");
+    let repositories = Arc::new(Repositories::new(cache, runtime.handle().clone()));
     Jobs::open(store, repositories, Arc::new(Timestamp::now)).expect("they can be read")
 }
 

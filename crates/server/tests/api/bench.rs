@@ -96,6 +96,7 @@ impl Bench {
             config: config(text, &root).unwrap(),
             store: store.clone(),
             cache: CachePlace::Dir(folder.path().join("cache")),
+            runtime: tokio::runtime::Handle::current(),
             engine: Arc::new(|config: &Config| -> keepwatch_recognition::Result<Engine> {
                 config.inference.engine(&[])
             }),
