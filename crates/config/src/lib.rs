@@ -27,7 +27,8 @@ use keepwatch_vision::recognition::{PlanSettings, RecognitionSettings};
 use serde::Deserialize;
 
 pub use error::{Error, Result};
-pub use server::{Authentication, MetricsAccess, SecretText, ServerConfig, ServerTls};
+pub use keepwatch_core::SecretText;
+pub use server::{Authentication, MetricsAccess, ServerConfig, ServerTls};
 pub use toml::Table;
 pub use vault::{JobConfig, JobKind, RepositoryConfig};
 

@@ -1,36 +1,12 @@
 //! How the server is reached, and by whom.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
-use zeroize::Zeroizing;
+use keepwatch_core::SecretText;
+use serde::Deserialize;
 
 use crate::error::{Error, Result};
-
-/// A text that is shown to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(Zeroizing<String>);
-
-impl SecretText {
-    /// The text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(…)")
-    }
-}
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        String::deserialize(input).map(|text| Self(Zeroizing::new(text)))
-    }
-}
 
 /// Who is let in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

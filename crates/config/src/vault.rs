@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use keepwatch_core::SecretText;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::server::SecretText;
 
 /// A repository that jobs use and the server shows. One of `password`, `key_file` and `identity`
 /// opens it.

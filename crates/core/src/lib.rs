@@ -40,6 +40,7 @@ mod repair;
 mod repository;
 mod restore;
 mod scrub;
+mod secret_text;
 mod segment;
 mod snapshot;
 mod wal;
@@ -66,6 +67,7 @@ pub use reader::{FileChunk, FileReader};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
 pub use restore::{Overwrite, RestoreOptions, RestoreReport};
+pub use secret_text::SecretText;
 pub use snapshot::{Mode, Name, Snapshot, Trashed};
 
 /// The example in the README is compiled with the tests.
