@@ -1,7 +1,18 @@
 //! What surrounds a backup.
 //!
-//! Each module is one job beside the vault and knows nothing of the others.
+//! - [`hook`] runs commands of the user around a run.
+//! - [`schedule`] says when a job runs.
+//!
+//! Each module is one job beside the vault and knows nothing of the others, but [`RunStatus`], how a
+//! run stands.
 //!
 //! The library does not print, prompt or read the environment, and starts no runtime.
 
 #![forbid(unsafe_code)]
+
+pub mod hook;
+mod process;
+mod run;
+pub mod schedule;
+
+pub use run::{FullSuccess, RunFacts, RunStatus};
