@@ -1,6 +1,7 @@
 //! What surrounds a backup.
 //!
 //! - [`hook`] runs commands of the user around a run.
+//! - [`notify`] tells people and machines how it went.
 //! - [`schedule`] says when a job runs.
 //!
 //! Each module is one job beside the vault and knows nothing of the others, but [`RunStatus`], how a
@@ -11,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod hook;
+pub mod notify;
 mod process;
 mod run;
 pub mod schedule;
