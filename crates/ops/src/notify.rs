@@ -21,6 +21,8 @@ mod address;
 mod desktop;
 mod dispatch;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod heartbeat;
 mod http;
 mod mqtt;
@@ -77,10 +79,10 @@ impl Severity {
     /// A colour to show it with, `0xRRGGBB`.
     fn color(self) -> u32 {
         match self {
-            Self::Success => 0x2e_7d_32,
-            Self::Warning => 0xf9_a8_25,
-            Self::Failure => 0xc6_28_28,
-            Self::Critical => 0x6a_1b_9a,
+            Self::Success => 0x002e_7d32,
+            Self::Warning => 0x00f9_a825,
+            Self::Failure => 0x00c6_2828,
+            Self::Critical => 0x006a_1b9a,
         }
     }
 }

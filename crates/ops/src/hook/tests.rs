@@ -1,5 +1,7 @@
 //! Real programs: what they are told, how they end, and what is left of them.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;

@@ -188,7 +188,8 @@ impl Dispatcher {
         self.end_windows(now)?;
         let mut done = Vec::new();
         let mut waiting = BTreeSet::new();
-        for (name, entry) in self.spool.list(now)? {
+        for name in self.spool.names()? {
+            let entry = self.spool.entry(&name, now)?;
             let target = entry
                 .as_ref()
                 .and_then(|entry| self.targets.get(&entry.target));
@@ -244,9 +245,9 @@ impl Dispatcher {
     /// [`SpoolError`] if the disk fails.
     pub fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, SpoolError> {
         let mut heads = BTreeMap::new();
-        for (_, entry) in self.spool.list(now)? {
+        for name in self.spool.names()? {
             // What is to be dropped is due at once.
-            let (target, next) = match entry {
+            let (target, next) = match self.spool.entry(&name, now)? {
                 Some(entry) => (entry.target, entry.next),
                 None => (String::new(), now),
             };
@@ -360,7 +361,7 @@ fn log(entry: &Entry, outcome: &Outcome) {
             tracing::warn!(to = entry.target, %error, "notification postponed");
         }
         Outcome::Refused(error) => {
-            tracing::error!(to = entry.target, %error, "notification refused")
+            tracing::error!(to = entry.target, %error, "notification refused");
         }
         Outcome::Dropped => tracing::warn!(to = entry.target, "notification dropped"),
     }

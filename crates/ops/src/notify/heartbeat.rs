@@ -85,6 +85,6 @@ impl Heartbeat {
     fn post(&self, to: &Endpoint, log: &str) -> Result<(), NotifyError> {
         let start = log.ceil_char_boundary(log.len().saturating_sub(MAX_LOG));
         let plain = [("content-type", "text/plain; charset=utf-8")];
-        self.http.post(to, &plain, log[start..].as_bytes())
+        self.http.post(to, &plain, &log.as_bytes()[start..])
     }
 }

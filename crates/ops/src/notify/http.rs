@@ -10,7 +10,7 @@ use keepwatch_core::SecretText;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use ureq::config::Config;
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
@@ -178,17 +178,18 @@ impl Http {
         if status.is_success() {
             return Ok(());
         }
+        let wait = answer.headers().get("retry-after");
         Err(NotifyError::Status {
             host: to.host.clone(),
             status: status.as_u16(),
-            retry_after: retry_after(answer.headers()),
+            retry_after: wait.and_then(|text| retry_after(text.to_str().ok()?)),
         })
     }
 }
 
 /// RFC 9110, section 10.2.3: seconds, or a date.
-fn retry_after(headers: &HeaderMap) -> Option<RetryAfter> {
-    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+pub(super) fn retry_after(text: &str) -> Option<RetryAfter> {
+    let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
         // Discord has fractions. Less than nothing, and what is no number, is nothing.
         let seconds = seconds.max(0.0).min(LONGEST_WAIT.as_secs_f64());

@@ -26,6 +26,8 @@ use serde_json::{Map, Value, json};
 use super::text::line;
 use super::webhook::told_as_json;
 use super::{Network, Notification, Notifier, NotifyError, Severity};
+#[cfg(feature = "fuzzing")]
+pub(super) use session::talk_to;
 use session::{Session, Will};
 
 /// Home Assistant shows no more of a state that is a text.

@@ -172,19 +172,11 @@ impl Spool {
         }
     }
 
-    /// All messages, oldest first, with their names; of those too old, and of files that are none,
-    /// the name alone.
-    pub(super) fn list(&self, now: Timestamp) -> Result<Vec<(String, Option<Entry>)>, SpoolError> {
-        let mut all = Vec::new();
-        for name in self.names()? {
-            let entry: Option<Entry> = self.read(&name, MAX_FILE)?;
-            let fresh = entry.filter(|entry| {
-                let age = now.duration_since(entry.created);
-                age <= SignedDuration::try_from(self.limits.age).unwrap_or(SignedDuration::MAX)
-            });
-            all.push((name, fresh));
-        }
-        Ok(all)
+    /// A message, unless it is too old, or gone, or its file is damaged.
+    pub(super) fn entry(&self, name: &str, now: Timestamp) -> Result<Option<Entry>, SpoolError> {
+        let entry: Option<Entry> = self.read(name, MAX_FILE)?;
+        let oldest = SignedDuration::try_from(self.limits.age).unwrap_or(SignedDuration::MAX);
+        Ok(entry.filter(|entry| now.duration_since(entry.created) <= oldest))
     }
 
     /// A file, if it is there and what it should be.
@@ -203,7 +195,8 @@ impl Spool {
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
-    fn names(&self) -> Result<Vec<String>, SpoolError> {
+    /// The names of all messages, oldest first.
+    pub(super) fn names(&self) -> Result<Vec<String>, SpoolError> {
         let mut names = Vec::new();
         for entry in at(&self.dir, fs::read_dir(&self.dir))? {
             let name = at(&self.dir, entry)?.file_name();

@@ -74,7 +74,7 @@ impl Notifier for Slack {
 }
 
 /// Limits: Slack's reference of blocks.
-fn slack_body(told: &Notification) -> Value {
+pub(super) fn slack_body(told: &Notification) -> Value {
     let plain = |text: &str, most| {
         let text = fit(text, most, slack, characters);
         json!({"type": "plain_text", "text": text, "emoji": false})
@@ -113,7 +113,7 @@ impl Notifier for Discord {
 }
 
 /// Limits: Discord's reference of embeds; 6000 in all.
-fn discord_body(told: &Notification) -> Value {
+pub(super) fn discord_body(told: &Notification) -> Value {
     let title = fit(&headline(told), 256, discord, utf16);
     let description = fit(&told.text, 2500, discord, utf16);
     let mut left = 5900 - utf16(&title) - utf16(&description);
@@ -166,7 +166,7 @@ impl Notifier for Teams {
 }
 
 /// Text runs alone: in a `TextBlock` Markdown would be read. At most 28 KB in all.
-fn teams_body(told: &Notification) -> Value {
+pub(super) fn teams_body(told: &Notification) -> Value {
     let run = |text: &str, most| json!({"type": "TextRun", "text": cut(text, most)});
     let bold =
         |text: &str, most| json!({"type": "TextRun", "text": cut(text, most), "weight": "Bolder"});
@@ -296,14 +296,12 @@ impl Webhook {
     }
 
     fn body(&self, told: &Notification) -> String {
-        match &self.template {
-            None => told_as_json(told).to_string(),
-            Some(Template(template)) => {
-                let mut body = template.clone();
-                fill(&mut body, told);
-                body.to_string()
-            }
-        }
+        let mut body = match &self.template {
+            None => return told_as_json(told).to_string(),
+            Some(Template(template)) => template.clone(),
+        };
+        fill(&mut body, told);
+        body.to_string()
     }
 }
 
@@ -356,7 +354,7 @@ pub(super) fn told_as_json(told: &Notification) -> Value {
 }
 
 /// Strings alone are filled, and JSON is made of them afterwards: no text can break out of its own.
-fn fill(value: &mut Value, told: &Notification) {
+pub(super) fn fill(value: &mut Value, told: &Notification) {
     match value {
         Value::String(text) => *text = filled(text, told),
         Value::Array(values) => values.iter_mut().for_each(|value| fill(value, told)),

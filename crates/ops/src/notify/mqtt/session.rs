@@ -77,15 +77,24 @@ impl Session {
             } else {
                 Box::new(stream)
             };
-            let mut session = Self {
-                wire,
-                host: host.clone(),
-                last_id: 0,
-            };
-            session.connect(settings, will)?;
-            return Ok(session);
+            return Self::over(wire, settings, will);
         }
         Err(last)
+    }
+
+    /// Connects by what is connected already.
+    fn over(
+        wire: Box<dyn Wire>,
+        settings: &MqttSettings,
+        will: Option<&Will>,
+    ) -> Result<Self, NotifyError> {
+        let mut session = Self {
+            wire,
+            host: settings.host.clone(),
+            last_id: 0,
+        };
+        session.connect(settings, will)?;
+        Ok(session)
     }
 
     /// Section 3.1.
@@ -218,6 +227,30 @@ fn text(out: &mut Vec<u8>, bytes: &[u8]) {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     out.extend(length.to_be_bytes());
     out.extend(&bytes[..usize::from(length)]);
+}
+
+/// A broker that answers with these bytes, whatever it hears.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn talk_to(settings: &MqttSettings, answers: &[u8]) -> Result<(), NotifyError> {
+    struct Broker(io::Cursor<Vec<u8>>);
+    impl Read for Broker {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            self.0.read(out)
+        }
+    }
+    impl Write for Broker {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let broker = Box::new(Broker(io::Cursor::new(answers.to_vec())));
+    let mut session = Session::over(broker, settings, None)?;
+    session.publish("topic", b"payload")?;
+    session.ping()?;
+    session.close()
 }
 
 fn tls(host: &str, network: &Network) -> Result<ClientConnection, NotifyError> {

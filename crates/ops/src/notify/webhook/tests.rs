@@ -1,5 +1,7 @@
 //! What is sent, byte by byte, of what hostile jobs are called.
 
+#![allow(clippy::unwrap_used)] // A test may panic.
+
 use super::*;
 
 const HOSTILE: &str =
