@@ -349,6 +349,30 @@ fn a_last_run_far_ahead_was_a_wrong_clock() {
     );
 }
 
+/// The tables of zones end in January 2038, and rules go on from there.
+#[test]
+fn slots_only_go_forward_at_every_change_of_every_zone() {
+    for name in ZONES {
+        let (schedule, zone) = (cron("7,20 * * * *", name), zone(name));
+        let changes = zone.following(Timestamp::UNIX_EPOCH);
+        for change in changes.take_while(|change| change.timestamp().as_second() < 2_300_000_000) {
+            let mut now = change.timestamp() - SignedDuration::from_hours(30);
+            let mut count = 0;
+            while now < change.timestamp() + SignedDuration::from_hours(30) {
+                let next = schedule.slot_after(now).unwrap();
+                assert!(next > now, "{name}: {next} after {now}");
+                (now, count) = (next, count + 1);
+            }
+            // Two in each of 60 hours; none on a day that is left out, more when it comes twice.
+            assert!(
+                (70..=170).contains(&count),
+                "{name}: {count} at {}",
+                change.timestamp()
+            );
+        }
+    }
+}
+
 /// Slots by jiff's own view of a zone, time by time on the clock; `hours` of `None` are all.
 fn reckoned(
     zone: &TimeZone,

@@ -34,6 +34,18 @@ impl Stretch {
         }
     }
 
+    /// The one after it. Not found by looking back from its start: where a zone's table ends and its
+    /// rule begins, the database has changes that are seen in one direction only.
+    fn next(&self, zone: &TimeZone) -> Self {
+        let end = zone.following(self.end).next();
+        Self {
+            start: self.end,
+            offset: zone.to_offset(self.end),
+            before: self.offset,
+            end: end.map_or(Timestamp::MAX, |end| end.timestamp()),
+        }
+    }
+
     /// What the clock shows when it begins, and what it would have shown without the change.
     fn clock_at_start(&self) -> (DateTime, DateTime) {
         let (now, before) = (self.offset, self.before);
@@ -59,7 +71,7 @@ pub(super) fn slot_after(times: &Times, zone: &TimeZone, after: Timestamp) -> Op
             _ if stretch.end == Timestamp::MAX => return None,
             _ => {}
         }
-        stretch = Stretch::around(zone, stretch.end);
+        stretch = stretch.next(zone);
         let (shown, would_show) = stretch.clock_at_start();
         let left_out = times.at_or_after(would_show)?;
         if left_out < shown {
