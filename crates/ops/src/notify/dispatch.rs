@@ -136,7 +136,7 @@ impl Dispatcher {
     /// that was.
     ///
     /// # Errors
-    /// [`SpoolError`] if it cannot be kept.
+    /// [`SpoolError`] if it cannot be kept; then [`Dispatcher::tell_without_spool`] is left.
     pub fn tell(&self, notification: &Notification, now: Timestamp) -> Result<Told, SpoolError> {
         let notification = notification.bounded();
         let _lock = self.spool.lock("told.lock")?;
@@ -185,7 +185,10 @@ impl Dispatcher {
         let Some(_lock) = self.spool.try_lock("deliver.lock")? else {
             return Ok(Vec::new());
         };
-        self.end_windows(now)?;
+        if let Err(error) = self.end_windows(now) {
+            // As when the disk is full, which is just what somebody is to hear of.
+            tracing::warn!(%error, "what was counted is not told as yet");
+        }
         let mut done = Vec::new();
         let mut waiting = BTreeSet::new();
         for name in self.spool.names()? {
@@ -226,10 +229,15 @@ impl Dispatcher {
                 Err(error) => Outcome::Refused(error),
             };
             match outcome {
-                Outcome::Postponed { .. } => self.spool.write(&name, &entry)?,
+                Outcome::Postponed { .. } => {
+                    // Without it, the next attempt only comes sooner.
+                    if let Err(error) = self.spool.write(&name, &entry) {
+                        tracing::warn!(%error, "an attempt is not noted");
+                    }
+                }
                 _ => self.spool.remove(&name)?,
             }
-            log(&entry, &outcome);
+            log(&entry.target, &outcome);
             done.push(Delivery {
                 target: entry.target,
                 title: entry.notification.title,
@@ -237,6 +245,28 @@ impl Dispatcher {
             });
         }
         Ok(done)
+    }
+
+    /// Tells it without the disk, for when [`Dispatcher::tell`] fails: once, to all that are to hear
+    /// of it, and what does not arrive is lost. Blocks for as long as the targets take.
+    pub fn tell_without_spool(&self, notification: &Notification, now: Timestamp) -> Vec<Delivery> {
+        let notification = notification.bounded();
+        let heard = |target: &&Target| notification.severity >= target.from;
+        let targets = self.targets.iter().filter(|(_, target)| heard(target));
+        targets
+            .map(|(name, target)| {
+                let outcome = match target.notifier.send(&notification, now) {
+                    Ok(()) => Outcome::Delivered,
+                    Err(error) => Outcome::Refused(error),
+                };
+                log(name, &outcome);
+                Delivery {
+                    target: name.clone(),
+                    title: notification.title.clone(),
+                    outcome,
+                }
+            })
+            .collect()
     }
 
     /// When there is something to deliver next, if there is.
@@ -354,15 +384,15 @@ fn is_due(entry: &Entry, now: Timestamp, longest: Duration) -> bool {
     wait <= SignedDuration::ZERO || wait > most
 }
 
-fn log(entry: &Entry, outcome: &Outcome) {
+fn log(target: &str, outcome: &Outcome) {
     match outcome {
-        Outcome::Delivered => tracing::debug!(to = entry.target, "notification delivered"),
+        Outcome::Delivered => tracing::debug!(to = target, "notification delivered"),
         Outcome::Postponed { error, .. } => {
-            tracing::warn!(to = entry.target, %error, "notification postponed");
+            tracing::warn!(to = target, %error, "notification postponed");
         }
         Outcome::Refused(error) => {
-            tracing::error!(to = entry.target, %error, "notification refused");
+            tracing::error!(to = target, %error, "notification refused");
         }
-        Outcome::Dropped => tracing::warn!(to = entry.target, "notification dropped"),
+        Outcome::Dropped => tracing::warn!(to = target, "notification dropped"),
     }
 }

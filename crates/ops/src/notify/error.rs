@@ -122,10 +122,11 @@ impl NotifyError {
     /// Whether the same may succeed later.
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Settings { .. } | Self::Private { .. } => false,
+            Self::Settings { .. } => false,
             Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
             Self::Refused { temporary, .. } => *temporary,
-            // The machine may be offline, behind a portal, or without a desktop as yet.
+            // The machine may be offline, without a desktop as yet, or behind the portal of a hotel,
+            // which gives every name a private address.
             _ => true,
         }
     }

@@ -315,6 +315,31 @@ fn a_storm_of_errors_is_outlasted_and_each_message_comes_once() {
 }
 
 #[test]
+fn when_the_disk_fails_there_is_a_way_without_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("spool");
+    let (all, bad) = (Ear::default(), Ear::default());
+    let targets = [
+        ("all", &all, Severity::Success),
+        ("bad", &bad, Severity::Failure),
+    ];
+    let dispatcher = dispatcher(&dir, &targets, options());
+    fs::remove_dir_all(&dir).unwrap();
+    fs::write(&dir, "").unwrap();
+    let error = dispatcher
+        .tell(&told("full", Severity::Warning), begin())
+        .unwrap_err();
+    assert!(error.to_string().contains(dir.to_str().unwrap()) && error.hint().contains("full"));
+    let done = dispatcher.tell_without_spool(&told("full", Severity::Warning), begin());
+    assert_eq!((done.len(), &done[0].outcome), (1, &Outcome::Delivered));
+    all.fails(offline());
+    let done = dispatcher.tell_without_spool(&told("full", Severity::Failure), begin());
+    assert_eq!(done[0].outcome, Outcome::Refused(offline()));
+    assert_eq!(done[1].outcome, Outcome::Delivered);
+    assert_eq!((all.heard().len(), bad.heard().len()), (1, 1));
+}
+
+#[test]
 fn what_nobody_will_ever_take_does_not_block_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let ear = Ear::default();
