@@ -34,6 +34,7 @@ mod telegram;
 mod text;
 mod webhook;
 
+use http::Endpoint;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -42,7 +43,7 @@ pub use desktop::{Desktop, DesktopSettings};
 pub use dispatch::{Delivery, DispatchOptions, Dispatcher, Outcome, Told};
 pub use error::{NotifyError, RetryAfter};
 pub use heartbeat::{Heartbeat, HeartbeatSettings};
-pub use http::{Endpoint, Network, Roots};
+pub use http::{Network, Roots};
 pub use mqtt::{Component, Entity, Mqtt, MqttSettings};
 pub use ntfy::{Ntfy, NtfySettings};
 pub use settings::{Target, TargetSettings};

@@ -64,7 +64,7 @@ pub struct Network {
 
 /// An address of HTTP. It may hold a secret, so only its host is ever shown.
 #[derive(Clone)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     address: SecretText,
     host: String,
 }
@@ -74,7 +74,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`NotifyError::Settings`] if it is not of `http` or `https`, or has no host, or a user.
-    pub fn new(address: &SecretText) -> Result<Self, NotifyError> {
+    pub(super) fn new(address: &SecretText) -> Result<Self, NotifyError> {
         let bad = |problem| NotifyError::Settings {
             key: "url",
             problem,
@@ -108,11 +108,6 @@ impl Endpoint {
             address: SecretText::new(address),
             host: self.host.clone(),
         }
-    }
-
-    /// The host.
-    pub fn host(&self) -> &str {
-        &self.host
     }
 }
 
