@@ -1,0 +1,6 @@
+//! What a broker of MQTT answers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| keepwatch_ops::fuzzing::broker(bytes));
