@@ -5,3 +5,8 @@
 //! The library does not print, prompt or read the environment, and starts no runtime.
 
 #![forbid(unsafe_code)]
+
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod inventory;
