@@ -170,6 +170,10 @@ impl Script {
 
     fn header(&mut self, inventory: &Inventory, sections: &[Section]) {
         self.line("#!/usr/bin/env bash");
+        // Not by `comment`, which lets nobody give orders to shellcheck.
+        self.line(
+            "# shellcheck disable=SC2016  # values are quoted so that nothing in them expands",
+        );
         let unknown = Name(b"a machine without a name".to_vec());
         let host = inventory.machine.hostname.as_ref().unwrap_or(&unknown);
         self.comment(

@@ -75,7 +75,6 @@ needs() { # program
 }
 
 # Reads a file from standard input and puts it in its place as the user that `as` stands for.
-# shellcheck disable=SC2016  # another shell expands it
 place='umask 077
 mkdir -p -- "$(dirname -- "$1")" || exit
 if [ -e "$1" ]; then cp -p -- "$1" "$1.before-rebuild" || exit; fi
@@ -118,7 +117,7 @@ apt_update() {
     apt_get update || failed 'to update the lists of packages'
 }
 
-apt_install() { # package…
+apt_install() { # package...
     local package missing=()
     for package in "$@"; do
         installed "$package" || missing+=("$package")
@@ -132,7 +131,7 @@ apt_install() { # package…
     done
 }
 
-apt_hold() { # package…
+apt_hold() { # package...
     become root
     must "${as[@]}" apt-mark hold -- "$@"
 }
@@ -167,7 +166,7 @@ flatpak_install() { # user-or-nothing remote application
     must "${as[@]}" flatpak install "$whose" --noninteractive -y -- "$2" "$3"
 }
 
-pip_install() { # user-or-nothing package…
+pip_install() { # user-or-nothing package...
     needs python3 || return
     local user=$1 whose=()
     shift
@@ -186,7 +185,7 @@ pipx_install() { # user package
     must "${as[@]}" pipx install "$2"
 }
 
-npm_install() { # user-or-nothing package…
+npm_install() { # user-or-nothing package...
     needs npm || return
     local user=$1 where=()
     shift
@@ -199,7 +198,7 @@ npm_install() { # user-or-nothing package…
 }
 
 # Programs of languages are looked for where they put themselves.
-tool_of() { # user program directories…
+tool_of() { # user program directories...
     local user=$1 program=$2 dir
     shift 2
     for dir in "$@"; do
@@ -212,7 +211,7 @@ tool_of() { # user program directories…
     printf '%s' "$program"
 }
 
-cargo_install() { # user crate…
+cargo_install() { # user crate...
     has_user "$1" || return
     local user=$1 cargo
     shift

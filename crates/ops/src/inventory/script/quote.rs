@@ -6,12 +6,14 @@ use std::fmt::Write;
 /// is left out.
 ///
 /// The result is ASCII without control characters: what is read in a terminal or an editor is what
-/// runs, in every locale. Bytes that are neither are `$'\ooo'` as bash has it.
+/// runs, in every locale. What takes more than single quotes is `$'\ooo'` as bash has it.
 pub(in super::super) fn quote(value: &[u8]) -> String {
-    if value.iter().all(|&byte| is_plain(byte)) {
-        let text = String::from_utf8_lossy(value);
+    if value
+        .iter()
+        .all(|&byte| is_plain(byte) && !b"'\\".contains(&byte))
+    {
         // Within single quotes nothing means anything but the quote itself.
-        return format!("'{}'", text.replace('\'', r"'\''"));
+        return format!("'{}'", String::from_utf8_lossy(value));
     }
     let mut quoted = String::from("$'");
     for &byte in value.iter().filter(|&&byte| byte != 0) {
@@ -71,8 +73,8 @@ mod tests {
         let cases: [(&[u8], &str); 9] = [
             (b"", "''"),
             (b"curl", "'curl'"),
-            (b"it's", r"'it'\''s'"),
-            (b"$(x) `y` \"z\" \\", "'$(x) `y` \"z\" \\'"),
+            (b"it's", r"$'it\'s'"),
+            (b"$(x) `y` \"z\" \\", "$'$(x) `y` \"z\" \\\\'"),
             (b"a\nb", r"$'a\012b'"),
             (b"\x1b[2J'", r"$'\033[2J\''"),
             ("é".as_bytes(), r"$'\303\251'"),
