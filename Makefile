@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ test-portable:
 		scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-portable" "$(CURDIR)"
 	cd "$(CARGO_TARGET_DIR)/venv-portable" && KEEPWATCH_PORTABLE=1 $(PYTEST)/test_portable.py
 
+test-rebuild: setup ## Rebuilds a Debian in a directory by a script of `keepwatch inventory`, as root
+	@scripts/test-rebuild "$(CARGO_TARGET_DIR)/debug/keepwatch"
+
 check: test lint doc deny secrets ## What a change must pass
 
 fmt: ## Formats the code
@@ -98,7 +101,7 @@ lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --features keepwatch-core/postgres -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-recognition --package keepwatch-server --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-core/postgres,keepwatch-recognition/fuzzing,keepwatch-server/fuzzing,keepwatch-vision/fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-ops --package keepwatch-recognition --package keepwatch-server --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-core/postgres,keepwatch-ops/fuzzing,keepwatch-recognition/fuzzing,keepwatch-server/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 
