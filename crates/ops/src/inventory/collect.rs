@@ -349,9 +349,30 @@ impl Look<'_> {
         answer
     }
 
+    /// A file of somebody's home as it is kept. A file of others that a link in there leads to must
+    /// not become theirs when it is written to their home again.
+    pub fn keep_of(&self, section: &str, home: &[u8], path: &[u8], wanted: bool) -> Option<Kept> {
+        let owner = self.system.owner(home);
+        let contents = self.read(section, path, self.limits.kept_bytes)?;
+        if owner == Some(contents.owner) {
+            return Some(self.kept(section, path, contents, wanted));
+        }
+        Some(Kept {
+            size: contents.size,
+            mode: contents.mode,
+            sha256: None,
+            content: None,
+            withheld: Some(Withheld::NotOwned),
+        })
+    }
+
     /// A file as it is kept: with what is in it if that is wanted and may be.
     pub fn keep(&self, section: &str, path: &[u8], wanted: bool) -> Option<Kept> {
         let contents = self.read(section, path, self.limits.kept_bytes)?;
+        Some(self.kept(section, path, contents, wanted))
+    }
+
+    fn kept(&self, section: &str, path: &[u8], contents: Contents, wanted: bool) -> Kept {
         if contents.cut && wanted {
             let why = format!(
                 "it has {} bytes, and {} are kept",
@@ -359,7 +380,7 @@ impl Look<'_> {
             );
             self.problem(section, ProblemKind::Cut, path, why);
         }
-        Some(kept(contents, wanted))
+        kept(contents, wanted)
     }
 }
 

@@ -96,6 +96,7 @@ fn own(look: &Look<'_>, user: &User) -> Option<CronTable> {
     };
     let contents = Contents {
         mode: 0o600,
+        owner: 0,
         size: bytes.len() as u64,
         bytes,
         cut: false,

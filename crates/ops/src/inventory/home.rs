@@ -67,7 +67,9 @@ pub(super) fn dotfiles(
         for path in &paths {
             let of_history = is_history(&path.0);
             let full = join(&user.home.0, &path.0);
-            let Some(mut file) = look.keep(SECTION, &full, contents && !of_history) else {
+            let Some(mut file) =
+                look.keep_of(SECTION, &user.home.0, &full, contents && !of_history)
+            else {
                 continue;
             };
             if of_history {

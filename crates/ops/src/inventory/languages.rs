@@ -111,6 +111,8 @@ pub(super) fn parse_pipx(user: &Name, venv: &[u8], json: &[u8]) -> serde_json::R
 
 const NPM: &[&str] = &["npm", "ls", "--global", "--depth=0", "--json", "--offline"];
 
+const NPM_PREFIX: &[&str] = &["npm", "prefix", "--global"];
+
 /// Global packages: what npm says on the running machine; else what is in the directories that it
 /// uses.
 pub(super) fn npm(look: &Look<'_>, users: &[User]) -> Vec<NpmPackage> {
@@ -122,6 +124,16 @@ pub(super) fn npm(look: &Look<'_>, users: &[User]) -> Vec<NpmPackage> {
             Vec::new()
         })
     });
+    if !found.is_empty() {
+        // What is global for npm may be in somebody's home, as with nvm.
+        let prefix = look.ask(SECTION, NPM_PREFIX).unwrap_or_default();
+        let owner = users
+            .iter()
+            .find(|user| is_beneath(prefix.trim_ascii(), &user.home.0));
+        for package in &mut found {
+            package.user = owner.map(|user| user.name.clone());
+        }
+    }
     let mut places: Vec<(Option<&Name>, Vec<u8>)> = Vec::new();
     if !look.system.is_running() {
         places.push((None, b"/usr/local/lib/node_modules".to_vec()));
@@ -147,16 +159,14 @@ pub(super) fn npm(look: &Look<'_>, users: &[User]) -> Vec<NpmPackage> {
         }
     }
     found.sort();
-    // What npm names already because its prefix is in the home.
-    let mut seen: Vec<Name> = Vec::new();
-    found.retain(|package| {
-        let new = package.user.is_none() || !seen.contains(&package.name);
-        if package.user.is_none() {
-            seen.push(package.name.clone());
-        }
-        new
-    });
+    // What npm names already because its prefix is that directory.
+    found.dedup();
     found
+}
+
+fn is_beneath(path: &[u8], home: &[u8]) -> bool {
+    path.strip_prefix(home)
+        .is_some_and(|rest| rest.starts_with(b"/"))
 }
 
 /// Packages, and those of scopes.
@@ -315,6 +325,13 @@ mod tests {
             let expected = expected.map(|(package, version)| (name(package), name(version)));
             assert_eq!(parse_dist_info(entry.as_bytes()), expected, "{entry}");
         }
+    }
+
+    #[test]
+    fn what_is_in_a_home_is_beneath_it() {
+        assert!(is_beneath(b"/home/ada/.nvm/versions", b"/home/ada"));
+        assert!(!is_beneath(b"/home/adam/x", b"/home/ada"));
+        assert!(!is_beneath(b"/usr", b"/home/ada"));
     }
 
     // As npm 11 prints it.

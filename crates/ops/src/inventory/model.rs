@@ -503,6 +503,8 @@ kinds! {
         PrivateKey,
         /// It is the history of a shell.
         History,
+        /// It is not theirs in whose home it is: a link perhaps, to what they may not read.
+        NotOwned,
         /// It is not what it should be.
         Unusable,
         /// It is larger than what is kept.

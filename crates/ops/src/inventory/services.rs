@@ -2,8 +2,6 @@
 //! `/dev/null` masks it (systemctl(1), systemd.unit(5)). `systemctl list-unit-files` says the same
 //! of what was enabled here.
 
-use keepwatch_core::Name;
-
 use super::collect::Look;
 use super::model::{Scope, Services, Unit, UnitFile, UnitState, User};
 use super::system::{Kind, join};
@@ -36,14 +34,7 @@ pub(super) fn services(look: &Look<'_>, users: &[User], contents: bool) -> Servi
     }
     for user in users {
         let dir = join(&user.home.0, b".config/systemd/user");
-        directory(
-            look,
-            &dir,
-            Scope::User,
-            Some(&user.name),
-            contents,
-            &mut found,
-        );
+        directory(look, &dir, Scope::User, Some(user), contents, &mut found);
     }
     found.units.sort();
     found.units.dedup();
@@ -59,20 +50,24 @@ fn directory(
     look: &Look<'_>,
     dir: &[u8],
     scope: Scope,
-    user: Option<&Name>,
+    user: Option<&User>,
     contents: bool,
     found: &mut Services,
 ) {
     let unit = |unit: &[u8], state| Unit {
-        user: user.cloned(),
+        user: user.map(|user| user.name.clone()),
         scope,
         name: name(unit),
         state,
     };
     let mut file = |path: Vec<u8>| {
-        if let Some(file) = look.keep(SECTION, &path, contents) {
+        let file = match user {
+            None => look.keep(SECTION, &path, contents),
+            Some(user) => look.keep_of(SECTION, &user.home.0, &path, contents),
+        };
+        if let Some(file) = file {
             found.files.push(UnitFile {
-                user: user.cloned(),
+                user: user.map(|user| user.name.clone()),
                 path: name(path),
                 file,
             });

@@ -34,6 +34,8 @@ enum Programs {
 pub(super) struct Contents {
     pub bytes: Vec<u8>,
     pub mode: RawMode,
+    /// The number of the user to whom it belongs.
+    pub owner: u32,
     /// How large it is, which may be more than was read.
     pub size: u64,
     pub cut: bool,
@@ -157,6 +159,7 @@ impl System {
                 .max(bytes.len() as u64),
             bytes,
             mode: stat.st_mode & 0o7777,
+            owner: stat.st_uid,
             cut,
         }))
     }
@@ -201,6 +204,12 @@ impl System {
         }
         entries.sort_unstable();
         Ok(Some(Listed { entries, cut }))
+    }
+
+    /// The number of the user to whom a directory belongs, if it is there.
+    pub(super) fn owner(&self, dir: &[u8]) -> Option<u32> {
+        let dir = self.open(dir, OFlags::DIRECTORY).ok()?;
+        Some(fstat(&dir).ok()?.st_uid)
     }
 
     /// Where a link leads.

@@ -118,12 +118,17 @@ apt_update() {
 }
 
 apt_install() { # package...
-    local package missing=()
+    local package missing=() present=() brought=()
     for package in "$@"; do
-        installed "$package" || missing+=("$package")
+        if installed "$package"; then present+=("$package"); else missing+=("$package"); fi
     done
-    if [ "${#missing[@]}" -eq 0 ]; then return; fi
     become root
+    if [ "${#present[@]}" -gt 0 ]; then
+        # What another package has brought must stay without it.
+        mapfile -t brought < <(apt-mark showauto -- "${present[@]}")
+    fi
+    if [ "${#brought[@]}" -gt 0 ]; then must "${as[@]}" apt-mark manual -- "${brought[@]}"; fi
+    if [ "${#missing[@]}" -eq 0 ]; then return; fi
     apt_get install -- "${missing[@]}" && return
     # One that there is no more must not keep the others away.
     for package in "${missing[@]}"; do

@@ -175,6 +175,30 @@ fn nothing_secret_is_in_it_unless_it_was_asked_for() {
     }
 }
 
+/// Somebody whose home is looked at by root must not get what they cannot read by a link to it.
+#[test]
+fn what_belongs_to_others_is_not_taken_for_theirs() {
+    let (root, system) = made_up();
+    put(root.path(), b"etc/shadow", b"hunter-hash");
+    symlink("/etc/shadow", root.path().join("home/ada/.vimrc")).expect("it links");
+    let mine = rustix::process::geteuid();
+    if mine.is_root() {
+        std::os::unix::fs::chown(root.path().join("home/ada"), Some(1000), None).expect("it gives");
+    }
+    let mut options = Options::default();
+    options.include.dotfiles = true;
+    let inventory = take(&system, &options);
+    assert_sound(&inventory);
+    let vimrc = inventory
+        .dotfiles
+        .iter()
+        .find(|one| one.path.0 == b".vimrc");
+    let withheld = vimrc.expect("it is found").file.withheld;
+    // Whoever is not root cannot make files of others, and has nothing to protect from themselves.
+    assert_eq!(withheld, mine.is_root().then_some(Withheld::NotOwned));
+    assert_eq!(holds(&inventory, "hunter-hash"), !mine.is_root());
+}
+
 #[test]
 fn no_secret_gets_into_a_script_or_a_comparison() {
     let (_root, system) = made_up();
