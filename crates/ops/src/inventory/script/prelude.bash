@@ -125,7 +125,8 @@ apt_install() { # package...
     become root
     if [ "${#present[@]}" -gt 0 ]; then
         # What another package has brought must stay without it.
-        mapfile -t brought < <(apt-mark showauto -- "${present[@]}")
+        package=$(apt-mark showauto -- "${present[@]}")
+        if [ -n "$package" ]; then mapfile -t brought <<<"$package"; fi
     fi
     if [ "${#brought[@]}" -gt 0 ]; then must "${as[@]}" apt-mark manual -- "${brought[@]}"; fi
     if [ "${#missing[@]}" -eq 0 ]; then return; fi

@@ -260,7 +260,7 @@ fn hostile_files_are_found_and_stay_names() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn no_name_is_run(
