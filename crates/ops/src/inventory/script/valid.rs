@@ -121,9 +121,11 @@ fn holds(name: &[u8], what: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    type Valid = fn(&[u8]) -> bool;
+
     #[test]
     fn names_that_mean_something_else_are_none() {
-        let good: [(fn(&[u8]) -> bool, &str); 14] = [
+        let good: [(Valid, &str); 14] = [
             (debian, "g++"),
             (debian, "libc6:i386"),
             (debian, "0ad"),
@@ -166,7 +168,7 @@ mod tests {
             "!x",
             "#x",
         ];
-        let every: [fn(&[u8]) -> bool; 13] = [
+        let every: [Valid; 13] = [
             debian, snap, channel, flatpak, python, npm, krate, go, unit, user, extension, image,
             address,
         ];

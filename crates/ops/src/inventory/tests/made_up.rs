@@ -116,6 +116,9 @@ fn every_section_is_found() {
     assert_eq!(inventory.network.interfaces, [name("eth0"), name("lo")]);
 }
 
+/// Sets what is asked for.
+type Ask = fn(&mut Include);
+
 /// BackupHandler put 5000 lines of shell history into a file that everybody could read.
 #[test]
 fn nothing_secret_is_in_it_unless_it_was_asked_for() {
@@ -139,7 +142,7 @@ fn nothing_secret_is_in_it_unless_it_was_asked_for() {
         (".zshrc", Some(Withheld::PrivateKey)),
     ];
     assert_eq!(withheld, expected.map(|(path, why)| (path.to_owned(), why)));
-    let asked: [(fn(&mut Include), &str, &[&str]); 4] = [
+    let asked: [(Ask, &str, &[&str]); 4] = [
         (
             |include| include.private_keys = true,
             "hunter-key",
