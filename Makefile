@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ test-portable:
 	KEEPWATCH_VISION=0 MATURIN_PEP517_ARGS="--profile dev" \
 		scripts/fresh-venv "$(CARGO_TARGET_DIR)/venv-portable" "$(CURDIR)"
 	cd "$(CARGO_TARGET_DIR)/venv-portable" && KEEPWATCH_PORTABLE=1 $(PYTEST)/test_portable.py
+
+test-rebuild: setup ## Rebuilds a Debian in a directory by a script of `keepwatch inventory`, as root
+	@scripts/test-rebuild "$(CARGO_TARGET_DIR)/debug/keepwatch"
 
 check: test lint doc deny secrets ## What a change must pass
 

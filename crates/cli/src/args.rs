@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
-    init, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
+    init, inventory, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
 use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
@@ -200,6 +200,8 @@ pub enum Command {
     /// Check evidence that `events export --bundle` wrote
     #[command(subcommand)]
     Evidence(evidence::EvidenceCommand),
+    /// Take an inventory of a machine: packages, services, settings
+    Inventory(inventory::InventoryArgs),
     /// Show how the repository is doing
     Status,
     /// Print completions for a shell

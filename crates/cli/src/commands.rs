@@ -19,6 +19,7 @@ pub mod face;
 pub mod find;
 pub mod forget;
 pub mod init;
+pub mod inventory;
 pub mod key;
 pub mod keygen;
 pub mod ls;
@@ -47,6 +48,7 @@ use crate::bar::Bar;
 use crate::commands::events::EventsCommand;
 #[cfg(feature = "vision")]
 use crate::commands::face::FaceCommand;
+use crate::commands::inventory::InventoryCommand;
 use crate::commands::key::KeyCommand;
 #[cfg(feature = "vision")]
 use crate::commands::plate::PlateCommand;
@@ -139,6 +141,10 @@ pub fn unread(command: &Command) -> Unread {
         #[cfg(feature = "vision")]
         Command::Face(_) | Command::Plate(_) => Unread::GoesOn,
         Command::Events(EventsCommand::Export(_)) => Unread::Fails,
+        Command::Inventory(args) => match args.command() {
+            Some(InventoryCommand::Diff(_)) => Unread::Ends,
+            Some(InventoryCommand::Script(_)) | None => Unread::Fails,
+        },
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
@@ -184,6 +190,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),
         Command::Evidence(command) => evidence::run(&command, context),
+        Command::Inventory(args) => inventory::run(&args, context),
         Command::Status => status::run(context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),

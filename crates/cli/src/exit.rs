@@ -72,6 +72,9 @@ pub enum Failure {
     #[cfg(feature = "vision")]
     #[error("the configuration")]
     Config(#[from] keepwatch_config::Error),
+    /// There is no inventory.
+    #[error(transparent)]
+    Inventory(keepwatch_ops::inventory::Error),
     /// A pattern cannot be used.
     #[error(transparent)]
     Pattern(#[from] fs::PatternError),
@@ -113,6 +116,16 @@ impl From<keepwatch_server::UserError> for Failure {
         match error {
             keepwatch_server::UserError::Store(error) => error.into(),
             error => Failure::refused(error.to_string(), None),
+        }
+    }
+}
+
+/// What belongs to the vault is told as that.
+impl From<keepwatch_ops::inventory::Error> for Failure {
+    fn from(error: keepwatch_ops::inventory::Error) -> Self {
+        match error {
+            keepwatch_ops::inventory::Error::Core(error) => error.into(),
+            error => Failure::Inventory(error),
         }
     }
 }
@@ -188,7 +201,8 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
-            Failure::Refused { .. } => Code::Failed,
+            Failure::Inventory(keepwatch_ops::inventory::Error::NoSuchUser { .. }) => Code::Usage,
+            Failure::Inventory(_) | Failure::Refused { .. } => Code::Failed,
             Failure::File { source, .. } | Failure::Stdout(source) => match stopped(source) {
                 true => Code::Interrupted,
                 false => Code::Failed,
@@ -211,6 +225,7 @@ impl Failure {
             Failure::Recognition(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Config(error) => error.hint().map(Cow::Owned),
+            Failure::Inventory(error) => error.hint().map(Cow::Borrowed),
             Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => hint.map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Server(_) => None,

@@ -1,5 +1,5 @@
 //! Entry points for the fuzz targets: each takes bytes that a user, or the other side of a
-//! connection, may write.
+//! connection, may write, or a machine may hold.
 //!
 //! Beside *no crash* each checks what must hold of what is accepted.
 
@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+pub use crate::inventory::fuzzing::inventory;
 use crate::notify::fuzzing as parts;
 use crate::notify::{Notification, Severity};
 use crate::schedule::{Decision, Schedule, ScheduleSettings};

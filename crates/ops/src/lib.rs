@@ -21,3 +21,4 @@ mod run;
 pub mod schedule;
 
 pub use run::{FullSuccess, RunFacts, RunStatus};
+pub mod inventory;

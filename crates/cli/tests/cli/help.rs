@@ -27,6 +27,7 @@ fn help_reads_so() {
             "encrypt",
             "decrypt",
             "keygen",
+            "inventory",
             "status",
             "completions",
             "man",
@@ -34,6 +35,7 @@ fn help_reads_so() {
         .map(|name| vec![name]),
     );
     commands.extend(["list", "add", "remove", "passwd", "rotate"].map(|name| vec!["key", name]));
+    commands.extend(["diff", "script"].map(|name| vec!["inventory", name]));
     #[cfg(feature = "vision")]
     {
         commands.extend(["face", "plate", "model", "doctor"].map(|name| vec![name]));

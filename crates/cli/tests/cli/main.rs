@@ -10,6 +10,7 @@ mod check;
 mod exit_codes;
 mod forget;
 mod help;
+mod inventory;
 mod keys;
 #[cfg(feature = "vision")]
 mod live;
