@@ -11,6 +11,7 @@ mod roots;
 mod saver;
 mod scan;
 mod source;
+mod virtual_tree;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use crate::storage::{ObjectKind, ObjectName};
 
 pub(crate) use saver::{Owner, Saver, Tools};
 pub use source::{Source, Stream};
+pub use virtual_tree::{VirtualContent, VirtualEntry, VirtualKind, VirtualTree};
 
 /// After this many collisions with collectors a backup gives up.
 const TRIES: usize = 16;

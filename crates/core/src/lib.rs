@@ -48,7 +48,10 @@ mod walk;
 pub use jiff;
 pub use keepwatch_crypto as crypto;
 
-pub use backup::{BackupOptions, BackupReport, ByteCounts, FileCounts, PathError, Source, Stream};
+pub use backup::{
+    BackupOptions, BackupReport, ByteCounts, FileCounts, PathError, Source, Stream, VirtualContent,
+    VirtualEntry, VirtualKind, VirtualTree,
+};
 pub use browse::{Change, ChangeKind, Listed, Stats};
 pub use cache::CachePlace;
 pub use check::{CheckError, CheckReport, Checked, ReadData};
@@ -65,7 +68,7 @@ pub use progress::{Progress, Silent};
 pub use reader::{FileChunk, FileReader};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
-pub use restore::{Overwrite, RestoreOptions, RestoreReport};
+pub use restore::{Overwrite, RestoreOptions, RestoreReport, restore_tree};
 pub use snapshot::{Mode, Name, Snapshot, Trashed};
 
 /// The example in the README is compiled with the tests.

@@ -12,3 +12,4 @@ mod reader;
 mod restore;
 mod resume;
 mod scene;
+mod virtual_tree;
