@@ -5,3 +5,5 @@
 //! The library does not print, prompt or read the environment, and starts no runtime.
 
 #![forbid(unsafe_code)]
+
+pub mod backuphandler;
