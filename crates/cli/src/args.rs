@@ -6,10 +6,10 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
-    init, inventory, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
+    import, init, inventory, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
+use crate::commands::{camera, config, doctor, face, model, plate, serve, user, watch};
 use crate::logging::LogFormat;
 use crate::values::size;
 
@@ -142,6 +142,9 @@ pub enum Command {
     Dump(dump::DumpArgs),
     /// Restore files from a snapshot
     Restore(restore::RestoreArgs),
+    /// Bring in backups of other programs
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Look for damage
     Check(check::CheckArgs),
     /// Make a new index from the data
@@ -191,6 +194,10 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Make a configuration of one of another program
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Say what this machine has of what is used, and what is wrong
     #[cfg(feature = "vision")]
     Doctor(doctor::DoctorArgs),

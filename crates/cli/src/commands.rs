@@ -5,6 +5,8 @@ pub mod backup;
 pub mod camera;
 pub mod check;
 pub mod completions;
+#[cfg(feature = "vision")]
+pub mod config;
 pub mod copy;
 pub mod decrypt;
 pub mod diff;
@@ -18,6 +20,7 @@ pub mod evidence;
 pub mod face;
 pub mod find;
 pub mod forget;
+pub mod import;
 pub mod init;
 pub mod inventory;
 pub mod key;
@@ -117,6 +120,7 @@ pub fn unread(command: &Command) -> Unread {
         Command::Init(_)
         | Command::Backup(_)
         | Command::Restore(_)
+        | Command::Import(_)
         | Command::Check(_)
         | Command::Copy(_)
         | Command::RepairIndex
@@ -146,6 +150,8 @@ pub fn unread(command: &Command) -> Unread {
             Some(InventoryCommand::Script(_)) | None => Unread::Fails,
         },
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
+        Command::Config(_) => Unread::Fails,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
@@ -161,6 +167,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Diff(args) => diff::run(&args, context),
         Command::Dump(args) => dump::run(&args, context),
         Command::Restore(args) => restore::run(&args, context),
+        Command::Import(command) => import::run(&command, context),
         Command::Check(args) => check::run(&args, context),
         Command::RepairIndex => repair::index(context),
         Command::Repair(args) => repair::run(&args, context),
@@ -186,6 +193,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Plate(command) => plate::run(command, context),
         #[cfg(feature = "vision")]
         Command::Model(command) => model::run(command, context),
+        #[cfg(feature = "vision")]
+        Command::Config(command) => config::run(&command, context),
         #[cfg(feature = "vision")]
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
+use keepwatch_core::crypto::backuphandler::LegacyKeys;
 use keepwatch_core::crypto::zeroize::Zeroizing;
 use keepwatch_core::crypto::{
     Credential, Error as CryptoError, Key, NewLock, Passphrase, PublicKey, SecretKey,
@@ -116,6 +117,40 @@ impl NewCredential {
             _ => prompt_twice(NEW_HINT)?,
         };
         Ok(NewLock::Passphrase(passphrase))
+    }
+}
+
+/// What opens a backup of another program, which has nothing to do with what opens the repository.
+#[derive(Debug, Args)]
+pub struct OldCredential {
+    /// Read the old backup's passphrase from the first line of a file
+    #[arg(long, value_name = "FILE", conflicts_with = "old_password_command")]
+    old_password_file: Option<PathBuf>,
+    /// Run a command, without a shell, that prints the old backup's passphrase
+    #[arg(long, value_name = "COMMAND")]
+    old_password_command: Option<String>,
+    /// Open the old backup with its key file of 32 bytes
+    #[arg(long, value_name = "FILE")]
+    old_key_file: Option<PathBuf>,
+}
+
+impl OldCredential {
+    /// Whether anything is named.
+    pub fn is_given(&self) -> bool {
+        self.old_password_file.is_some()
+            || self.old_password_command.is_some()
+            || self.old_key_file.is_some()
+    }
+
+    /// Reads what was named.
+    pub fn read(&self) -> Result<LegacyKeys, Failure> {
+        let passphrase = match (&self.old_password_file, &self.old_password_command) {
+            (Some(path), _) => Some(passphrase_file(path)?),
+            (_, Some(command)) => Some(passphrase_command(command)?),
+            _ => None,
+        };
+        let key = self.old_key_file.as_deref().map(key_file).transpose()?;
+        Ok(LegacyKeys::new(passphrase, key))
     }
 }
 

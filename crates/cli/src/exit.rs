@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use keepwatch_core::crypto::Error as CryptoError;
 use keepwatch_core::storage::StorageError;
 use keepwatch_core::{Error as CoreError, fs};
+use keepwatch_ops::backuphandler::Error as OldBackupError;
 use serde::Serialize;
 
 pub use keepwatch_core::with_causes;
@@ -56,6 +57,9 @@ pub enum Failure {
     /// A sealed file or key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// A backup of BackupHandler cannot be read.
+    #[error(transparent)]
+    BackupHandler(OldBackupError),
     /// A camera failed.
     #[cfg(feature = "vision")]
     #[error(transparent)]
@@ -108,6 +112,16 @@ pub enum Failure {
     /// Standard output could not be written.
     #[error("cannot write to standard output")]
     Stdout(#[from] io::Error),
+}
+
+/// What belongs to the vault is told as that.
+impl From<OldBackupError> for Failure {
+    fn from(error: OldBackupError) -> Self {
+        match error {
+            OldBackupError::Core(error) => error.into(),
+            error => Failure::BackupHandler(error),
+        }
+    }
 }
 
 #[cfg(feature = "vision")]
@@ -188,6 +202,9 @@ impl Failure {
             ) => Code::Usage,
             Failure::Remote(_) => Code::Failed,
             Failure::Crypto(error) => of_crypto(error),
+            Failure::BackupHandler(error) if error.is_key() => Code::WrongKey,
+            Failure::BackupHandler(OldBackupError::Archive { .. }) => Code::Damaged,
+            Failure::BackupHandler(_) => Code::Failed,
             #[cfg(feature = "vision")]
             Failure::Vision(keepwatch_vision::Error::Core(error)) => of_core(error),
             #[cfg(feature = "vision")]
@@ -219,6 +236,7 @@ impl Failure {
             Failure::Core(error) => error.hint().map(Cow::Borrowed),
             Failure::Remote(error) => error.hint().map(Cow::Borrowed),
             Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
+            Failure::BackupHandler(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Vision(error) => error.hint().map(Cow::Owned),
             #[cfg(feature = "vision")]

@@ -13,6 +13,7 @@ mod interrupt;
 mod logging;
 #[cfg(feature = "vision")]
 mod networks;
+mod old_backup;
 mod open;
 mod output;
 mod select;

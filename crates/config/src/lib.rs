@@ -6,6 +6,7 @@
 //! for a dollar sign; a user, password or token that begins with `file:` is the first line of that
 //! file.
 
+pub mod backuphandler;
 mod error;
 mod merge;
 mod secret;

@@ -5,6 +5,7 @@ use keepwatch_recognition::plate::preprocess::{AdaptiveThreshold, Bilateral, Cla
 
 use super::*;
 
+mod backuphandler;
 mod securevision;
 mod server;
 

@@ -12,6 +12,7 @@ mod roots;
 mod saver;
 mod scan;
 mod source;
+mod virtual_tree;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ use crate::storage::{ObjectKind, ObjectName};
 pub use copy::{CopiedSnapshot, CopyOptions, CopyReport};
 pub(crate) use saver::{Owner, Saver, Tools};
 pub use source::{Source, Stream};
+pub use virtual_tree::{VirtualContent, VirtualEntry, VirtualKind, VirtualTree};
 
 /// After this many collisions with collectors a backup gives up.
 const TRIES: usize = 16;

@@ -51,7 +51,7 @@ pub use keepwatch_crypto as crypto;
 
 pub use backup::{
     BackupOptions, BackupReport, ByteCounts, CopiedSnapshot, CopyOptions, CopyReport, FileCounts,
-    PathError, Source, Stream,
+    PathError, Source, Stream, VirtualContent, VirtualEntry, VirtualKind, VirtualTree,
 };
 pub use browse::{Change, ChangeKind, Listed, Stats};
 pub use cache::CachePlace;
@@ -69,7 +69,7 @@ pub use progress::{Progress, Silent};
 pub use reader::{FileChunk, FileReader};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
-pub use restore::{Overwrite, RestoreOptions, RestoreReport};
+pub use restore::{Overwrite, RestoreOptions, RestoreReport, restore_tree};
 pub use secret_text::SecretText;
 pub use snapshot::{Mode, Name, Snapshot, Trashed};
 

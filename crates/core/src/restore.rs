@@ -16,7 +16,7 @@ use crossbeam_channel::bounded;
 use rustix::fs::{Mode, OFlags};
 use serde::{Deserialize, Serialize};
 
-use crate::backup::PathError;
+use crate::backup::{PathError, VirtualKind, VirtualTree};
 use crate::error::{Error, Result, with_causes};
 use crate::fs::{Excludes, RestoreDir, RestoreRoot};
 use crate::id::Id;
@@ -84,7 +84,8 @@ const MARKER: &str = ".keepwatch-restore";
 
 /// What all threads of a restore share.
 struct Shared<'r> {
-    repository: &'r Repository,
+    /// Nothing when what is restored is in none.
+    repository: Option<&'r Repository>,
     root: Option<RestoreRoot>,
     overwrite: Overwrite,
     /// What has a temporary name in the target is ours.
@@ -101,7 +102,12 @@ struct Shared<'r> {
     interrupted: AtomicBool,
 }
 
-impl Shared<'_> {
+impl<'r> Shared<'r> {
+    fn repository(&self) -> &'r Repository {
+        self.repository
+            .expect("chunks are asked for only of what is in a repository")
+    }
+
     /// [`Error::Interrupted`] once the restore was asked to stop.
     fn go_on(&self) -> Result<()> {
         match self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
@@ -184,79 +190,151 @@ impl Repository {
         self.needs_full("restoring")?;
         self.refresh_index()?;
         // The top of a snapshot is only the way to what was backed up.
-        let (content, single, top_meta, complete) = match self.node_at(&snapshot.root, path)? {
-            None => (snapshot.root.clone(), None, None, false),
+        let (origin, top_meta, complete) = match self.node_at(&snapshot.root, path)? {
+            None => (Origin::Directory(snapshot.root.clone()), None, false),
             Some(node) => match node.kind {
-                NodeKind::Dir { content, partial } => (content, None, Some(node.meta), !partial),
-                _ => (Content::default(), Some(node), None, false),
+                NodeKind::Dir { content, partial } => {
+                    (Origin::Directory(content), Some(node.meta), !partial)
+                }
+                _ => (Origin::Entry(Box::new(node)), None, false),
             },
-        };
-        let marker = target.join(MARKER);
-        let admitted = admit(id, target, &marker, options)?;
-        let opened = match RestoreRoot::open(target, options.numeric_owner) {
-            Ok(root) => Some(root),
-            Err(error) if options.dry_run && error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::io("open the target", target)(error)),
-        };
-        let shared = Shared {
-            repository: self,
-            root: opened,
-            overwrite: admitted.overwrite,
-            resumed: admitted.resumed,
-            dry_run: options.dry_run,
-            files: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            skipped: AtomicU64::new(0),
-            damaged: AtomicBool::new(false),
-            errors: Mutex::default(),
-            progress,
-            stop: options.stop.as_deref(),
-            interrupted: AtomicBool::new(false),
         };
         if path.is_empty() {
             progress.total(snapshot.files, snapshot.bytes);
         }
-        let dir = shared.root.as_ref().map(RestoreRoot::dir).transpose();
-        let top = Target {
-            shared: &shared,
-            dir: dir.map_err(Error::io("open the target", target))?,
-            path: Vec::new(),
-            meta: None,
-            _parent: None,
+        let top = Top {
+            id: *id,
+            meta: top_meta,
+            complete,
         };
-        let (dirs, deleted) = run(&shared, top, &content, single, complete, options)?;
-        if let (Some(root), false) = (&shared.root, options.dry_run) {
-            root.sync().map_err(Error::io("write to disk", target))?;
-            remove_marker(&marker)?;
-            // Last, for the marker's going changes it too. A target that was there already has the
-            // owner and mode that its user gave it.
-            if let Some(meta) = top_meta.filter(|_| admitted.made || admitted.resumed)
-                && let Err(error) = root.set_metadata(&meta)
-            {
-                shared.failed_io(b"/", &error);
-            }
-        }
-        progress.finish();
-        let mut errors = std::mem::take(&mut *lock(&shared.errors));
-        errors.sort();
-        Ok(RestoreReport {
-            files: shared.files.load(Ordering::Relaxed),
-            dirs,
-            bytes: shared.bytes.load(Ordering::Relaxed),
-            skipped: shared.skipped.load(Ordering::Relaxed),
-            deleted,
-            damaged: shared.damaged.load(Ordering::Relaxed),
-            errors,
-        })
+        restore_from(Some(self), &origin, top, target, options, progress)
     }
+}
+
+/// Restores a tree that is in no repository into `target`, in every way as
+/// [`Repository::restore`] restores a snapshot.
+///
+/// # Errors
+/// [`Error::Invalid`] when the target is not empty and nothing says what to do about it.
+pub fn restore_tree(
+    tree: &VirtualTree,
+    target: &Path,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<RestoreReport> {
+    let (files, bytes) = tree.totals();
+    progress.total(files, bytes);
+    let top = Top {
+        id: name_of(tree),
+        meta: Some(tree.top().clone()),
+        complete: true,
+    };
+    let origin = Origin::Tree(tree);
+    restore_from(None, &origin, top, target, options, progress)
+}
+
+/// Names a tree, so that an interrupted restore of it can be taken up again.
+fn name_of(tree: &VirtualTree) -> Id {
+    let mut hasher = blake3::Hasher::new();
+    for entry in tree.entries() {
+        hasher.update(&(entry.path.len() as u64).to_le_bytes());
+        hasher.update(&entry.path);
+        hasher.update(&entry.meta.mtime.secs.to_le_bytes());
+        if let VirtualKind::File(content) = &entry.kind {
+            hasher.update(&content.size().to_le_bytes());
+        }
+    }
+    Id::from_bytes(hasher.finalize().into())
+}
+
+/// What is restored.
+enum Origin<'t> {
+    /// What is in a directory of a snapshot.
+    Directory(Content),
+    /// One entry of a snapshot that is none.
+    Entry(Box<Node>),
+    /// A tree that is in no repository.
+    Tree(&'t VirtualTree),
+}
+
+/// The directory that goes right into the target.
+struct Top {
+    /// Names the restore.
+    id: Id,
+    meta: Option<Metadata>,
+    /// Whether all that was in it is known.
+    complete: bool,
+}
+
+fn restore_from(
+    repository: Option<&Repository>,
+    origin: &Origin<'_>,
+    top: Top,
+    target: &Path,
+    options: &RestoreOptions,
+    progress: &dyn Progress,
+) -> Result<RestoreReport> {
+    let marker = target.join(MARKER);
+    let admitted = admit(&top.id, target, &marker, options)?;
+    let opened = match RestoreRoot::open(target, options.numeric_owner) {
+        Ok(root) => Some(root),
+        Err(error) if options.dry_run && error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Error::io("open the target", target)(error)),
+    };
+    let shared = Shared {
+        repository,
+        root: opened,
+        overwrite: admitted.overwrite,
+        resumed: admitted.resumed,
+        dry_run: options.dry_run,
+        files: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        skipped: AtomicU64::new(0),
+        damaged: AtomicBool::new(false),
+        errors: Mutex::default(),
+        progress,
+        stop: options.stop.as_deref(),
+        interrupted: AtomicBool::new(false),
+    };
+    let dir = shared.root.as_ref().map(RestoreRoot::dir).transpose();
+    let into = Target {
+        shared: &shared,
+        dir: dir.map_err(Error::io("open the target", target))?,
+        path: Vec::new(),
+        meta: None,
+        _parent: None,
+    };
+    let (dirs, deleted) = run(&shared, into, origin, top.complete, options)?;
+    if let (Some(root), false) = (&shared.root, options.dry_run) {
+        root.sync().map_err(Error::io("write to disk", target))?;
+        remove_marker(&marker)?;
+        // Last, for the marker's going changes it too. A target that was there already has the
+        // owner and mode that its user gave it.
+        if let Some(meta) = top.meta.filter(|_| admitted.made || admitted.resumed)
+            && let Err(error) = root.set_metadata(&meta)
+        {
+            shared.failed_io(b"/", &error);
+        }
+    }
+    progress.finish();
+    let mut errors = std::mem::take(&mut *lock(&shared.errors));
+    errors.sort();
+    Ok(RestoreReport {
+        files: shared.files.load(Ordering::Relaxed),
+        dirs,
+        bytes: shared.bytes.load(Ordering::Relaxed),
+        skipped: shared.skipped.load(Ordering::Relaxed),
+        deleted,
+        damaged: shared.damaged.load(Ordering::Relaxed),
+        errors,
+    })
 }
 
 /// Walks the tree in this thread while others write files; gives directories and deletions.
 fn run<'s, 'r>(
     shared: &'s Shared<'r>,
     top: Target<'s, 'r>,
-    content: &Content,
-    single: Option<Node>,
+    origin: &Origin<'_>,
     complete: bool,
     options: &RestoreOptions,
 ) -> Result<(u64, u64)> {
@@ -276,11 +354,12 @@ fn run<'s, 'r>(
         }
         drop(waiting);
         let mut planner = Planner::new(shared, options, jobs, top, complete);
-        let planned = match single {
-            Some(node) => planner
-                .entry(&[b"/", node.name.as_slice()].concat(), node)
+        let planned = match origin {
+            Origin::Directory(content) => planner.walk(content),
+            Origin::Entry(node) => planner
+                .entry(&[b"/", node.name.as_slice()].concat(), *node.clone(), None)
                 .map(drop),
-            None => planner.walk(content),
+            Origin::Tree(tree) => planner.walk_tree(tree),
         };
         let counts = planner.finish();
         for worker in workers {

@@ -182,7 +182,7 @@ pub enum TreeError {
 }
 
 /// Why a name cannot be one, if it cannot.
-fn name_problem(name: &[u8]) -> Option<&'static str> {
+pub(crate) fn name_problem(name: &[u8]) -> Option<&'static str> {
     match name {
         [] => Some("its name is empty"),
         b"." | b".." => Some("its name is `.` or `..`"),

@@ -7,6 +7,8 @@
 //! of a file that was changed.
 
 mod gcm;
+mod keys;
+mod plaintext;
 
 use std::fmt;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -22,6 +24,8 @@ use crate::random::{ct_eq, random_bytes};
 use crate::read_full::read_full;
 
 use gcm::Gcm;
+pub use keys::LegacyKeys;
+pub use plaintext::Plaintext;
 
 const NONCE_LEN: usize = 12;
 const HEAD_LEN: usize = SALT_LEN + NONCE_LEN;
@@ -183,36 +187,12 @@ impl Decryptor {
 /// # Errors
 /// [`Error::Open`] for a key of another salt, a wrong one or changed bytes: nothing was written. Only
 /// if the file is changed between the two readings does it come after something was written.
-pub fn decrypt(
-    mut reader: impl Read + Seek,
-    mut writer: impl Write,
-    key: &LegacyKey,
-) -> Result<u64> {
-    let len = plain_len(&mut reader)?;
-    let mut salt = [0; SALT_LEN];
-    reader.read_exact(&mut salt).map_err(Error::reading)?;
-    if salt != key.salt {
-        return Err(Error::Open);
+pub fn decrypt(reader: impl Read + Seek, mut writer: impl Write, key: &LegacyKey) -> Result<u64> {
+    let mut plaintext = Plaintext::of_file(reader, key)?;
+    let len = plaintext.len();
+    while let Some(part) = plaintext.next_part()? {
+        writer.write_all(part).map_err(Error::writing)?;
     }
-    let mut nonce = [0; NONCE_LEN];
-    reader.read_exact(&mut nonce).map_err(Error::reading)?;
-
-    let mut check = Gcm::new(&key.key, &nonce);
-    for_each_part(&mut reader, len, |part| {
-        check.authenticate(part);
-        Ok(())
-    })?;
-    check_tag(&mut reader, &check)?;
-
-    reader
-        .seek(SeekFrom::Start(HEAD_LEN as u64))
-        .map_err(Error::reading)?;
-    let mut gcm = Gcm::new(&key.key, &nonce);
-    for_each_part(&mut reader, len, |part| {
-        gcm.decrypt(part);
-        writer.write_all(part).map_err(Error::writing)
-    })?;
-    check_tag(&mut reader, &gcm)?;
     writer.flush().map_err(Error::writing)?;
     Ok(len)
 }

@@ -1,6 +1,8 @@
 //! What surrounds a backup.
 //!
+//! - [`backuphandler`] reads the backups of the tool BackupHandler, restores and imports them.
 //! - [`hook`] runs commands of the user around a run.
+//! - [`inventory`] says what a machine has, and writes a script that gives it to another.
 //! - [`notify`] tells people and machines how it went.
 //! - [`schedule`] says when a job runs.
 //!
@@ -11,14 +13,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backuphandler;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hook;
+pub mod inventory;
 pub mod notify;
 mod process;
 mod run;
 pub mod schedule;
 
 pub use run::{FullSuccess, RunFacts, RunStatus};
-pub mod inventory;

@@ -103,8 +103,9 @@ enum ModeName {
     Differential,
 }
 
+/// How hard to compress.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum CompressionName {
+pub enum CompressionName {
     /// Not at all
     Off,
     /// zstd level 1
@@ -114,6 +115,17 @@ enum CompressionName {
     Better,
     /// zstd level 19
     Max,
+}
+
+impl From<CompressionName> for Compression {
+    fn from(name: CompressionName) -> Self {
+        match name {
+            CompressionName::Off => Compression::Off,
+            CompressionName::Fast => Compression::Fast,
+            CompressionName::Better => Compression::Better,
+            CompressionName::Max => Compression::Max,
+        }
+    }
 }
 
 /// Makes a snapshot.
@@ -145,12 +157,7 @@ pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
             .collect(),
         gitignore: args.excludes.gitignore,
         skip: never_enter(&context.global)?,
-        compression: match args.compression {
-            CompressionName::Off => Compression::Off,
-            CompressionName::Fast => Compression::Fast,
-            CompressionName::Better => Compression::Better,
-            CompressionName::Max => Compression::Max,
-        },
+        compression: args.compression.into(),
         dry_run: args.dry_run,
         stop: Some(stop_flag()?),
     };
@@ -289,12 +296,12 @@ fn command_source(path: PathBuf, argv: &[OsString]) -> Result<Source, Failure> {
     }))
 }
 
-fn host_name() -> String {
+pub fn host_name() -> String {
     let uname = rustix::system::uname();
     uname.nodename().to_string_lossy().into_owned()
 }
 
-fn user_name() -> String {
+pub fn user_name() -> String {
     uzers::get_current_username().map_or_else(
         || uzers::get_current_uid().to_string(),
         |name| name.to_string_lossy().into_owned(),

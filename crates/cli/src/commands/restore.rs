@@ -10,17 +10,21 @@ use keepwatch_core::{Overwrite, RestoreOptions, RestoreReport};
 use crate::commands::{Context, Outcome};
 use crate::exit::{Code, Failure};
 use crate::interrupt::stop_flag;
+use crate::old_backup::{OldBackupArgs, code, tell};
 use crate::open::location;
 use crate::output::counted;
 use crate::select::{LatestArgs, split_name};
-use crate::values::human_size;
+use crate::values::{human_size, human_time};
 
 /// What to restore, and where.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     /// The snapshot, and perhaps a path in it
-    #[arg(value_name = "SNAPSHOT[:PATH]")]
-    snapshot: String,
+    #[arg(value_name = "SNAPSHOT[:PATH]", required_unless_present = "from")]
+    snapshot: Option<String>,
+    /// Restore a backup of BackupHandler, its directory or one of its zips, without a repository
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["snapshot", "path", "host", "tag", "paths"])]
+    from: Option<PathBuf>,
     /// The directory to restore into
     #[arg(long, short, value_name = "DIR")]
     target: PathBuf,
@@ -48,6 +52,9 @@ pub struct RestoreArgs {
     /// What `latest` means.
     #[command(flatten)]
     latest: LatestArgs,
+    /// How to read a backup of BackupHandler.
+    #[command(flatten)]
+    old: OldBackupArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -62,10 +69,21 @@ enum OverwriteName {
 
 /// Restores a snapshot.
 pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
-    if args.delete
-        && let Some(repository) = location(&context.global)?.as_path()
-    {
-        keep_repository(repository, &args.target)?;
+    let from = args.from.as_deref();
+    if from.is_none() && args.old.is_given() {
+        return Err(Failure::usage(
+            "how a backup of BackupHandler is read goes with --from",
+        ));
+    }
+    if args.delete {
+        match from {
+            Some(backup) => keep(backup, "backup", &args.target)?,
+            None => {
+                if let Some(repository) = location(&context.global)?.as_path() {
+                    keep(repository, "repository", &args.target)?;
+                }
+            }
+        }
     }
     let options = RestoreOptions {
         overwrite: args.overwrite.map(|name| match name {
@@ -80,7 +98,11 @@ pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
         dry_run: args.dry_run,
         stop: None,
     };
-    let (name, path) = split_name(&args.snapshot);
+    if let Some(from) = from {
+        return run_from(from, args, options, context);
+    }
+    let name = args.snapshot.as_deref().unwrap_or_default();
+    let (name, path) = split_name(name);
     let path = args.path.as_deref().unwrap_or(path);
     let opened = context.open()?;
     let (id, snapshot) = args.latest.find(&opened.repository, name)?;
@@ -114,13 +136,50 @@ pub fn run(args: &RestoreArgs, context: &mut Context) -> Outcome {
     Ok(code)
 }
 
-/// No snapshot has the repository in it: to `delete`, it would be one thing too much.
-fn keep_repository(repository: &Path, target: &Path) -> Result<(), Failure> {
-    match overlap(repository, target) {
+/// Restores a backup of BackupHandler.
+fn run_from(
+    from: &Path,
+    args: &RestoreArgs,
+    options: RestoreOptions,
+    context: &mut Context,
+) -> Outcome {
+    let backup = args.old.open(from, false, context)?;
+    let options = RestoreOptions {
+        stop: Some(stop_flag()?),
+        ..options
+    };
+    let bar = context.bar();
+    let restored = backup.restore(&args.target, &options, &bar)?;
+    drop(bar);
+    tell(&restored.findings, context);
+    for problem in &restored.report.errors {
+        context.problem(
+            &format!("{}: {}", problem.path, problem.error),
+            Code::Partly,
+        );
+    }
+    if context.out.json {
+        context.out.json(&restored)?;
+    } else {
+        render(&restored.report, args, context)?;
+        let name = restored
+            .name
+            .as_deref()
+            .unwrap_or("a directory without a manifest");
+        context
+            .out
+            .note(format_args!("From {name} of {}", human_time(restored.time)));
+    }
+    Ok(code(restored.weight()))
+}
+
+/// No snapshot has what it is restored from in it: to `delete`, that would be one thing too much.
+fn keep(kept: &Path, what: &str, target: &Path) -> Result<(), Failure> {
+    match overlap(kept, target) {
         true => Err(Failure::refused(
             format!(
-                "--delete would remove the repository {} as well",
-                repository.display()
+                "--delete would remove the {what} {} as well",
+                kept.display()
             ),
             Some("restore into another directory, or without --delete"),
         )),

@@ -34,10 +34,12 @@ fn help_reads_so() {
         ]
         .map(|name| vec![name]),
     );
+    commands.push(vec!["import", "backuphandler"]);
     commands.extend(["list", "add", "remove", "passwd", "rotate"].map(|name| vec!["key", name]));
     commands.extend(["diff", "script"].map(|name| vec!["inventory", name]));
     #[cfg(feature = "vision")]
     {
+        commands.push(vec!["config", "import"]);
         commands.extend(["face", "plate", "model", "doctor"].map(|name| vec![name]));
         let face = [
             "enroll",

@@ -15,6 +15,7 @@ mod keys;
 #[cfg(feature = "vision")]
 mod live;
 mod never_again;
+mod old_backups;
 #[cfg(feature = "vision")]
 mod plates;
 mod restore;

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 
 use crate::backup::assemble::ReadFile;
 use crate::backup::source::Stream;
-use crate::backup::{PathError, Saver, Tools};
+use crate::backup::{PathError, Saver, Tools, VirtualContent};
 use crate::chunker::ChunkBuffer;
 use crate::error::with_causes;
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub(crate) struct Job {
 pub(crate) enum What {
     File { dir: Arc<SourceDir>, name: Vec<u8> },
     Stream(Stream),
+    Virtual(VirtualContent),
 }
 
 /// A chunk of a large file.
@@ -90,6 +91,7 @@ impl Reader<'_, '_> {
             let outcome = match job.what {
                 What::File { dir, name } => self.file(&dir, &name),
                 What::Stream(stream) => self.stream(stream).map(|read| Ok(Some(read))),
+                What::Virtual(content) => self.virtual_file(&content),
             };
             let outcome = outcome?.map_err(|error| PathError::new(&job.path, &with_causes(&error)));
             if outcome.is_ok() {
@@ -166,6 +168,23 @@ impl Reader<'_, '_> {
                 (extents, Some(end)) => (ids, end, Some(extents)),
             },
             None => (ids, read, None),
+        }))
+    }
+
+    fn virtual_file(&mut self, content: &VirtualContent) -> Result<io::Result<Option<ReadFile>>> {
+        let read = match content.open() {
+            Ok(reader) => self.cut(reader, content.size() > self.small)?,
+            Err(error) => Err(error),
+        };
+        Ok(read.map(|(ids, size)| {
+            Some(ReadFile {
+                size,
+                ids,
+                extents: None,
+                changed: false,
+                mtime: None,
+                remember: None,
+            })
         }))
     }
 

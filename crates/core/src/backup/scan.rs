@@ -2,6 +2,7 @@
 
 mod count;
 mod rules;
+mod virtual_tree;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -84,7 +85,11 @@ impl Scan<'_, '_> {
                     .filter_map(Source::file_path)
                     .map(Path::to_owned)
                     .collect();
-                scope.spawn(move || count::count(&paths, options, progress, stop));
+                let trees = sources.iter().filter_map(Source::tree);
+                let known = trees
+                    .map(|tree| tree.totals())
+                    .fold((0, 0), |sum, tree| (sum.0 + tree.0, sum.1 + tree.1));
+                scope.spawn(move || count::count(&paths, known, options, progress, stop));
             }
             let walked = Walker {
                 rules: Rules::new(self.options),
@@ -230,6 +235,10 @@ impl Walker<'_, '_, '_> {
             self.found += 1;
             let meta = self.made_up(0o600);
             return self.read(name, meta, [0; 16], None, What::Stream(stream));
+        }
+        if let Source::Tree(tree, _) = &self.sources[number] {
+            let tree = tree.clone();
+            return self.virtual_tree(&tree, root, name);
         }
         let stat = match dir {
             Some(dir) => dir.stat_entry(name),

@@ -1,9 +1,10 @@
-//! What can be backed up: paths, and streams that appear as files.
+//! What can be backed up: paths, streams that appear as files, and virtual trees.
 
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::backup::VirtualTree;
 use crate::error::Error;
 use crate::fs::plain_path;
 use crate::snapshot::Name;
@@ -52,6 +53,8 @@ pub enum Source {
     Path(PathBuf),
     /// A stream; taken when it has been read.
     Stream(Option<Stream>, PathBuf),
+    /// A tree that is no directory of this machine, and where it is to be in the snapshot.
+    Tree(VirtualTree, PathBuf),
 }
 
 impl Source {
@@ -72,14 +75,21 @@ impl Source {
 
     fn path(&self) -> &Path {
         match self {
-            Source::Path(path) | Source::Stream(_, path) => path,
+            Source::Path(path) | Source::Stream(_, path) | Source::Tree(_, path) => path,
         }
     }
 
     pub(crate) fn file_path(&self) -> Option<&Path> {
         match self {
             Source::Path(path) => Some(path),
-            Source::Stream(..) => None,
+            Source::Stream(..) | Source::Tree(..) => None,
+        }
+    }
+
+    pub(crate) fn tree(&self) -> Option<&VirtualTree> {
+        match self {
+            Source::Tree(tree, _) => Some(tree),
+            Source::Path(_) | Source::Stream(..) => None,
         }
     }
 

@@ -1,10 +1,11 @@
 //! Writing the content of a file, reusing what is there already.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
+use crate::backup::VirtualContent;
 use crate::error::{Error, Result};
 use crate::fs::{RestoreDir, Stat};
 use crate::id::Id;
@@ -12,6 +13,9 @@ use crate::index::BlobKind;
 use crate::read::{ContentIds, Scratch, chunk_id};
 use crate::restore::{Overwrite, Shared};
 use crate::tree::{Content, Node};
+
+/// Content that is in no repository is copied in parts of this size.
+const GIVEN_BUFFER: usize = 256 << 10;
 
 /// The content a file is to have.
 pub(super) struct Wanted<'a> {
@@ -90,7 +94,7 @@ pub(super) fn restore(
     let mut place = Placer::new(&file, extents);
     let mut ids = ContentIds::new(wanted.content)?;
     let mut at = 0;
-    while let Some(id) = ids.next(shared.repository, scratch)? {
+    while let Some(id) = ids.next(shared.repository(), scratch)? {
         shared.go_on()?;
         let old = match &mut reuse {
             Some(reuse) => reuse.find(shared, &id, at)?,
@@ -98,7 +102,9 @@ pub(super) fn restore(
         };
         let data = match old {
             Some(data) => data,
-            None => shared.repository.read_chunk(BlobKind::Data, id, scratch)?,
+            None => shared
+                .repository()
+                .read_chunk(BlobKind::Data, id, scratch)?,
         };
         at += data.len() as u64;
         place.write(data)?;
@@ -106,14 +112,50 @@ pub(super) fn restore(
     }
     place.end()?;
     file.set_len(wanted.size).map_err(failed("size"))?;
-    dir.set_metadata(file.as_fd(), &node.meta)
-        .or_else(|error| {
-            // The content is right: it stays, and what is missing is told.
-            shared.failed_io(&node.name, &error);
-            Ok::<(), Error>(())
-        })?;
+    set_metadata(shared, dir, &file, node);
     temporary.kept = true;
     Ok(Outcome::Written(Some(std::mem::take(&mut temporary.name))))
+}
+
+/// Writes a content that is in no repository to a temporary file with the metadata of `node`; gives
+/// its name and length.
+pub(super) fn write_given(
+    shared: &Shared<'_>,
+    dir: &RestoreDir,
+    node: &Node,
+    given: &VirtualContent,
+) -> Result<(Vec<u8>, u64)> {
+    let mut reader = given.open().map_err(failed("read"))?;
+    let (name, mut file) = dir.new_file().map_err(failed("create"))?;
+    let mut temporary = Temporary {
+        dir,
+        name,
+        kept: false,
+    };
+    let mut buffer = vec![0; GIVEN_BUFFER];
+    let mut total = 0;
+    loop {
+        shared.go_on()?;
+        let len = match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(len) => len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(failed("read")(error)),
+        };
+        file.write_all(&buffer[..len]).map_err(failed("write"))?;
+        total += len as u64;
+        shared.progress.advance(0, len as u64);
+    }
+    set_metadata(shared, dir, &file, node);
+    temporary.kept = true;
+    Ok((std::mem::take(&mut temporary.name), total))
+}
+
+/// The content is right: it stays, and what is missing is told.
+fn set_metadata(shared: &Shared<'_>, dir: &RestoreDir, file: &File, node: &Node) {
+    if let Err(error) = dir.set_metadata(file.as_fd(), &node.meta) {
+        shared.failed_io(&node.name, &error);
+    }
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
@@ -140,7 +182,7 @@ impl<'f> Reuse<'f> {
     ///
     /// What is given is what was compared, whatever becomes of the file meanwhile.
     fn find(&mut self, shared: &Shared<'_>, id: &Id, at: u64) -> Result<Option<&[u8]>> {
-        let repository = shared.repository;
+        let repository = shared.repository();
         let places = repository.index()?.lookup_all(id)?;
         // If it is nowhere, reading it will say so.
         let Some(place) = places.first() else {
@@ -160,7 +202,7 @@ impl<'f> Reuse<'f> {
     ) -> Result<bool> {
         let mut ids = ContentIds::new(content)?;
         let mut at = 0;
-        while let Some(id) = ids.next(shared.repository, scratch)? {
+        while let Some(id) = ids.next(shared.repository(), scratch)? {
             shared.go_on()?;
             match self.find(shared, &id, at)? {
                 Some(data) => at += data.len() as u64,

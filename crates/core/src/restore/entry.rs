@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 
+use crate::backup::VirtualContent;
 use crate::error::{Error, Result};
 use crate::fs::{FileKind, RestoreDir, Stat};
 use crate::read::Scratch;
@@ -18,6 +19,8 @@ pub(super) struct Job<'s, 'r> {
     pub target: Arc<Target<'s, 'r>>,
     pub path: Vec<u8>,
     pub node: Node,
+    /// The content of a file that is in no repository.
+    pub given: Option<VirtualContent>,
     pub link: Option<Link>,
 }
 
@@ -44,7 +47,7 @@ fn io_error(operation: &'static str) -> impl FnOnce(io::Error) -> Error {
 /// Restores it as it is; whether it is there then, and not something else that was to stay.
 fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -> Result<bool> {
     let node = &job.node;
-    let size = match &node.kind {
+    let mut size = match &node.kind {
         NodeKind::File { size, .. } => *size,
         _ => 0,
     };
@@ -71,10 +74,19 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
             };
         }
     }
-    let made = match &node.kind {
-        NodeKind::File {
-            content, extents, ..
-        } => {
+    let made = match (&node.kind, &job.given) {
+        (_, Some(_)) if shared.dry_run => None,
+        (_, Some(given)) => {
+            let (temporary, len) = content::write_given(shared, dir, node, given)?;
+            size = len;
+            Some(temporary)
+        }
+        (
+            NodeKind::File {
+                content, extents, ..
+            },
+            None,
+        ) => {
             let wanted = content::Wanted {
                 size,
                 content,
@@ -91,7 +103,7 @@ fn restore_node(shared: &Shared<'_>, job: &Job<'_, '_>, scratch: &mut Scratch) -
             }
         }
         _ if shared.dry_run => None,
-        kind => Some(special(dir, kind).map_err(io_error("make"))?),
+        (kind, None) => Some(special(dir, kind).map_err(io_error("make"))?),
     };
     if let Some(temporary) = made {
         finish(dir, job, &temporary, there.as_ref())?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::Sender;
 
+use crate::backup::{VirtualContent, VirtualKind, VirtualTree};
 use crate::error::{Error, Result};
 use crate::fs::{Excludes, FileKind, RestoreDir, TEMPORARY_PREFIX};
 use crate::restore::entry::Job;
@@ -70,14 +71,14 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
     }
 
     pub fn walk(&mut self, content: &Content) -> Result<()> {
-        let mut walk = Walk::new(self.shared.repository, content)?;
+        let mut walk = Walk::new(self.shared.repository(), content)?;
         loop {
             self.shared.go_on()?;
             match walk.next() {
                 Ok(None) => break,
                 Ok(Some((path, node))) => {
                     let path = path.to_vec();
-                    if !self.entry(&path, node)? {
+                    if !self.entry(&path, node, None)? {
                         walk.skip();
                     }
                 }
@@ -91,9 +92,58 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
                 Err(error) => return Err(error),
             }
         }
+        self.end();
+        Ok(())
+    }
+
+    /// The same of a tree that is in no repository.
+    pub fn walk_tree(&mut self, tree: &VirtualTree) -> Result<()> {
+        let mut left_out: Option<&[u8]> = None;
+        for entry in tree.entries() {
+            self.shared.go_on()?;
+            let beneath = left_out.and_then(|above| entry.path.strip_prefix(above));
+            if beneath.is_some_and(|rest| rest.starts_with(b"/")) {
+                continue;
+            }
+            let (kind, given) = match &entry.kind {
+                VirtualKind::Dir => (
+                    NodeKind::Dir {
+                        content: Content::default(),
+                        partial: false,
+                    },
+                    None,
+                ),
+                VirtualKind::Symlink { target } => (
+                    NodeKind::Symlink {
+                        target: target.clone(),
+                    },
+                    None,
+                ),
+                VirtualKind::File(content) => (
+                    NodeKind::File {
+                        size: content.size(),
+                        content: Content::default(),
+                        extents: None,
+                        changed: false,
+                    },
+                    Some(content.clone()),
+                ),
+            };
+            let node = Node {
+                name: entry.name().to_vec(),
+                meta: entry.meta.clone(),
+                kind,
+            };
+            let entered = self.entry(&[b"/", entry.path.as_slice()].concat(), node, given)?;
+            left_out = (entry.is_dir() && !entered).then_some(&entry.path);
+        }
+        self.end();
+        Ok(())
+    }
+
+    fn end(&mut self) {
         self.unwind(0);
         self.delete_extra();
-        Ok(())
     }
 
     /// Lets go of all directories; gives how many were restored and what was deleted.
@@ -102,7 +152,12 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
     }
 
     /// Restores one entry or hands it to a worker; whether to go into it.
-    pub fn entry(&mut self, path: &[u8], node: Node) -> Result<bool> {
+    pub fn entry(
+        &mut self,
+        path: &[u8],
+        node: Node,
+        given: Option<VirtualContent>,
+    ) -> Result<bool> {
         let parent_len = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
         self.unwind(parent_len);
         self.path.clear();
@@ -143,6 +198,7 @@ impl<'s, 'r, 'o> Planner<'s, 'r, 'o> {
             target,
             path: path.to_vec(),
             node,
+            given,
             link,
         };
         self.jobs.send(job).map_err(|_| Error::Interrupted)?;

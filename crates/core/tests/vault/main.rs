@@ -13,3 +13,4 @@ mod reader;
 mod restore;
 mod resume;
 mod scene;
+mod virtual_tree;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::PathBuf;
 
-use keepwatch_crypto::backuphandler::{self, Decryptor, LegacyKey, encrypt};
+use keepwatch_crypto::backuphandler::{self, Decryptor, LegacyKey, LegacyKeys, Plaintext, encrypt};
 use keepwatch_crypto::{Credential, Error, Key, SecretKey};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -280,6 +280,78 @@ fn a_change_between_the_passes_is_noticed() {
     let file = Changing(Cursor::new(encrypted(&pattern(100))), 0);
     let result = Decryptor::new(key_file(1)).decrypt(file, io::sink());
     assert!(matches!(result, Err(Error::Open)));
+}
+
+#[test]
+fn the_plaintext_can_be_read_in_bites() {
+    let key = LegacyKey::from_key_file(&key(1));
+    for size in [0, 1, 100, (64 << 10) - 1, 64 << 10, 200_000] {
+        let plain = pattern(size);
+        let mut reader = Plaintext::of_file(Cursor::new(encrypted(&plain)), &key).unwrap();
+        assert_eq!(reader.len(), size as u64);
+        let (mut read, mut bite) = (Vec::new(), [0; 777]);
+        loop {
+            let len = reader.read(&mut bite).unwrap();
+            if len == 0 {
+                break;
+            }
+            read.extend_from_slice(&bite[..len]);
+        }
+        assert!(read == plain, "{size}");
+        assert_eq!(reader.read(&mut bite).unwrap(), 0);
+    }
+    let mut damaged = encrypted(&pattern(100));
+    damaged[60] ^= 1;
+    let error = Plaintext::of_file(Cursor::new(damaged), &key).unwrap_err();
+    assert!(matches!(error, Error::Open));
+}
+
+#[test]
+fn the_end_of_what_changes_meanwhile_is_not_given_out() {
+    let file = Changing(Cursor::new(encrypted(&pattern(100))), 0);
+    let key = LegacyKey::from_key_file(&key(1));
+    let mut read = Vec::new();
+    let mut reader = Plaintext::of_file(file, &key).unwrap();
+    reader.read_to_end(&mut read).unwrap_err();
+    assert!(read.is_empty());
+}
+
+#[test]
+fn keys_open_files_of_both_kinds() {
+    let (passphrase, of_file) = ("hunter2", key(1));
+    let sealed = [
+        LegacyKey::from_passphrase(&passphrase.into()).unwrap(),
+        LegacyKey::from_key_file(&of_file),
+    ]
+    .map(|key| {
+        let mut file = Vec::new();
+        encrypt(&b"content"[..], &mut file, &key).unwrap();
+        Cursor::new(file)
+    });
+    let both = LegacyKeys::new(Some(passphrase.into()), Some(of_file.clone()));
+    let open = |keys: &LegacyKeys, file: &Cursor<Vec<u8>>| {
+        let key = keys.for_file(file.clone())?;
+        Plaintext::of_file(file.clone(), &key).map(|plaintext| plaintext.len())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| sealed.each_ref().map(|file| open(&both, file).unwrap()));
+        }
+    });
+    let refused = |keys: LegacyKeys, file| open(&keys, file).unwrap_err().to_string();
+    assert_eq!(
+        refused(LegacyKeys::new(None, Some(of_file)), &sealed[0]),
+        "it opens with a passphrase, not with a key file"
+    );
+    assert_eq!(
+        refused(LegacyKeys::new(Some(passphrase.into()), None), &sealed[1]),
+        "it opens with a key file, not with a passphrase"
+    );
+    assert_eq!(
+        refused(LegacyKeys::new(None, None), &sealed[0]),
+        "it opens with a passphrase, not with nothing"
+    );
+    assert!(!format!("{both:?}").contains(passphrase));
 }
 
 proptest! {

@@ -1,13 +1,11 @@
 //! The keys of BackupHandler's files: derived once, not once for every file.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keepwatch_core::crypto::backuphandler::LegacyKey;
-use keepwatch_core::crypto::{Credential, Error as CryptoError, Key, Passphrase, ct_eq};
+use keepwatch_core::crypto::backuphandler::{LegacyKey, LegacyKeys};
+use keepwatch_core::crypto::{Error as CryptoError, Key, Passphrase, ct_eq};
 
 use crate::errors::{Raise, Result};
 
@@ -15,18 +13,11 @@ use crate::errors::{Raise, Result};
 const FILES_PER_KEY: u64 = 1 << 24;
 /// Of passphrases that this process remembers keys of.
 const REMEMBERED: usize = 4;
-/// The original's files have a salt each: their keys are not worth keeping.
-const SALTS: usize = 64;
-
-/// Filled by the first who needs it, while the others wait instead of deriving it too.
-type Slot = Arc<Mutex<Option<LegacyKey>>>;
 
 /// What a passphrase, a key file, or both, open and write.
 pub struct Keys {
-    passphrase: Option<Passphrase>,
-    key: Option<Key>,
     writing: Mutex<Option<(LegacyKey, u64)>>,
-    reading: Mutex<HashMap<[u8; 16], Slot>>,
+    reading: LegacyKeys,
 }
 
 impl Keys {
@@ -40,10 +31,8 @@ impl Keys {
             return keys;
         }
         let keys = Arc::new(Self {
-            passphrase,
-            key,
             writing: Mutex::default(),
-            reading: Mutex::default(),
+            reading: LegacyKeys::new(passphrase, key),
         });
         if kept.len() == REMEMBERED {
             kept.remove(0);
@@ -53,14 +42,14 @@ impl Keys {
     }
 
     fn are_of(&self, passphrase: &Option<Passphrase>, key: &Option<Key>) -> bool {
-        let passphrases = match (&self.passphrase, passphrase) {
+        let passphrases = match (self.reading.passphrase(), passphrase) {
             (Some(one), Some(other)) => {
                 let (one, other) = (one.expose().as_bytes(), other.expose().as_bytes());
                 one.len() == other.len() && ct_eq(one, other)
             }
             (one, other) => one.is_none() && other.is_none(),
         };
-        let keys = match (&self.key, key) {
+        let keys = match (self.reading.key_file(), key) {
             (Some(one), Some(other)) => ct_eq(one.expose(), other.expose()),
             (one, other) => one.is_none() && other.is_none(),
         };
@@ -69,7 +58,7 @@ impl Keys {
 
     /// The key to write with: of the key file, if there are both.
     pub fn writing(&self) -> Result<LegacyKey> {
-        if let Some(key) = &self.key {
+        if let Some(key) = self.reading.key_file() {
             return Ok(LegacyKey::from_key_file(key));
         }
         let mut writing = lock(&self.writing);
@@ -79,7 +68,7 @@ impl Keys {
             *used += 1;
             return Ok(key.clone());
         }
-        let passphrase = self.passphrase.as_ref().ok_or_else(neither)?;
+        let passphrase = self.reading.passphrase().ok_or_else(neither)?;
         let key = LegacyKey::from_passphrase(passphrase)?;
         *writing = Some((key.clone(), 1));
         Ok(key)
@@ -93,39 +82,10 @@ impl Keys {
         {
             return Ok(key);
         }
-        let mut salt = [0; 16];
-        // `fits` and `of_file` find the file at any place and leave it at its beginning.
-        if (&mut &*file).read_exact(&mut salt).is_err() {
-            // Too short: said by the one that reads it as such a file.
-            return Ok(LegacyKey::of_file(file, &self.credential_for(&salt)?)?);
+        if self.reading.passphrase().is_none() && self.reading.key_file().is_none() {
+            return Err(neither());
         }
-        let slot = {
-            let mut reading = lock(&self.reading);
-            if reading.len() == SALTS && !reading.contains_key(&salt) {
-                reading.clear();
-            }
-            reading.entry(salt).or_default().clone()
-        };
-        let mut slot = lock(&slot);
-        if let Some(key) = &*slot {
-            return Ok(key.clone());
-        }
-        let key = LegacyKey::of_file(file, &self.credential_for(&salt)?)
-            .map_err(|error| at(path, error))?;
-        *slot = Some(key.clone());
-        Ok(key)
-    }
-
-    fn credential_for(&self, salt: &[u8; 16]) -> Result<Credential> {
-        let of_key_file = *salt == [0; 16];
-        match (&self.passphrase, &self.key) {
-            (Some(passphrase), Some(_)) if !of_key_file => {
-                Ok(Credential::Passphrase(passphrase.clone()))
-            }
-            (_, Some(key)) => Ok(Credential::KeyFile(key.clone())),
-            (Some(passphrase), None) => Ok(Credential::Passphrase(passphrase.clone())),
-            (None, None) => Err(neither()),
-        }
+        self.reading.for_file(file).map_err(|error| at(path, error))
     }
 }
 

@@ -12,14 +12,16 @@ use crate::progress::Progress;
 /// Tells the progress of the total every so many files.
 const TELL_EVERY: u64 = 4096;
 
-/// Counts files and bytes beneath `paths`. What cannot be read does not count.
+/// Counts files and bytes beneath `paths`, beginning with what is `known`. What cannot be read does
+/// not count.
 pub(crate) fn count(
     paths: &[PathBuf],
+    known: (u64, u64),
     options: &BackupOptions,
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) {
-    let (mut files, mut bytes) = (0, 0);
+    let (mut files, mut bytes) = known;
     let mut rules = Rules::new(options);
     for path in paths {
         let device = match std::fs::symlink_metadata(path) {
