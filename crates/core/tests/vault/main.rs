@@ -8,6 +8,7 @@ mod fixture;
 mod interleave;
 mod keys;
 mod no_space;
+mod parity;
 mod reader;
 mod restore;
 mod resume;
