@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, check, completions, decrypt, diff, dump, encrypt, events, evidence, find, forget, init,
-    key, keygen, ls, man, prune, repair, restore, snapshots, stats,
+    key, keygen, ls, man, parity, prune, repair, restore, snapshots, stats,
 };
 #[cfg(feature = "vision")]
 use crate::commands::{camera, doctor, face, model, plate, serve, user, watch};
@@ -103,6 +103,9 @@ pub enum Command {
     RepairIndex,
     /// Mend a repository
     Repair(repair::RepairArgs),
+    /// Add redundancy that damage and loss are mended from
+    #[command(subcommand)]
+    Parity(parity::ParityCommand),
     /// Move snapshots to the trash, by a policy or one by one
     Forget(forget::ForgetArgs),
     /// Free the space of what no snapshot needs

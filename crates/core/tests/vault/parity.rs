@@ -246,7 +246,7 @@ fn a_check_says_what_parity_mends() {
     assert_eq!(check.parity.objects, 0);
     world.add();
     let pack = world.packs()[0];
-    corrupt::flip_bit(&world.storage, &pack, 80_000);
+    corrupt::flip_bit(&world.storage, &pack, 10_000);
     let check = world.open().check(ReadData::All, &Silent).unwrap();
     assert!(!check.ok);
     assert!(check.parity.objects > 0);
@@ -313,9 +313,9 @@ fn parity_of_pruned_packs_goes_and_the_rest_stays_protected() {
     let protected = kept
         .iter()
         .find(|pack| {
-            corrupt::flip_bit(&world.storage, pack, 90_000);
+            corrupt::flip_bit(&world.storage, pack, 10_000);
             let check = world.open().check(ReadData::All, &Silent).unwrap();
-            corrupt::flip_bit(&world.storage, pack, 90_000);
+            corrupt::flip_bit(&world.storage, pack, 10_000);
             check.parity.mendable == [pack.to_string()]
         })
         .copied();
@@ -413,16 +413,16 @@ fn a_copy_of_the_repository_mends_it_too() {
     for name in sound.keys() {
         corrupt::flip_bit(&world.storage, name, 100);
     }
-    remove(&world.storage, &world.packs()[0]);
-    // One of the packs of the copy is damaged in its turn.
-    corrupt::flip_bit(&copy, &world.packs()[0], 5000);
+    let lost = world.packs()[0];
+    remove(&world.storage, &lost);
+    // That pack of the copy is damaged in its turn.
+    corrupt::flip_bit(&copy, &lost, 5000);
     let others: [&dyn Storage; 1] = [&copy];
     let credential = vault::credential();
     Repository::recover_entrance(&world.storage, &others, &credential).unwrap();
     let report = world.open().repair(&others, &Silent).unwrap();
-    let lost = world.packs()[0].to_string();
     assert_eq!(report.errors.len(), 1);
-    assert_eq!(report.errors[0].object, lost);
+    assert_eq!(report.errors[0].object, lost.to_string());
     assert!(
         report
             .mended
@@ -441,7 +441,7 @@ fn a_repair_that_crashes_anywhere_loses_nothing() {
     world.add();
     let sound = world.storage.snapshot_objects();
     let pack = world.packs()[0];
-    corrupt::flip_bit(&world.storage, &pack, 70_000);
+    corrupt::flip_bit(&world.storage, &pack, 10_000);
     let index = world.names(ObjectKind::Index)[0];
     corrupt::flip_bit(&world.storage, &index, 900);
     let parity = world.names(ObjectKind::Parity)[1];
@@ -489,7 +489,7 @@ fn hostile_parity_changes_no_sound_object() {
         world.storage.replace_object(&name, stranger);
     }
     let pack = world.packs()[0];
-    corrupt::flip_bit(&world.storage, &pack, 70_000);
+    corrupt::flip_bit(&world.storage, &pack, 10_000);
     let before = world.storage.snapshot_objects();
     let report = world.repair();
     assert!(!report.errors.is_empty());
@@ -547,7 +547,7 @@ fn a_writer_makes_parity() {
         .parity_add(&ParityOptions::default(), &Silent)
         .unwrap();
     assert!(writer.parity_status().unwrap().is_complete());
-    corrupt::flip_bit(&world.storage, &world.packs()[0], 70_000);
+    corrupt::flip_bit(&world.storage, &world.packs()[0], 10_000);
     assert_eq!(writer.repair(&[], &Silent).unwrap().errors, []);
     world.assert_whole();
 }
