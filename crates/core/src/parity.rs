@@ -42,5 +42,5 @@ pub struct ParityOptions {
 
 /// How many packs share the sum that brings one of them back.
 fn members_of_group(percent: u8) -> usize {
-    (520 / usize::from(percent.max(1))).max(2)
+    (600 / usize::from(percent.max(1))).max(2)
 }

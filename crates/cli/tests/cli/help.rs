@@ -19,6 +19,7 @@ fn help_reads_so() {
             "check",
             "repair-index",
             "repair",
+            "parity",
             "forget",
             "prune",
             "stats",
@@ -33,6 +34,7 @@ fn help_reads_so() {
         .map(|name| vec![name]),
     );
     commands.extend(["list", "add", "remove", "passwd", "rotate"].map(|name| vec!["key", name]));
+    commands.extend(["add", "status", "remove"].map(|name| vec!["parity", name]));
     #[cfg(feature = "vision")]
     {
         commands.extend(["face", "plate", "model", "doctor"].map(|name| vec![name]));

@@ -14,6 +14,7 @@ mod keys;
 #[cfg(feature = "vision")]
 mod live;
 mod never_again;
+mod parity;
 #[cfg(feature = "vision")]
 mod plates;
 mod restore;

@@ -167,16 +167,11 @@ impl Adding<'_> {
         let dead = |id: &Id| !exists(id);
         let mut coded: HashSet<Id> = HashSet::new();
         for entry in &catalog.entries {
-            match entry.what {
-                What::Pack { pack, percent } if percent == self.percent && !dead(&pack) => {
-                    if !coded.insert(pack) {
-                        self.superseded.insert(entry.id);
-                    }
-                }
-                What::Pack { .. } => {
+            if let What::Pack { pack, percent } = entry.what {
+                let useful = percent == self.percent && !dead(&pack) && coded.insert(pack);
+                if !useful {
                     self.superseded.insert(entry.id);
                 }
-                _ => {}
             }
         }
         let (grouped, open) = self.groups(catalog, live, &dead);

@@ -85,6 +85,7 @@ impl Catalog {
     }
 
     /// The groups with their packs, those of many first.
+    #[allow(clippy::type_complexity, reason = "callers see what it is")]
     pub fn groups(&self) -> Vec<(&Entry, &[(Id, u32)], u8)> {
         let mut groups: Vec<_> = self
             .entries

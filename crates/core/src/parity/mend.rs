@@ -243,50 +243,63 @@ impl Mending<'_> {
             .list(ObjectKind::Index)?
             .into_iter()
             .collect();
-        let copied: HashSet<Id> = self
-            .recovery
-            .catalog
-            .copied()
-            .into_iter()
-            .filter(|name| name.kind == ObjectKind::Index)
-            .map(|name| name.id)
-            .collect();
-        if !present.is_empty() && present.is_disjoint(&copied) {
+        let catalog = self.recovery.catalog;
+        let mut copied: HashSet<ObjectName> = catalog.copied();
+        let mut elsewhere = Vec::new();
+        for other in self.recovery.others {
+            let list = other.list(ObjectKind::Index, &mut |id, _| {
+                elsewhere.push((*other, ObjectName::new(ObjectKind::Index, id)));
+            });
+            if let Err(error) = list {
+                tracing::warn!(%error, "a copy of the repository is left out");
+            }
+        }
+        copied.extend(elsewhere.iter().map(|(_, name)| *name));
+        let is_copied = |id: &Id| copied.contains(&ObjectName::new(ObjectKind::Index, *id));
+        if !present.is_empty() && !present.iter().any(is_copied) {
             return Ok(());
         }
         let packs = self.repository.list_packs()?;
-        let coded = self.recovery.catalog.packs();
+        let coded = catalog.packs();
         let index = self.repository.index()?;
         let mut named: HashSet<Id> = index.packs().map(|(id, _)| id).collect();
         let snapshots = self.repository.list(ObjectKind::Snapshot)?;
         let mut published = index.published();
         drop(index);
         let mut lost = Vec::new();
+        let mut consider = |name: ObjectName, bytes: &[u8], from: Remedy| -> Result<()> {
+            let Some(segment) = self.open_segment(&name, bytes) else {
+                return Ok(());
+            };
+            let missed = segment.packs.iter().any(|(id, _)| {
+                !named.contains(id) && (packs.contains_key(id) || coded.contains_key(id))
+            }) || segment
+                .published
+                .iter()
+                .any(|id| !published.contains(id) && snapshots.contains(id));
+            if missed {
+                named.extend(segment.packs.iter().map(|(id, _)| *id));
+                published.extend(&segment.published);
+                put(self.storage(), &name, bytes)?;
+                lost.push((name, from));
+            }
+            Ok(())
+        };
+        let absent =
+            |name: &ObjectName| name.kind == ObjectKind::Index && !present.contains(&name.id);
         self.copies(&mut |objects| {
-            for (name, bytes) in objects {
-                if name.kind != ObjectKind::Index || present.contains(&name.id) {
-                    continue;
-                }
-                let Some(segment) = self.open_segment(&name, &bytes) else {
-                    continue;
-                };
-                let missed = segment.packs.iter().any(|(id, _)| {
-                    !named.contains(id) && (packs.contains_key(id) || coded.contains_key(id))
-                }) || segment
-                    .published
-                    .iter()
-                    .any(|id| !published.contains(id) && snapshots.contains(id));
-                if missed {
-                    named.extend(segment.packs.iter().map(|(id, _)| *id));
-                    published.extend(&segment.published);
-                    put(self.storage(), &name, &bytes)?;
-                    lost.push(name);
-                }
+            for (name, bytes) in objects.iter().filter(|(name, _)| absent(name)) {
+                consider(*name, bytes, Remedy::Parity)?;
             }
             Ok(())
         })?;
-        for name in lost {
-            self.mended(&name, Remedy::Parity);
+        for (other, name) in elsewhere.iter().filter(|(_, name)| absent(name)) {
+            if let Ok(Some(bytes)) = sound(*other, name) {
+                consider(*name, &bytes, Remedy::OtherRepository)?;
+            }
+        }
+        for (name, from) in lost {
+            self.mended(&name, from);
         }
         self.repository.refresh_index()?;
         Ok(())
