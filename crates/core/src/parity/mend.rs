@@ -155,10 +155,10 @@ impl Mending<'_> {
         });
     }
 
-    fn failed(&mut self, name: &ObjectName, error: impl ToString) {
+    fn failed(&mut self, name: &ObjectName, error: &str) {
         self.report.errors.push(CheckError {
             object: name.to_string(),
-            error: error.to_string(),
+            error: error.to_owned(),
         });
     }
 
@@ -528,7 +528,7 @@ impl Mending<'_> {
             }
         }
         for (name, error) in std::mem::take(&mut self.waiting) {
-            self.failed(&name, error);
+            self.failed(&name, &error);
         }
         Ok(())
     }
