@@ -225,7 +225,7 @@ mod tests {
             let content = sample(length);
             let object = seal(Kind::Small, Id::ZERO, &content, &[], 0.05);
             assert_eq!(object.len() % SECTOR, 0);
-            assert_eq!(open(&object).unwrap().content, content);
+            assert_eq!(open(&object).expect("enough is left").content, content);
         }
     }
 
@@ -234,13 +234,13 @@ mod tests {
         let content = sample(9 * PAYLOAD);
         let shards = vec![9; 50 * SECTOR];
         let object = seal(Kind::Pack, Id::of(b"x"), &content, &[&shards], 0.05);
-        let front = open(&object).unwrap().head.front() * SECTOR;
+        let front = open(&object).expect("enough is left").head.front() * SECTOR;
         let mut damaged = object.clone();
         damaged[..front].fill(0);
-        assert_eq!(open(&damaged).unwrap().content, content);
+        assert_eq!(open(&damaged).expect("enough is left").content, content);
         let mut damaged = object.clone();
         damaged.truncate(front);
-        assert_eq!(open(&damaged).unwrap().content, content);
+        assert_eq!(open(&damaged).expect("enough is left").content, content);
         damaged[..front].fill(0);
         assert!(open(&damaged).is_none());
     }
@@ -251,7 +251,7 @@ mod tests {
         let mut object = seal(Kind::Pack, Id::ZERO, &content, &[], 0.05);
         let other = seal(Kind::Key, Id::ZERO, &sample(10), &[], 0.05);
         object[..SECTOR].copy_from_slice(&other[..SECTOR]);
-        assert_eq!(open(&object).unwrap().content, content);
+        assert_eq!(open(&object).expect("enough is left").content, content);
         assert!(open(&[]).is_none());
         assert!(open(&object[..100]).is_none());
     }
