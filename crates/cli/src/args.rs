@@ -6,7 +6,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::commands::{
     backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
-    import, init, inventory, key, keygen, ls, man, prune, repair, restore, snapshots, stats,
+    import, init, inventory, key, keygen, ls, man, parity, prune, repair, restore, snapshots,
+    stats,
 };
 #[cfg(feature = "vision")]
 use crate::commands::{camera, config, doctor, face, model, plate, serve, user, watch};
@@ -151,6 +152,9 @@ pub enum Command {
     RepairIndex,
     /// Mend a repository
     Repair(repair::RepairArgs),
+    /// Add redundancy that damage and loss are mended from
+    #[command(subcommand)]
+    Parity(parity::ParityCommand),
     /// Move snapshots to the trash, by a policy or one by one
     Forget(forget::ForgetArgs),
     /// Free the space of what no snapshot needs

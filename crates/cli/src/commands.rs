@@ -29,6 +29,7 @@ pub mod ls;
 pub mod man;
 #[cfg(feature = "vision")]
 pub mod model;
+pub mod parity;
 #[cfg(feature = "vision")]
 pub mod plate;
 pub mod prune;
@@ -53,6 +54,7 @@ use crate::commands::events::EventsCommand;
 use crate::commands::face::FaceCommand;
 use crate::commands::inventory::InventoryCommand;
 use crate::commands::key::KeyCommand;
+use crate::commands::parity::ParityCommand;
 #[cfg(feature = "vision")]
 use crate::commands::plate::PlateCommand;
 #[cfg(feature = "vision")]
@@ -116,6 +118,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Completions(_)
         | Command::Man(_)
         | Command::Events(EventsCommand::List(_) | EventsCommand::Show(_))
+        | Command::Parity(ParityCommand::Status)
         | Command::Key(KeyCommand::List) => Unread::Ends,
         Command::Init(_)
         | Command::Backup(_)
@@ -125,6 +128,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Copy(_)
         | Command::RepairIndex
         | Command::Repair(_)
+        | Command::Parity(_)
         | Command::Forget(_)
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
@@ -171,6 +175,7 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Check(args) => check::run(&args, context),
         Command::RepairIndex => repair::index(context),
         Command::Repair(args) => repair::run(&args, context),
+        Command::Parity(command) => parity::run(&command, context),
         Command::Forget(args) => forget::run(&args, context),
         Command::Prune(args) => prune::run(&args, context),
         Command::Copy(args) => copy::run(&args, context),

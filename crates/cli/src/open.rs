@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::storage::{LocalStorage, Storage, StorageError};
-use keepwatch_core::{CachePlace, Error, Repository};
+use keepwatch_core::{CachePlace, Error, Mended, Repository};
 use keepwatch_remote::{Credentials, Limits, Location, Options};
 use tokio::runtime::{Handle, Runtime};
 use uzers::os::unix::UserExt;
@@ -28,21 +28,74 @@ pub struct Opened {
 
 /// Opens the repository of the options.
 pub fn open(global: &Global) -> Result<Opened, Failure> {
+    let (storage, credential) = entrance(global)?;
+    let repository = Repository::open(storage.clone(), &credential, &cache_place(global)?)?;
+    Ok(Opened {
+        repository,
+        storage,
+        credential,
+    })
+}
+
+/// As [`open`]; what keeps it from being opened is brought back first, also from copies of it.
+pub fn open_mending(
+    global: &Global,
+    others: &[&dyn Storage],
+) -> Result<(Opened, Vec<Mended>), Failure> {
+    let (storage, credential) = entrance(global)?;
+    let place = cache_place(global)?;
+    let (repository, mended) = match Repository::open(storage.clone(), &credential, &place) {
+        Ok(repository) => (repository, Vec::new()),
+        Err(error) if error.is_damage() || is_no_entrance(&error) => {
+            let mended = match Repository::recover_entrance(&*storage, others, &credential) {
+                Ok(mended) => mended,
+                // What could not be helped is what was wrong in the first place.
+                Err(Error::WrongKey { .. } | Error::NoRepository { .. }) => {
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let repository = Repository::open(storage.clone(), &credential, &place)?;
+            (repository, mended)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let opened = Opened {
+        repository,
+        storage,
+        credential,
+    };
+    Ok((opened, mended))
+}
+
+/// What a lost or garbled `config` or key slot looks like.
+fn is_no_entrance(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NoRepository { .. }
+            | Error::WrongKey { .. }
+            | Error::Unsupported { .. }
+            | Error::Invalid { .. }
+            | Error::Storage(_)
+    )
+}
+
+fn entrance(global: &Global) -> Result<(Arc<dyn Storage>, Credential), Failure> {
     let location = location(global)?;
-    let storage: Arc<dyn Storage> = match &location {
+    let storage = existing(&location, global)?;
+    let credential = credentials::existing(global, &location.to_string())?;
+    Ok((storage, credential))
+}
+
+/// The storage of a repository that is there.
+pub fn existing(location: &Location, global: &Global) -> Result<Arc<dyn Storage>, Failure> {
+    Ok(match location {
         Location::Local(path) => {
             Arc::new(LocalStorage::open(path).map_err(|error| missing(error, path))?)
         }
         Location::Remote(remote) => {
             keepwatch_remote::open(remote, &remote_options(global)?, runtime()?)?
         }
-    };
-    let credential = credentials::existing(global, &location.to_string())?;
-    let repository = Repository::open(storage.clone(), &credential, &cache_place(global)?)?;
-    Ok(Opened {
-        repository,
-        storage,
-        credential,
     })
 }
 

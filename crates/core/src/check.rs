@@ -1,6 +1,7 @@
 //! Checking a repository: that everything is there, fits together and can be read.
 
 mod findings;
+mod parity;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -78,6 +79,20 @@ pub struct CheckReport {
     /// What interrupted operations have left. No snapshot lacks anything for it, and it goes with
     /// time.
     pub warnings: Vec<CheckError>,
+    /// Parity, and what of the damage it mends.
+    pub parity: ParityCheck,
+}
+
+/// What a check says about parity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ParityCheck {
+    /// Parity objects.
+    pub objects: u64,
+    /// Packs that the index names and that come neither back from damage nor from loss, although
+    /// there is parity.
+    pub packs_unprotected: u64,
+    /// Damaged and missing objects that `repair` would bring back from it.
+    pub mendable: Vec<String>,
 }
 
 impl Repository {
@@ -99,6 +114,7 @@ impl Repository {
             checked.chunks += counts.0;
             checked.bytes += counts.1;
         }
+        let parity = self.check_parity(read, &findings)?;
         let mut errors = sorted(findings.errors);
         if checked.snapshots == 0 && checked.packs == 0 && errors.is_empty() {
             errors.push(CheckError {
@@ -111,6 +127,7 @@ impl Repository {
             checked,
             errors,
             warnings: sorted(findings.warnings),
+            parity,
         })
     }
 

@@ -319,3 +319,8 @@ pub fn postgres_url(bytes: &[u8]) {
         }
     }
 }
+
+/// Parity objects.
+pub fn parity(bytes: &[u8]) {
+    crate::parity::parity_object(bytes);
+}

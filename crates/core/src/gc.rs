@@ -139,6 +139,7 @@ impl Repository {
         report.packs_removed = swept.intersection(&plan.dead).count() as u64;
         report.packs_rewritten = swept.intersection(&plan.rewrite).count() as u64;
         report.bytes_freed = before.saturating_sub(after);
+        self.retire_parity()?;
         Ok(report)
     }
 

@@ -167,10 +167,8 @@ impl Repository {
         for (_, slot) in &slots {
             if slot.open(old)?.is_some() {
                 let info = self.add_slot(lock, slot.role, &slot.label, now, Some(slot))?;
-                for (id, _) in slots.iter().filter(|(_, s)| s.slot_id == slot.slot_id) {
-                    self.remove(ObjectKind::Key, *id)?;
-                }
-                self.storage().settle(ObjectKind::Key)?;
+                let old = slots.iter().filter(|(_, s)| s.slot_id == slot.slot_id);
+                self.remove_slots(&old.map(|(id, _)| *id).collect::<Vec<_>>())?;
                 return Ok(info);
             }
         }
@@ -213,11 +211,22 @@ impl Repository {
                 return Err(error);
             }
         };
-        for id in old {
-            self.remove(ObjectKind::Key, id)?;
+        self.remove_slots(&old)?;
+        Ok(number)
+    }
+
+    /// Removes slots for good. Their copies in parity go first: whoever is shut out must not come
+    /// back with a repair.
+    fn remove_slots(&self, slots: &[Id]) -> Result<()> {
+        let copied = self.forget_key_copies(slots)?;
+        for id in slots {
+            self.remove(ObjectKind::Key, *id)?;
         }
         self.storage().settle(ObjectKind::Key)?;
-        Ok(number)
+        if copied {
+            self.renew_key_copies()?;
+        }
+        Ok(())
     }
 
     /// Writes all slots but one for a keyring with a new epoch; gives the old ones.

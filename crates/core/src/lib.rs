@@ -33,6 +33,7 @@ mod keyslot;
 mod mark;
 mod object;
 mod pack;
+mod parity;
 mod progress;
 mod read;
 mod reader;
@@ -55,7 +56,7 @@ pub use backup::{
 };
 pub use browse::{Change, ChangeKind, Listed, Stats};
 pub use cache::CachePlace;
-pub use check::{CheckError, CheckReport, Checked, ReadData};
+pub use check::{CheckError, CheckReport, Checked, ParityCheck, ReadData};
 pub use compress::Compression;
 pub use config::{ChunkerConfig, Config, FORMAT_VERSION, MAX_CHUNK, MAX_PACK, Padding};
 pub use drill::{DrillOptions, DrillReport};
@@ -65,6 +66,9 @@ pub use gc::{PruneOptions, PruneReport};
 pub use id::Id;
 pub use keyring::Role;
 pub use keys::KeyInfo;
+pub use parity::{
+    MendReport, Mended, ParityOptions, ParityRemoved, ParityReport, ParityStatus, Remedy,
+};
 pub use progress::{Progress, Silent};
 pub use reader::{FileChunk, FileReader};
 pub use repair::RepairReport;

@@ -1,7 +1,7 @@
 //! `keepwatch check`
 
 use clap::Args;
-use keepwatch_core::ReadData;
+use keepwatch_core::{ParityCheck, ReadData};
 
 use crate::commands::{Context, Outcome};
 use crate::exit::Code;
@@ -58,9 +58,26 @@ pub fn run(args: &CheckArgs, context: &mut Context) -> Outcome {
         counted(checked.packs, "pack"),
         counted(checked.chunks, "chunk"),
     ))?;
+    if report.parity.objects > 0 {
+        context.out.line(parity(&report.parity))?;
+    }
     context.out.line(match report.errors.len() as u64 {
         0 => "no errors were found".to_owned(),
         errors => format!("{} found", counted(errors, "error")),
     })?;
     Ok(code)
+}
+
+/// What parity there is, and what of the damage it mends.
+fn parity(parity: &ParityCheck) -> String {
+    let mut text = counted(parity.objects, "parity object");
+    if parity.packs_unprotected > 0 {
+        let packs = counted(parity.packs_unprotected, "pack");
+        text.push_str(&format!("; {packs} not yet protected, use `parity add`"));
+    }
+    if !parity.mendable.is_empty() {
+        let objects = counted(parity.mendable.len() as u64, "damaged or lost object");
+        text.push_str(&format!("; `repair` brings back {objects}"));
+    }
+    text
 }

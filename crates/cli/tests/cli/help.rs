@@ -19,6 +19,7 @@ fn help_reads_so() {
             "check",
             "repair-index",
             "repair",
+            "parity",
             "forget",
             "prune",
             "copy",
@@ -37,6 +38,7 @@ fn help_reads_so() {
     commands.push(vec!["import", "backuphandler"]);
     commands.extend(["list", "add", "remove", "passwd", "rotate"].map(|name| vec!["key", name]));
     commands.extend(["diff", "script"].map(|name| vec!["inventory", name]));
+    commands.extend(["add", "status", "remove"].map(|name| vec!["parity", name]));
     #[cfg(feature = "vision")]
     {
         commands.push(vec!["config", "import"]);

@@ -16,6 +16,7 @@ mod keys;
 mod live;
 mod never_again;
 mod old_backups;
+mod parity;
 #[cfg(feature = "vision")]
 mod plates;
 mod restore;

@@ -1,5 +1,6 @@
 //! Collecting what a check finds.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use crate::check::CheckError;
@@ -26,6 +27,13 @@ impl Findings {
         for (name, error) in problems {
             self.add(name, error);
         }
+    }
+
+    /// The objects that something is wrong with.
+    pub(super) fn objects(&self) -> HashSet<String> {
+        let errors = self.errors.lock();
+        let errors = errors.expect("no thread panics while it holds this lock");
+        errors.iter().map(|error| error.object.clone()).collect()
     }
 
     pub(super) fn is_clean(&self) -> bool {

@@ -9,6 +9,7 @@ mod fixture;
 mod interleave;
 mod keys;
 mod no_space;
+mod parity;
 mod reader;
 mod restore;
 mod resume;
