@@ -246,8 +246,7 @@ impl Repository {
 
     /// So many threads read packs at once: all cores, and more where reading is waiting.
     pub(crate) fn threads(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        cores.max(self.storage.parallelism())
+        cores().max(self.storage.parallelism())
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -517,6 +516,11 @@ impl Repository {
             }),
         }
     }
+}
+
+/// How many threads can compute at once.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 pub(crate) fn to_json<T: Serialize>(record: &T) -> Vec<u8> {

@@ -22,7 +22,7 @@ use crate::fs::{Excludes, RestoreDir, RestoreRoot};
 use crate::id::Id;
 use crate::progress::Progress;
 use crate::read::Scratch;
-use crate::repository::Repository;
+use crate::repository::{Repository, cores};
 use crate::restore::entry::{Job, restore_entry};
 use crate::restore::plan::Planner;
 use crate::snapshot::Snapshot;
@@ -338,7 +338,7 @@ fn run<'s, 'r>(
     complete: bool,
     options: &RestoreOptions,
 ) -> Result<(u64, u64)> {
-    let threads = shared.repository.threads();
+    let threads = shared.repository.map_or_else(cores, Repository::threads);
     // Every job keeps its directory open, so this bounds how many are.
     let (jobs, waiting) = bounded::<Job<'s, 'r>>(64);
     std::thread::scope(|scope| {

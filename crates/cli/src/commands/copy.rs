@@ -10,8 +10,9 @@ use crate::args::Global;
 use crate::commands::{Context, Outcome};
 use crate::exit::Code;
 use crate::open::open;
+use crate::output::counted;
 use crate::select::{FilterArgs, several};
-use crate::values::{counted, human_size};
+use crate::values::human_size;
 
 /// What to copy, and from where.
 #[derive(Debug, Args)]
