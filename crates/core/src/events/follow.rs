@@ -86,6 +86,10 @@ impl Pulse {
                         state.watched = true;
                         state = self.sleep(state, left.min(pause));
                         state.watched = false;
+                        if state.head > seen || start.elapsed() >= timeout {
+                            // This one leaves: those who were woken before it saw it still here.
+                            self.grown.notify_all();
+                        }
                     } else {
                         // Somebody else who waits has to look from now on.
                         self.grown.notify_all();
@@ -201,8 +205,28 @@ mod tests {
                 std::thread::yield_now();
             }
             head.store(4, Ordering::SeqCst);
-            pulse.wait(3, LONG, |_| Ok((0, LOOK))).unwrap();
+            let look = |_| Ok((head.load(Ordering::SeqCst), LOOK));
+            pulse.wait(3, LONG, look).unwrap();
             pulse.grow(9);
+        });
+    }
+
+    #[test]
+    fn another_looks_when_the_one_that_did_leaves() {
+        let pulse = Pulse::new();
+        std::thread::scope(|scope| {
+            let (looks, looked) = std::sync::mpsc::channel();
+            scope.spawn(|| {
+                let found = pulse.wait(0, 5 * LOOK, move |_| {
+                    looks.send(()).unwrap();
+                    Ok((0, LONG))
+                });
+                assert_eq!(found.unwrap(), 0);
+            });
+            looked.recv().unwrap();
+            let begin = Instant::now();
+            assert_eq!(pulse.wait(0, LONG, |_| Ok((1, LOOK))).unwrap(), 1);
+            assert!(begin.elapsed() < LONG / 2, "nobody looked");
         });
     }
 
