@@ -78,13 +78,13 @@ fn parity_mends_damage_and_loss() {
     world.run(["repair"]).ok();
     world.run(["check", "--read-data"]).ok();
 
+    let removed = world.run(["parity", "remove", "--json"]).ok().json();
+    assert!(removed["objects"].as_u64().unwrap() > 0);
     for pack in packs(&world) {
         fs::remove_file(pack).unwrap();
     }
     let told = world.run(["repair"]).code(3);
     assert!(told.stderr.contains("is missing"), "{}", told.stderr);
-    let removed = world.run(["parity", "remove", "--json"]).ok().json();
-    assert!(removed["objects"].as_u64().unwrap() > 0);
     for percent in ["0", "51", "x"] {
         world.run(["parity", "add", "--percent", percent]).code(2);
     }

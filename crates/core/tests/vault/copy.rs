@@ -141,7 +141,9 @@ fn a_host_that_can_only_write_receives_copies() {
     is_whole(&owner);
     restores(&owner, "latest", &two.source(), &two.source());
 
-    let error = copy(&writer, &two.to).unwrap_err();
+    let options = CopyOptions::default();
+    let error = two.to.copy_from(&writer, Vec::new(), &options, &Silent);
+    let error = error.unwrap_err();
     assert!(matches!(error, Error::NeedsFullKey { .. }), "{error:?}");
 }
 

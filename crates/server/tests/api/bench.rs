@@ -108,6 +108,9 @@ impl Bench {
             })),
             patience,
         };
+        // What clients encrypt with, since other crates of this build want to choose it themselves.
+        let ring = tokio_rustls::rustls::crypto::ring::default_provider();
+        ring.install_default().ok();
         let server = tokio::task::spawn_blocking(|| Server::new(options));
         let mut server = server.await.unwrap().unwrap();
         let address = server.bind().await.unwrap()[0];
