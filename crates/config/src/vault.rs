@@ -138,7 +138,7 @@ pub(crate) fn check(
         {
             return bad(format!("repositories.{name}.remote.connections: 1 to 64"));
         }
-        if !remote.patience.is_none_or(|seconds| seconds <= 86_400) {
+        if remote.patience.is_some_and(|seconds| seconds > 86_400) {
             return bad(format!(
                 "repositories.{name}.remote.patience: a day is the most"
             ));

@@ -209,7 +209,7 @@ impl CloudStorage {
         }
     }
 
-    fn put(&self, name: &ObjectName, content: Buffer) -> Result<Put, StorageError> {
+    fn put(&self, name: &ObjectName, content: &Buffer) -> Result<Put, StorageError> {
         let path = name.path();
         let commit = self.commit()?;
         if commit == Commit::Conditional {
@@ -276,7 +276,7 @@ impl Storage for CloudStorage {
             .map(|part| Bytes::copy_from_slice(part))
             .collect();
         let content = Buffer::from(parts);
-        match self.put(name, content.clone())? {
+        match self.put(name, &content)? {
             Put::Done => Ok(()),
             Put::Taken { maybe_by_us: true } => {
                 let there = self.get(&name.path(), content.len() as u64)?;

@@ -67,7 +67,7 @@ impl SftpStorage {
         &self,
         what: &'static str,
         object: &str,
-        act: impl AsyncFn(&mut Connection, u32) -> Result<T, SftpError>,
+        act: &impl AsyncFn(&mut Connection, u32) -> Result<T, SftpError>,
     ) -> Result<T, StorageError> {
         let tries = self.retry.run(what, async |tries| -> Tried<T> {
             let mut line = self.lines.take().await?;
@@ -95,7 +95,7 @@ impl SftpStorage {
 
     fn stat(&self, name: &ObjectName) -> Result<Option<u64>, StorageError> {
         let path = self.path(name);
-        self.run("look at", &name.path(), async |line, _| {
+        self.run("look at", &name.path(), &async |line, _| {
             line.size(&path).await
         })
     }
@@ -112,7 +112,7 @@ impl Storage for SftpStorage {
         let content = Bytes::from(parts.concat());
         let path = self.path(name);
         let directory = self.root.join(DRAFTS);
-        let done = self.run("write", &name.path(), async |line, tries| {
+        let done = self.run("write", &name.path(), &async |line, tries| {
             // Another name each time: what an earlier try left must not be in the way.
             let draft = directory.join(hex::encode(random()?));
             let written = line.write_draft(&draft, content.clone()).await;
@@ -178,7 +178,7 @@ impl Storage for SftpStorage {
         let top = self.root.join(directory);
         let levels = if kind == ObjectKind::Pack { 1 } else { 0 };
         // A try that ends half way must not be told of: the whole list first.
-        let found = self.run("list", directory, async |line, _| {
+        let found = self.run("list", directory, &async |line, _| {
             line.list(&top, levels).await
         })?;
         for (path, size) in found {
@@ -195,7 +195,7 @@ impl Storage for SftpStorage {
 
     fn remove(&self, name: &ObjectName) -> Result<(), StorageError> {
         let path = self.path(name);
-        self.run("remove", &name.path(), async |line, _| {
+        self.run("remove", &name.path(), &async |line, _| {
             line.remove(&path).await
         })
     }
@@ -208,7 +208,7 @@ impl Storage for SftpStorage {
 
     fn sweep_temporaries(&self) -> Result<u64, StorageError> {
         let drafts = self.root.join(DRAFTS);
-        self.run("sweep", DRAFTS, async |line, _| {
+        self.run("sweep", DRAFTS, &async |line, _| {
             let before = SystemTime::now() - MIN_AGE;
             line.remove_older(&drafts, before).await
         })
@@ -232,7 +232,7 @@ impl SftpStorage {
         len: u64,
     ) -> Result<Vec<u8>, StorageError> {
         let path = self.path(name);
-        self.run("read", &name.path(), async |line, _| {
+        self.run("read", &name.path(), &async |line, _| {
             line.read(&path, offset, len).await
         })
     }
@@ -250,7 +250,7 @@ impl SftpStorage {
         if !refused {
             return error;
         }
-        let free = self.run("look at", "the free space", async |line, _| {
+        let free = self.run("look at", "the free space", &async |line, _| {
             line.free_space(root).await
         });
         match free {

@@ -1,4 +1,5 @@
 //! Storages on real servers.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod faults;
 mod s3;
