@@ -1,4 +1,4 @@
-//! Programs that speak SFTP on their standard input and output: `ssh` and `rclone`.
+//! The program that speaks SFTP on its standard input and output: `ssh`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -95,25 +95,6 @@ impl Launcher {
             arguments,
             password: password.transpose()?,
         })
-    }
-
-    /// `rclone`, which serves one remote of its configuration.
-    pub fn rclone(remote: &str, path: &str) -> Self {
-        let from = format!("{remote}:{path}");
-        let arguments = [
-            "serve",
-            "sftp",
-            "--stdio",
-            "--vfs-cache-mode=off",
-            "--dir-cache-time=0s",
-            "--",
-            &from,
-        ];
-        Self {
-            program: "rclone",
-            arguments: arguments.map(OsString::from).to_vec(),
-            password: None,
-        }
     }
 
     /// Starts it.

@@ -19,7 +19,7 @@
 //!
 //! S3, Google Cloud, Azure and WebDAV are reached through OpenDAL, over HTTP of our own that keeps to
 //! bandwidth limits and notices a connection in which nothing moves. SFTP goes through the machine's
-//! own `ssh`, with all that is configured for it, and rclone's remotes through `rclone`.
+//! own `ssh`, with all that is configured for it.
 //!
 //! The storages block, and drive their work on the runtime whose handle they are given: they must not
 //! be used on one of its own threads.

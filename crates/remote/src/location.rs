@@ -58,13 +58,6 @@ pub enum Remote {
         /// The server, when it is not Google's.
         endpoint: Option<Url>,
     },
-    /// `rclone://REMOTE/PATH`: a remote of rclone's configuration.
-    Rclone {
-        /// The remote's name.
-        remote: String,
-        /// The path in it.
-        path: String,
-    },
 }
 
 /// A directory on a host that is reached by SSH.
@@ -82,8 +75,7 @@ pub struct Sftp {
 
 impl Location {
     /// The schemes of addresses.
-    pub const SCHEMES: [&'static str; 7] =
-        ["azblob", "gs", "rclone", "s3", "sftp", "webdav", "webdavs"];
+    pub const SCHEMES: [&'static str; 6] = ["azblob", "gs", "s3", "sftp", "webdav", "webdavs"];
 
     /// Reads a path or an address. What holds no `://` is a path.
     ///
@@ -148,10 +140,6 @@ impl Remote {
                 prefix: prefix(&url)?,
                 account: query.take("account"),
                 endpoint: query.url("endpoint")?,
-            },
-            "rclone" => Remote::Rclone {
-                remote: host(&url, "remote")?,
-                path: prefix(&url)?,
             },
             "sftp" => Remote::Sftp(Sftp::read(&url)?),
             scheme @ ("webdav" | "webdavs") => {
@@ -255,7 +243,6 @@ impl fmt::Display for Remote {
                 add("endpoint", endpoint.as_ref().map(Url::as_str));
                 write!(f, "azblob://{container}/{prefix}")?;
             }
-            Remote::Rclone { remote, path } => write!(f, "rclone://{remote}/{path}")?,
             Remote::WebDav { url } => {
                 let rest = url.as_str().trim_start_matches(url.scheme());
                 match url.scheme() {
@@ -367,8 +354,7 @@ mod tests {
             "s3://bucket/a?endpoint=http%3A%2F%2F127.0.0.1%3A3900%2F&region=garage",
             "gs://bucket/prefix",
             "azblob://container/a?account=mine",
-            "rclone://drive/backups/laptop",
-            "rclone://drive/dots/are..names",
+            "gs://bucket/dots/are..names",
             "sftp://host/srv/backup",
             "sftp://user@host:2222/~/backup",
             "webdavs://host/dav/backup",
@@ -403,7 +389,7 @@ mod tests {
             ("sftp://host/", "no directory"),
             ("sftp://-oProxyCommand=x/a", "does not begin with -"),
             ("sftp://-l@host/a", "does not begin with -"),
-            ("rclone://remote/a//b", "a name"),
+            ("gs://bucket/a//b", "a name"),
             ("s3://bucket/a%0ab", "control character"),
             ("://", "relative URL"),
         ] {

@@ -65,16 +65,15 @@ pub fn create(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Ar
     Ok(Arc::new(storage))
 }
 
-/// Storages that a program speaks SFTP for.
+/// The storage that a program speaks SFTP for.
 fn sftp(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Option<SftpStorage>> {
-    let (launcher, root) = match remote {
-        Remote::Sftp(to) => (Launcher::ssh(to, options)?, to.path.as_str()),
-        Remote::Rclone { remote, path } => (Launcher::rclone(remote, path), "/"),
-        _ => return Ok(None),
+    let Remote::Sftp(to) = remote else {
+        return Ok(None);
     };
+    let launcher = Launcher::ssh(to, options)?;
     Ok(Some(SftpStorage::new(
         launcher,
-        root,
+        &to.path,
         remote.to_string(),
         &options.limits,
         runtime,
@@ -253,8 +252,8 @@ fn operator(remote: &Remote, options: &Options) -> Result<(Operator, Commit)> {
             }
             (Operator::new(webdav), Commit::Move)
         }
-        Remote::Sftp(_) | Remote::Rclone { .. } => {
-            unreachable!("a program speaks for them")
+        Remote::Sftp(_) => {
+            unreachable!("a program speaks for it")
         }
     };
     let (operator, commit) = operator;

@@ -19,6 +19,7 @@ mod old_backups;
 mod parity;
 #[cfg(feature = "vision")]
 mod plates;
+mod remote;
 mod restore;
 mod sealed;
 #[cfg(feature = "vision")]
