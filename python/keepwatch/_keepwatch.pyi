@@ -64,6 +64,7 @@ __all__ = [
     "Media",
     "Model",
     "Observation",
+    "ParityCheck",
     "Person",
     "Pipeline",
     "PlateReader",
@@ -272,6 +273,10 @@ class CheckReport:
     @property
     def warnings(self) -> tuple[CheckError, ...]:
         """What interrupted operations have left. No snapshot lacks anything for it."""
+
+    @property
+    def parity(self) -> ParityCheck:
+        """What parity there is, and what it would mend."""
 
     def __bool__(self) -> bool: ...
 
@@ -1766,6 +1771,22 @@ class GalleryImport:
     @property
     def added(self) -> int:
         """How many of them are new."""
+
+@final
+class ParityCheck:
+    """What a check says about parity."""
+
+    @property
+    def objects(self) -> int:
+        """Parity objects."""
+
+    @property
+    def packs_unprotected(self) -> int:
+        """Packs that come neither back from damage nor from loss, although there is parity."""
+
+    @property
+    def mendable(self) -> tuple[str, ...]:
+        """Damaged and missing objects that `keepwatch repair` would bring back from it."""
 
 @final
 class Person:

@@ -70,8 +70,8 @@ mod _keepwatch {
     #[pymodule_export]
     use crate::vault::reports::{
         BackupReport, ByteCounts, Change, CheckError, CheckReport, Checked, Chunk, Entry,
-        FileCounts, ForgetEntry, ForgetReport, KeyInfo, Problem, PruneReport, RestoreReport,
-        Snapshot, Stats,
+        FileCounts, ForgetEntry, ForgetReport, KeyInfo, ParityCheck, Problem, PruneReport,
+        RestoreReport, Snapshot, Stats,
     };
     #[cfg(feature = "vision")]
     #[pymodule_export]

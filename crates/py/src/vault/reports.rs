@@ -206,6 +206,18 @@ record! {
 }
 
 record! {
+    /// What a check says about parity.
+    ParityCheck {
+        /// Parity objects.
+        objects: u64,
+        /// Packs that come neither back from damage nor from loss, although there is parity.
+        packs_unprotected: u64,
+        /// Damaged and missing objects that `keepwatch repair` would bring back from it.
+        mendable: Tuple,
+    }
+}
+
+record! {
     /// What a check found; true if nothing is wrong.
     CheckReport {
         /// Whether nothing is wrong.
@@ -216,6 +228,8 @@ record! {
         errors: Tuple,
         /// What interrupted operations have left. No snapshot lacks anything for it.
         warnings: Tuple,
+        /// What parity there is, and what it would mend.
+        parity: Py<ParityCheck>,
     }
 }
 
@@ -244,11 +258,17 @@ impl CheckReport {
             chunks: report.checked.chunks,
             bytes: report.checked.bytes,
         };
+        let parity = ParityCheck {
+            objects: report.parity.objects,
+            packs_unprotected: report.parity.packs_unprotected,
+            mendable: Tuple::new(py, report.parity.mendable.clone())?,
+        };
         Ok(Self {
             ok: report.ok,
             checked: Py::new(py, checked)?,
             errors: errors(&report.errors)?,
             warnings: errors(&report.warnings)?,
+            parity: Py::new(py, parity)?,
         })
     }
 }
