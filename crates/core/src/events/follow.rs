@@ -81,7 +81,11 @@ impl Pulse {
             state.watched = false;
             match found {
                 Ok((head, pause)) => {
-                    state.head = state.head.max(head);
+                    if head > state.head {
+                        state.head = head;
+                        // It may be what others wait for, though not what this one does.
+                        self.grown.notify_all();
+                    }
                     if state.head <= seen && !left.is_zero() {
                         state.watched = true;
                         state = self.sleep(state, left.min(pause));
