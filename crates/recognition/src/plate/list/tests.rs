@@ -234,6 +234,8 @@ proptest! {
 
     #[test]
     fn a_reading_is_as_near_to_an_entry_as_the_other_way_round(a in "[A-Z0-9]{1,8}", b in "[A-Z0-9]{1,8}") {
+        // As a first row of its own it is the name of a column, and no plate.
+        prop_assume!(a != "ID" && b != "ID");
         let near = |listed: &str, read: &str| {
             list(&format!("x0\n{listed}")).nearest(read, 9.0).map(|found| found.1)
         };
