@@ -62,7 +62,7 @@ fn poisoned(name: &[u8]) -> Inventory {
                 {"user": name, "scope": "user", "name": "x.service", "state": "enabled"},
             ],
             "files": [{"user": null, "path": below("/etc/systemd/system/"), "file": kept},
-                {"user": "root", "path": below("/root/.config/systemd/user/"), "file": kept}],
+                {"user": "ada", "path": below("/home/ada/.config/systemd/user/"), "file": kept}],
         },
         "cron": {
             "tables": [{"user": null, "path": below("/etc/cron.d/"), "jobs": [name], "file": kept},
