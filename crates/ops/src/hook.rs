@@ -11,7 +11,7 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `KEEPWATCH_HOOK` | `before`, `after`, `failed` or `finally` |
+//! | `KEEPWATCH_HOOK` | `before`, `after`, `failed` or `finally`; or `check`, of a drill |
 //! | `KEEPWATCH_JOB` | the name of the job |
 //! | `KEEPWATCH_RUN_ID` | the run |
 //! | `KEEPWATCH_STATUS` | `running`, `success`, `partial` or `failed` |
@@ -51,6 +51,8 @@ pub enum Stage {
     Failed,
     /// At the end, however the run went.
     Finally,
+    /// In a drill, when something has been restored.
+    Check,
 }
 
 impl Stage {
@@ -61,6 +63,7 @@ impl Stage {
             Self::After => "after",
             Self::Failed => "failed",
             Self::Finally => "finally",
+            Self::Check => "check",
         }
     }
 }
@@ -188,7 +191,7 @@ impl Hooks {
         };
         for (stage, list) in [(stage, list), (Stage::Finally, &self.settings.finally)] {
             for hook in list {
-                hooks.push(self.run(hook, stage, &facts));
+                hooks.push(run_hook(hook, stage, &facts, &self.environment));
             }
         }
         match done {
@@ -204,7 +207,7 @@ impl Hooks {
     /// The error of the hook because of which there is to be no run.
     fn before(&self, facts: &RunFacts, hooks: &mut Vec<HookResult>) -> Option<HookError> {
         for hook in &self.settings.before {
-            let result = self.run(hook, Stage::Before, facts);
+            let result = run_hook(hook, Stage::Before, facts, &self.environment);
             let error = result.error();
             hooks.push(result);
             if error.is_some() && hook.on_failure != Some(OnFailure::Continue) {
@@ -213,38 +216,44 @@ impl Hooks {
         }
         None
     }
+}
 
-    fn run(&self, hook: &HookSettings, stage: Stage, facts: &RunFacts) -> HookResult {
-        let begun = Instant::now();
-        let (ending, output) = process::run(&Program {
-            command: &hook.command,
-            directory: hook.directory.as_deref(),
-            environment: &self.environment.of(hook, stage, facts),
-            timeout: hook.timeout,
-            kill_after: hook.kill_after,
-        });
-        let result = HookResult {
-            stage,
-            program: process::name_of(&hook.command),
-            ending,
-            output,
-            took: begun.elapsed(),
-        };
-        match result.error() {
-            None => tracing::info!(
-                job = facts.job,
-                hook = stage.as_str(),
-                program = result.program,
-                "hook ran"
-            ),
-            Some(error) => tracing::warn!(
-                job = facts.job,
-                hook = stage.as_str(),
-                program = result.program,
-                %error,
-                "hook failed"
-            ),
-        }
-        result
+/// Runs one command with what hooks find in their environment, and blocks until it has ended.
+pub fn run_hook(
+    hook: &HookSettings,
+    stage: Stage,
+    facts: &RunFacts,
+    environment: &Environment,
+) -> HookResult {
+    let begun = Instant::now();
+    let (ending, output) = process::run(&Program {
+        command: &hook.command,
+        directory: hook.directory.as_deref(),
+        environment: &environment.of(hook, stage, facts),
+        timeout: hook.timeout,
+        kill_after: hook.kill_after,
+    });
+    let result = HookResult {
+        stage,
+        program: process::name_of(&hook.command),
+        ending,
+        output,
+        took: begun.elapsed(),
+    };
+    match result.error() {
+        None => tracing::info!(
+            job = facts.job,
+            hook = stage.as_str(),
+            program = result.program,
+            "hook ran"
+        ),
+        Some(error) => tracing::warn!(
+            job = facts.job,
+            hook = stage.as_str(),
+            program = result.program,
+            %error,
+            "hook failed"
+        ),
     }
+    result
 }

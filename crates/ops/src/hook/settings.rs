@@ -53,6 +53,33 @@ pub struct HookSettings {
     pub on_failure: Option<OnFailure>,
 }
 
+impl HookSettings {
+    /// A command with the usual patience.
+    pub fn new(command: Vec<String>) -> Self {
+        Self {
+            command,
+            timeout: default_timeout(),
+            kill_after: default_kill_after(),
+            directory: None,
+            environment: BTreeMap::new(),
+            pass_environment: Vec::new(),
+            on_failure: None,
+        }
+    }
+
+    /// Refuses what cannot be run, of a command that is no hook of a list.
+    ///
+    /// # Errors
+    /// [`HookError::Settings`] with what is wrong.
+    pub fn check_alone(&self) -> Result<(), HookError> {
+        let stage = Stage::Check;
+        self.check(stage).map_err(|problem| HookError::Settings {
+            stage: stage.as_str(),
+            problem,
+        })
+    }
+}
+
 /// Arguments may hold what nobody is to see.
 impl fmt::Debug for HookSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

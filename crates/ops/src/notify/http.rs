@@ -62,6 +62,16 @@ pub struct Network {
     pub timeout: Duration,
 }
 
+impl Network {
+    /// With the authorities of the system, and half a minute for a message. Reads files.
+    pub fn system() -> Self {
+        Self {
+            roots: Roots::system(),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
 /// An address of HTTP. It may hold a secret, so only its host is ever shown.
 #[derive(Clone)]
 pub(super) struct Endpoint {
