@@ -3,6 +3,8 @@
 //! Nothing is dropped without a word: every key that is set has a [`Notice`]. No value is repeated in
 //! one, and no secret in the TOML, which refers to variables that are named instead.
 
+mod around;
+mod destinations;
 mod ini;
 mod rules;
 
@@ -111,65 +113,61 @@ struct Import<'i> {
 }
 
 impl Import<'_> {
-    /// The source and the destinations: a repository and a job for each of these.
+    /// The source and the destinations: a job, and a repository for each of these.
     fn jobs(&mut self) -> Result<(), IniError> {
-        let Some(directories) = self.list("BACKUPS", "backup_dirs")? else {
-            return Ok(());
-        };
-        if self.truth("MODES", "local")? != Some(true) {
-            let text = "MODES.local is off, so nothing was backed up there";
-            self.tell(NoticeKind::NotNeeded, "BACKUPS", "backup_dirs", text);
-            return Ok(());
+        for mode in ["local", "ssh", "s3"] {
+            self.truth("MODES", mode)?;
         }
         let Some(source) = self.value("DEFAULT", "source_dir")? else {
-            let text = "without DEFAULT.source_dir there is nothing to back up";
-            self.tell(NoticeKind::NotYet, "BACKUPS", "backup_dirs", text);
+            if self.list("BACKUPS", "backup_dirs")?.is_some() {
+                let text = "without DEFAULT.source_dir there is nothing to back up";
+                self.tell(NoticeKind::NotYet, "BACKUPS", "backup_dirs", text);
+            }
             return Ok(());
         };
-        let (opens, value) = self.credential()?;
-        let exclude = self.exclude()?;
-        let (mut repositories, mut jobs) = (Table::new(), Table::new());
-        for (number, directory) in directories.iter().enumerate() {
-            let number = match number {
-                0 => String::new(),
-                number => format!("-{}", number + 1),
-            };
-            let path = format!("{}/{FOLDER}", directory.trim_end_matches('/'));
-            let repository = Table::from_iter([
-                ("path".to_owned(), Value::String(escaped(&path))),
-                (opens.to_owned(), value.clone()),
-            ]);
-            let name = format!("main{number}");
-            let mut job = Table::from_iter([
-                ("kind".to_owned(), Value::String("backup".to_owned())),
-                ("repository".to_owned(), Value::String(name.clone())),
-                (
-                    "paths".to_owned(),
-                    Value::Array(vec![Value::String(escaped(&source))]),
-                ),
-            ]);
-            if !exclude.is_empty() {
-                job.insert("exclude".to_owned(), Value::Array(exclude.clone()));
-            }
-            repositories.insert(name, Value::Table(repository));
-            jobs.insert(format!("backup{number}"), Value::Table(job));
+        // It says of each destination what becomes of it.
+        let mut repositories = self.destinations()?;
+        if repositories.is_empty() {
+            return Ok(());
         }
-        self.table
-            .insert("repositories".to_owned(), Value::Table(repositories));
-        self.table.insert("jobs".to_owned(), Value::Table(jobs));
-        self.tell(
-            NoticeKind::Changed,
-            "BACKUPS",
-            "backup_dirs",
-            "is repositories.main.path and so on now: a repository in a folder `keepwatch` beside the old files, \
-             made by `keepwatch init`; `keepwatch import backuphandler` brings the old files in. A relative \
-             path begins where keepwatch.toml is",
-        );
+        let (opens, value) = self.credential()?;
+        for (_, repository) in &mut repositories {
+            repository.insert(opens.to_owned(), value.clone());
+        }
+        let names: Vec<Value> = repositories.iter().map(|(name, _)| text(name)).collect();
+        let mut job = Table::from_iter([
+            ("kind".to_owned(), text("backup")),
+            (
+                "repository".to_owned(),
+                match names.as_slice() {
+                    [only] => only.clone(),
+                    _ => Value::Array(names),
+                },
+            ),
+            (
+                "paths".to_owned(),
+                Value::Array(vec![text(&escaped(&source))]),
+            ),
+        ]);
         self.tell(
             NoticeKind::Taken,
             "DEFAULT",
             "source_dir",
             "is jobs.backup.paths now; a relative path begins where keepwatch.toml is",
+        );
+        let exclude = self.exclude()?;
+        if !exclude.is_empty() {
+            job.insert("exclude".to_owned(), Value::Array(exclude));
+        }
+        self.around(&mut job)?;
+        let jobs = Table::from_iter([("backup".to_owned(), Value::Table(job))]);
+        self.table.insert("jobs".to_owned(), Value::Table(jobs));
+        let repositories = repositories
+            .into_iter()
+            .map(|(name, repository)| (name, Value::Table(repository)));
+        self.table.insert(
+            "repositories".to_owned(),
+            Value::Table(repositories.collect()),
         );
         Ok(())
     }
@@ -278,6 +276,43 @@ impl Import<'_> {
         });
     }
 
+    /// A secret, which becomes a reference to a variable; what the file says stays out of the TOML.
+    fn secret(
+        &mut self,
+        section: &str,
+        key: &str,
+        variable: &str,
+        kind: NoticeKind,
+        said: &str,
+    ) -> Result<Option<Value>, IniError> {
+        let Some(value) = self.value(section, key)? else {
+            return Ok(None);
+        };
+        let name = reference(&value).unwrap_or(variable);
+        self.done.insert((section.to_owned(), key.to_owned()));
+        self.notices.insert(Notice {
+            kind,
+            key: format!("{section}.{key}"),
+            text: said.to_owned(),
+            variable: Some(name.to_owned()),
+        });
+        Ok(Some(text(&format!("${{{name}}}"))))
+    }
+
+    /// A number above 0, which is none.
+    fn number(&self, section: &str, key: &str) -> Result<Option<i64>, IniError> {
+        let Some(value) = self.value(section, key)? else {
+            return Ok(None);
+        };
+        match value.parse::<i64>() {
+            Ok(number) if number >= 0 => Ok(Some(number).filter(|number| *number > 0)),
+            _ => Err(IniError::Value {
+                key: format!("{section}.{key}"),
+                problem: "is no number",
+            }),
+        }
+    }
+
     /// A value, if it is one: `None` and nothing are none.
     fn value(&self, section: &str, key: &str) -> Result<Option<String>, IniError> {
         let value = self.ini.get(section, key)?;
@@ -311,6 +346,10 @@ impl Import<'_> {
             }),
         }
     }
+}
+
+fn text(text: &str) -> Value {
+    Value::String(text.to_owned())
 }
 
 /// Whether a value turns something off.

@@ -8,7 +8,9 @@
 
 pub mod backuphandler;
 mod error;
+mod job;
 mod merge;
+mod run;
 mod secret;
 mod securevision;
 mod server;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
+use keepwatch_ops::notify::TargetSettings;
 use keepwatch_recognition::settings::{
     FaceSettings, InferenceSettings, Models, ObjectSettings, PlateSettings,
 };
@@ -28,10 +31,12 @@ use keepwatch_vision::recognition::{PlanSettings, RecognitionSettings};
 use serde::Deserialize;
 
 pub use error::{Error, Result};
+pub use job::{EqualSpan, IoClass, JobConfig, JobKind, KeepConfig, PreflightConfig};
 pub use keepwatch_core::SecretText;
+pub use run::RunConfig;
 pub use server::{Authentication, MetricsAccess, ServerConfig, ServerTls};
 pub use toml::Table;
-pub use vault::{JobConfig, JobKind, RemoteConfig, RepositoryConfig};
+pub use vault::{RemoteConfig, RepositoryConfig};
 
 /// The version of the file's form.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -117,6 +122,10 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// What is done with them, by name.
     pub jobs: BTreeMap<String, JobConfig>,
+    /// How jobs run.
+    pub run: RunConfig,
+    /// Who hears of jobs, by name.
+    pub notify: BTreeMap<String, TargetSettings>,
     /// The cameras, by name.
     pub cameras: BTreeMap<String, CameraSettings>,
 }
@@ -203,15 +212,21 @@ impl Config {
                 *file = file.take().map(|path| folder.join(path));
             }
         }
-        for path in self.jobs.values_mut().flat_map(|job| &mut job.paths) {
-            *path = folder.join(&*path);
+        for job in self.jobs.values_mut() {
+            for path in job.paths.iter_mut().chain(&mut job.preflight.mounted) {
+                *path = folder.join(&*path);
+            }
         }
         if let ServerTls::Files { certificate, key } = &mut self.server.tls {
             for file in [certificate, key] {
                 *file = folder.join(&*file);
             }
         }
-        let mut others = vec![&mut self.inference.library, &mut self.server.identity];
+        let mut others = vec![
+            &mut self.inference.library,
+            &mut self.server.identity,
+            &mut self.run.state,
+        ];
         if let Some(plates) = &mut self.plates {
             others.extend([&mut plates.allow_list, &mut plates.deny_list]);
             others.extend(
@@ -263,7 +278,9 @@ impl Config {
             .validate()
             .map_err(|error| value("recognition", error.to_string()))?;
         self.server.check()?;
-        vault::check(&self.repositories, &self.jobs)?;
+        vault::check(&self.repositories)?;
+        run::check(self)?;
+        job::check(self)?;
         for (name, settings) in &self.cameras {
             let camera = |problem: String| Error::Camera {
                 camera: name.clone(),

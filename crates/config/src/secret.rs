@@ -97,32 +97,70 @@ pub(crate) fn take_credentials(
     Ok(all)
 }
 
-/// Reads the secrets of the store, of the server and of repositories that are in files.
+/// Where a secret may stand as `file:PATH`, and how it is called. A `*` is any name, or any entry
+/// of a list.
+const SECRETS: [(&[&str], &str); 10] = [
+    (&["store", "path"], "path"),
+    (&["server", "auth_token"], "auth_token"),
+    (&["repositories", "*", "password"], "password"),
+    (&["repositories", "*", "remote", "password"], "password"),
+    (&["databases", "*", "password"], "password"),
+    // Addresses, tokens, passwords: what is a secret depends on whom is told.
+    (&["notify", "*", "*"], "settings"),
+    (&["notify", "*", "headers", "*"], "headers"),
+    (&["jobs", "*", "heartbeat", "url"], "url"),
+    (
+        &["jobs", "*", "hooks", "*", "*", "environment", "*"],
+        "environment",
+    ),
+    (&["jobs", "*", "tailscale", "auth_key"], "auth_key"),
+];
+
+/// Reads the secrets that are in files, but those of cameras.
 pub(crate) fn read_files(
     table: &mut Table,
     read: &dyn Fn(&str) -> std::io::Result<String>,
 ) -> Result<()> {
-    let replace = |at: Option<&mut Value>, what: &'static str, of: &str| -> Result<()> {
-        if let Some(Value::String(text)) = at {
-            *text = from_file(what, of, std::mem::take(text), read)?.to_string();
-        }
-        Ok(())
-    };
-    if let Some(store) = table.get_mut("store").and_then(Value::as_table_mut) {
-        replace(store.get_mut("path"), "path", "the store")?;
+    let mut all = Value::Table(std::mem::take(table));
+    for (path, what) in SECRETS {
+        read_file(&mut all, path, what, "", read)?;
     }
-    if let Some(server) = table.get_mut("server").and_then(Value::as_table_mut) {
-        replace(server.get_mut("auth_token"), "auth_token", "the server")?;
-    }
-    let repositories = table.get_mut("repositories").and_then(Value::as_table_mut);
-    for (name, repository) in repositories.into_iter().flatten() {
-        let of = format!("repository {name}");
-        replace(repository.get_mut("password"), "password", &of)?;
-        if let Some(remote) = repository.get_mut("remote").and_then(Value::as_table_mut) {
-            replace(remote.get_mut("password"), "remote.password", &of)?;
-        }
+    if let Value::Table(all) = all {
+        *table = all;
     }
     Ok(())
+}
+
+/// `of` is the way to where `at` stands.
+fn read_file(
+    at: &mut Value,
+    path: &[&str],
+    what: &'static str,
+    of: &str,
+    read: &dyn Fn(&str) -> std::io::Result<String>,
+) -> Result<()> {
+    let Some((name, rest)) = path.split_first() else {
+        if let Value::String(text) = at {
+            *text = from_file(what, of, std::mem::take(text), read)?.to_string();
+        }
+        return Ok(());
+    };
+    let named = |key: &str| match (of, rest.is_empty()) {
+        // The last part is told by `what`.
+        (_, true) => of.to_owned(),
+        ("", false) => key.to_owned(),
+        (of, false) => format!("{of}.{key}"),
+    };
+    match at {
+        Value::Table(table) => table
+            .iter_mut()
+            .filter(|(key, _)| *name == "*" || name == key)
+            .try_for_each(|(key, value)| read_file(value, rest, what, &named(key), read)),
+        Value::Array(values) if *name == "*" => values
+            .iter_mut()
+            .try_for_each(|value| read_file(value, rest, what, of, read)),
+        _ => Ok(()),
+    }
 }
 
 fn from_file(

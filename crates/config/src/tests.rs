@@ -180,7 +180,9 @@ fn the_examples_of_the_document_are_read() {
         ("SIDE_PASSWORD", "c"),
     ];
     let read = |path: &str| match path {
-        "/run/secrets/front" | "/run/secrets/vault" => Ok("d\n".to_owned()),
+        "/run/secrets/front" | "/run/secrets/vault" | "/run/secrets/s3" => Ok("d\n".to_owned()),
+        "/run/secrets/heartbeat" => Ok("https://hc.example/d\n".to_owned()),
+        "/run/secrets/topic" => Ok("evidence-d\n".to_owned()),
         _ => Err(std::io::ErrorKind::NotFound.into()),
     };
     let mut names = Vec::new();

@@ -1,4 +1,4 @@
-//! Repositories, and what is done with them.
+//! Repositories.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -58,55 +58,8 @@ impl RepositoryConfig {
     }
 }
 
-/// What a job does.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum JobKind {
-    /// Makes a snapshot.
-    Backup,
-    /// Looks for damage.
-    Check,
-    /// Frees what no snapshot needs.
-    Prune,
-    /// Restores a sample and compares it.
-    Drill,
-}
-
-/// Something that is done with a repository.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JobConfig {
-    /// What.
-    pub kind: JobKind,
-    /// With which repository.
-    pub repository: String,
-    /// `backup`: files and directories.
-    #[serde(default)]
-    pub paths: Vec<PathBuf>,
-    /// `backup`: what is left out, as in .gitignore.
-    #[serde(default)]
-    pub exclude: Vec<String>,
-    /// `backup`: tags of the snapshot.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// `check`: how much data is read, in percent; what was not read for longest comes first.
-    #[serde(default)]
-    pub read_data_percent: Option<f64>,
-    /// `drill`: how many files are restored.
-    #[serde(default)]
-    pub sample_files: Option<u32>,
-    /// `drill`: how many bytes at most.
-    #[serde(default)]
-    pub sample_bytes: Option<u64>,
-}
-
 /// Refuses what cannot work.
-pub(crate) fn check(
-    repositories: &BTreeMap<String, RepositoryConfig>,
-    jobs: &BTreeMap<String, JobConfig>,
-) -> Result<()> {
+pub(crate) fn check(repositories: &BTreeMap<String, RepositoryConfig>) -> Result<()> {
     let bad = |problem: String| {
         Err(Error::Value {
             problem,
@@ -156,42 +109,11 @@ pub(crate) fn check(
             return bad(format!("repositories.{name}: the password is empty"));
         }
     }
-    for (name, job) in jobs {
-        check_name("jobs", name)?;
-        if !repositories.contains_key(&job.repository) {
-            return bad(format!("jobs.{name}: there is no such repository"));
-        }
-        let backup = job.kind == JobKind::Backup;
-        if backup == job.paths.is_empty() {
-            return bad(match backup {
-                true => format!("jobs.{name}: a backup needs paths"),
-                false => format!("jobs.{name}: paths are for a backup"),
-            });
-        }
-        if !backup && (!job.exclude.is_empty() || !job.tags.is_empty()) {
-            return bad(format!("jobs.{name}: exclude and tags are for a backup"));
-        }
-        if let Some(percent) = job.read_data_percent {
-            if job.kind != JobKind::Check {
-                return bad(format!("jobs.{name}: read_data_percent is for a check"));
-            }
-            if !(percent > 0.0 && percent <= 100.0) {
-                return bad(format!("jobs.{name}: read_data_percent is 0 to 100"));
-            }
-        }
-        let sample = job.sample_files.is_some() || job.sample_bytes.is_some();
-        if sample && job.kind != JobKind::Drill {
-            return bad(format!("jobs.{name}: samples are for a drill"));
-        }
-        if job.sample_files == Some(0) || job.sample_bytes == Some(0) {
-            return bad(format!("jobs.{name}: a drill of nothing proves nothing"));
-        }
-    }
     Ok(())
 }
 
 /// Names stand in addresses.
-fn check_name(table: &str, name: &str) -> Result<()> {
+pub(crate) fn check_name(table: &str, name: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let good = (1..=64).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain);
     match good {

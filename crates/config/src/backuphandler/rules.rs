@@ -34,21 +34,15 @@ pub(super) const SECTIONS: &[&str] = &[
     "mysql",
 ];
 
-const SSH: &str =
-    "not taken over yet: repositories over SFTP are still to come; files went there unencrypted";
-const S3: &str =
-    "not taken over yet: repositories in S3 are still to come; files went there unencrypted";
-const DATABASE: &str = "not taken over yet: database sources are still to come";
-const SMTP: &str = "not taken over yet: notifications by mail are still to come";
-const BOT: &str = "not taken over yet: notifications by Telegram are still to come";
-const WEBHOOK: &str = "not taken over yet: notifications by webhook are still to come";
-const HEARTBEAT: &str = "not taken over yet: heartbeats are still to come";
-const TAILSCALE: &str = "not taken over yet: Tailscale before a run is still to come";
-const SCHEDULE: &str =
-    "not taken over yet: schedules are still to come; until then, let cron or a timer start it";
-const HOOKS: &str = "not taken over yet: hooks are still to come, as a list of arguments and not a line for the shell";
-const RETENTION: &str = "not taken over yet: it removed folders of the live copy, not old backups; `keepwatch forget` \
-    has rules for snapshots";
+const NO_JOB: &str = "no job is made, since there is nothing to back up or no place for it";
+const NO_PLACE: &str = "not taken over: SSH.ssh_servers or S3.bucket says where to, and is missing";
+const DATABASE: &str = "not taken over yet: name the database in `[databases]`";
+const MAIL: &str =
+    "not taken over yet: a mail needs a server, a sender and receivers, as keys of SMTP";
+const BOT: &str = "not taken over yet: a bot needs TELEGRAM.api_token and USERS.interacted_users, in bot_config.ini";
+const HEARTBEAT: &str = "a message may take half a minute";
+const TAILSCALE: &str = "not taken over yet: see `tailscale` of a job";
+const OLD_SSH: &str = "not taken over yet: put it into SSH";
 const UNUSED: &str = "not used: encryption is off, or nothing is backed up to a folder";
 const ALWAYS: &str = "always so: what has changed is read, and every snapshot is whole";
 
@@ -73,10 +67,11 @@ pub(super) fn fate(section: &str, key: &str) -> Option<Fate> {
             NotNeeded("as many threads are used as there are processors")
         }
         ("MODES", "local") => NotNeeded("a job with a folder as its repository says it"),
-        ("MODES", "ssh") | ("SSH", "ssh_servers" | "username" | "bandwidth_limit") => NotYet(SSH),
-        ("SSH", "password") => Secret("SSH_PASSWORD", SSH),
-        ("MODES", "s3")
-        | (
+        ("MODES", "ssh") => NotYet(NO_JOB),
+        ("SSH", "ssh_servers" | "username" | "bandwidth_limit") => NotYet(NO_PLACE),
+        ("SSH", "password") => Secret("SSH_PASSWORD", NO_PLACE),
+        ("MODES", "s3") => NotYet(NO_JOB),
+        (
             "S3",
             "bucket"
             | "prefix"
@@ -84,9 +79,9 @@ pub(super) fn fate(section: &str, key: &str) -> Option<Fate> {
             | "max_bandwidth"
             | "multipart_threshold"
             | "max_concurrency",
-        ) => NotYet(S3),
-        ("S3", "access_key") => Secret("AWS_ACCESS_KEY_ID", S3),
-        ("S3", "secret_key") => Secret("AWS_SECRET_ACCESS_KEY", S3),
+        ) => NotYet(NO_PLACE),
+        ("S3", "access_key") => Secret("AWS_ACCESS_KEY_ID", NO_PLACE),
+        ("S3", "secret_key") => Secret("AWS_SECRET_ACCESS_KEY", NO_PLACE),
         ("MODES", "db")
         | (
             "DATABASE",
@@ -96,30 +91,30 @@ pub(super) fn fate(section: &str, key: &str) -> Option<Fate> {
         ("ENCRYPTION", "enabled" | "key_file") => NotNeeded(UNUSED),
         ("ENCRYPTION", "passphrase") => NotNeeded(UNUSED),
         ("SMTP", "host" | "port" | "user" | "from_addr" | "to_addrs" | "use_tls")
-        | ("NOTIFICATIONS", "receiver_emails") => NotYet(SMTP),
-        ("SMTP", "password") => Secret("SMTP_PASSWORD", SMTP),
-        ("EMAIL", "sender_email" | "smtp_host" | "smtp_port") => NotYet(SMTP),
-        ("EMAIL", "app_password") => Secret("SMTP_PASSWORD", SMTP),
+        | ("NOTIFICATIONS", "receiver_emails") => NotYet(MAIL),
+        ("SMTP", "password") => Secret("SMTP_PASSWORD", MAIL),
+        ("EMAIL", "sender_email" | "smtp_host" | "smtp_port") => NotYet(MAIL),
+        ("EMAIL", "app_password") => Secret("SMTP_PASSWORD", MAIL),
         ("NOTIFICATIONS", "bot") | ("USERS", "interacted_users") => NotYet(BOT),
         ("TELEGRAM", "api_token") => Secret("TELEGRAM_API_TOKEN", BOT),
-        ("WEBHOOK", "url") => Secret("WEBHOOK_URL", WEBHOOK),
-        ("WEBHOOK", "auth_header") => Secret("WEBHOOK_AUTH_HEADER", WEBHOOK),
-        ("HEARTBEAT", "url") => Secret("HEARTBEAT_URL", HEARTBEAT),
-        ("HEARTBEAT", "timeout") => NotYet(HEARTBEAT),
+        ("WEBHOOK", "url") => Secret("WEBHOOK_URL", NO_JOB),
+        ("WEBHOOK", "auth_header") => Secret("WEBHOOK_AUTH_HEADER", NO_JOB),
+        ("HEARTBEAT", "url") => Secret("HEARTBEAT_URL", NO_JOB),
+        ("HEARTBEAT", "timeout") => NotNeeded(HEARTBEAT),
         ("TAILSCALE", "auth_key") => Secret("TAILSCALE_AUTH_KEY", TAILSCALE),
         (
             "TAILSCALE",
             "enabled" | "hostname" | "advertise_tags" | "accept_routes" | "disconnect_after",
         ) => NotYet(TAILSCALE),
         ("DEDUP", "enabled") => NotNeeded("what is alike is stored once, always"),
-        ("SCHEDULE", "times") => NotYet(SCHEDULE),
+        ("SCHEDULE", "times") => NotYet(NO_JOB),
         ("SCHEDULE", "interval_minutes") => NotNeeded("BackupHandler did not use it either"),
-        ("HOOKS", "pre_backup" | "post_backup") => NotYet(HOOKS),
-        ("RETENTION", "max_age_days" | "max_count") => NotYet(RETENTION),
+        ("HOOKS", "pre_backup" | "post_backup") => NotYet(NO_JOB),
+        ("RETENTION", "max_age_days" | "max_count") => NotYet(NO_JOB),
         ("mysql", "user" | "database") | ("backup", "local_backup_dir") => NotYet(DATABASE),
         ("mysql", "password") => Secret("DB_PASSWORD", DATABASE),
-        ("ssh", "host" | "port" | "user" | "remote_backup_dir") => NotYet(SSH),
-        ("ssh", "password") => Secret("SSH_PASSWORD", SSH),
+        ("ssh", "host" | "port" | "user" | "remote_backup_dir") => NotYet(OLD_SSH),
+        ("ssh", "password") => Secret("SSH_PASSWORD", OLD_SSH),
         _ => return None,
     })
 }

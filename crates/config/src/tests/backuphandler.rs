@@ -52,7 +52,7 @@ local = True
 ssh = True
 s3 = False
 [HOOKS]
-pre_backup = mount /mnt/one && echo hunter2-hook
+pre_backup = mount /mnt/one && echo $USER
 [RETENTION]
 max_age_days = 30
 max_count = 0
@@ -69,13 +69,28 @@ const TOML: &str = r#"schema_version = 1
 exclude = ["*.log", "cache/*", 'a\{b\}$$c']
 kind = "backup"
 paths = ["/home/me/documents"]
-repository = "main"
+prune = true
+repository = ["main", "main-2", "ssh"]
 
-[jobs.backup-2]
-exclude = ["*.log", "cache/*", 'a\{b\}$$c']
-kind = "backup"
-paths = ["/home/me/documents"]
-repository = "main-2"
+[jobs.backup.heartbeat]
+url = "${HEARTBEAT_URL}"
+
+[[jobs.backup.hooks.before]]
+command = ["sh", "-c", "mount /mnt/one && echo $$USER"]
+
+[jobs.backup.keep]
+max_age = "30d"
+
+[jobs.backup.schedule]
+times = ["03:00", "12:00"]
+
+[notify.webhook]
+from = "success"
+kind = "webhook"
+url = "${WEBHOOK_URL}"
+
+[notify.webhook.headers]
+Authorization = "${WEBHOOK_AUTH_HEADER}"
 
 [repositories.main]
 password = "${BACKUP_ENCRYPTION_PASSPHRASE}"
@@ -84,12 +99,26 @@ path = "/mnt/one/keepwatch"
 [repositories.main-2]
 password = "${BACKUP_ENCRYPTION_PASSPHRASE}"
 path = "/mnt/two/keepwatch"
+
+[repositories.ssh]
+password = "${BACKUP_ENCRYPTION_PASSPHRASE}"
+path = "sftp://host.example/~/keepwatch"
+
+[repositories.ssh.remote]
+password = "${SSH_PASSWORD}"
+user = "me"
 "#;
 
 /// The kind of each notice, the key, and the variable that is to be set.
 const NOTICES: &str = "\
 Changed BACKUPS.backup_dirs
 Changed DEFAULT.exclude_patterns
+Changed HEARTBEAT.url $HEARTBEAT_URL
+Changed HOOKS.pre_backup
+Changed RETENTION.max_age_days
+Changed SCHEDULE.times
+Changed SSH.ssh_servers
+Changed WEBHOOK.url $WEBHOOK_URL
 NotNeeded DEDUP.enabled
 NotNeeded DEFAULT.compress_type
 NotNeeded DEFAULT.mode
@@ -100,26 +129,20 @@ NotNeeded META.schema_version
 NotNeeded MODES.local
 NotNeeded MODES.s3
 NotNeeded RETENTION.max_count
+NotNeeded S3.access_key
+NotNeeded S3.secret_key
 NotNeeded SCHEDULE.interval_minutes
 NotYet DATABASE.password $DB_PASSWORD
 NotYet DATABASE.single_transaction
-NotYet HEARTBEAT.url $HEARTBEAT_URL
-NotYet HOOKS.pre_backup
-NotYet MODES.ssh
 NotYet NOTIFICATIONS.receiver_emails
-NotYet RETENTION.max_age_days
-NotYet S3.access_key $AWS_ID
-NotYet S3.secret_key $AWS_SECRET_ACCESS_KEY
-NotYet SCHEDULE.times
 NotYet SMTP.password $SMTP_PASSWORD
-NotYet SSH.password $SSH_PASSWORD
-NotYet SSH.ssh_servers
-NotYet SSH.username
 NotYet TAILSCALE.auth_key $TAILSCALE_AUTH_KEY
-NotYet WEBHOOK.auth_header $WEBHOOK_AUTH_HEADER
-NotYet WEBHOOK.url $WEBHOOK_URL
 Taken DEFAULT.source_dir
 Taken ENCRYPTION.passphrase $BACKUP_ENCRYPTION_PASSPHRASE
+Taken MODES.ssh
+Taken SSH.password $SSH_PASSWORD
+Taken SSH.username
+Taken WEBHOOK.auth_header $WEBHOOK_AUTH_HEADER
 Unknown NOTIFICATIONS.colour";
 
 fn told(imported: &Imported) -> Vec<String> {
@@ -142,11 +165,23 @@ fn every_key_is_told_of_and_the_rest_is_a_configuration() {
     assert!(imported.is_partial());
     let all = format!("{imported:?}");
     assert!(!all.contains("hunter2"), "{all}");
-    let loaded = load(&imported.toml, &[("BACKUP_ENCRYPTION_PASSPHRASE", "new")]).unwrap();
-    let job = &loaded.config.jobs["backup-2"];
+    let variables = [
+        ("BACKUP_ENCRYPTION_PASSPHRASE", "new"),
+        ("HEARTBEAT_URL", "https://hc.example/1"),
+        ("SSH_PASSWORD", "there"),
+        ("WEBHOOK_AUTH_HEADER", "Bearer of news"),
+        ("WEBHOOK_URL", "https://hooks.example/1"),
+    ];
+    let loaded = load(&imported.toml, &variables).unwrap();
+    let job = &loaded.config.jobs["backup"];
+    assert_eq!(job.repositories, ["main", "main-2", "ssh"]);
+    assert_eq!(
+        job.hooks.before[0].command[2],
+        "mount /mnt/one && echo $USER"
+    );
     assert_eq!(job.paths, [PathBuf::from("/home/me/documents")]);
     assert_eq!(job.exclude, ["*.log", "cache/*", r"a\{b\}$c"]);
-    let repository = &loaded.config.repositories[&job.repository];
+    let repository = &loaded.config.repositories[&job.repositories[1]];
     assert_eq!(repository.path, PathBuf::from("/mnt/two/keepwatch"));
     assert_eq!(repository.password.as_ref().unwrap().expose(), "new");
     load(&imported.toml, &[]).unwrap_err();
@@ -186,6 +221,33 @@ fn without_a_local_backup_there_is_no_job() {
             "NotYet MODES.ssh",
         ]
     );
+}
+
+#[test]
+fn a_bucket_and_mail_are_taken_over() {
+    let text = "[DEFAULT]\nsource_dir = /s\n[MODES]\ns3 = True\n[S3]\nbucket = b\nprefix = /old/\n\
+                region = eu-west-1\naccess_key = hunter2-id\nsecret_key = hunter2\nmax_bandwidth = 100\n\
+                multipart_threshold = 8\nmax_concurrency = 10\n[SMTP]\nhost = mail.example\nport = 587\n\
+                user = me@example.org\npassword = hunter2\nto_addrs = you@example.org\nuse_tls = True\n";
+    let imported = import(text).unwrap();
+    assert!(!imported.is_partial(), "{:?}", imported.notices);
+    assert!(!format!("{imported:?}").contains("hunter2"));
+    let variables = [
+        ("KEEPWATCH_REPOSITORY_PASSWORD", "chosen"),
+        ("AWS_ACCESS_KEY_ID", "id"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("SMTP_PASSWORD", "p"),
+    ];
+    let config = load(&imported.toml, &variables).unwrap().config;
+    let repository = &config.repositories["s3"];
+    assert_eq!(
+        repository.path,
+        PathBuf::from("s3://b/old/keepwatch?region=eu-west-1")
+    );
+    assert_eq!(repository.remote.upload_limit, Some(102_400));
+    assert_eq!(repository.remote.connections, Some(10));
+    assert_eq!(config.jobs["backup"].repositories, ["s3"]);
+    assert!(config.notify.contains_key("mail"));
 }
 
 #[test]
