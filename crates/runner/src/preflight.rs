@@ -1,0 +1,108 @@
+//! What has to be so before a job begins.
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+use keepwatch_config::{Config, JobConfig};
+use keepwatch_remote::Location;
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statvfs, statx};
+
+/// Nobody who runs this lives before it; a machine without a battery for its clock starts there.
+const EARLIEST: i64 = 1_767_225_600; // 2026-01-01
+/// A clock that is further behind the last run is plainly wrong. An hour is not: clocks are set.
+const MAX_BEHIND: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is not as it has to be.
+pub(crate) fn problems(
+    config: &Config,
+    job: &JobConfig,
+    now: Timestamp,
+    last: Option<Timestamp>,
+) -> Vec<String> {
+    let mut problems = Vec::new();
+    if now.as_second() < EARLIEST {
+        problems.push(format!("the clock says {now:.0}: it is not set"));
+    }
+    if let Some(last) = last.filter(|last| last.duration_since(now) > MAX_BEHIND) {
+        problems.push(format!(
+            "the clock says {now:.0}, long before the last run ended, at {last:.0}"
+        ));
+    }
+    for path in &job.preflight.mounted {
+        match is_mount_point(path) {
+            Ok(true) => {}
+            Ok(false) => problems.push(format!("nothing is mounted at {}", path.display())),
+            Err(error) => problems.push(format!("{}: {error}", path.display())),
+        }
+    }
+    if let Some(wanted) = job.preflight.free_bytes {
+        let named = job.repositories.iter();
+        for repository in named.filter_map(|name| config.repositories.get(name)) {
+            let Ok(Location::Local(path)) = Location::parse(repository.path.as_os_str()) else {
+                continue;
+            };
+            match statvfs(&path) {
+                Ok(found) => {
+                    let free = found.f_bavail.saturating_mul(found.f_frsize);
+                    if free < wanted {
+                        problems.push(format!(
+                            "{}: {free} bytes are free, {wanted} are wanted",
+                            path.display()
+                        ));
+                    }
+                }
+                Err(error) => problems.push(format!("{}: {error}", path.display())),
+            }
+        }
+    }
+    problems
+}
+
+/// Bind mounts and subvolumes of the same file system are mount points as well.
+fn is_mount_point(path: &Path) -> rustix::io::Result<bool> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let found = statx(CWD, path, flags, StatxFlags::BASIC_STATS)?;
+    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(job: &str) -> Config {
+        let text = format!(
+            "[repositories.a]\npath = \"/\"\nkey_file = \"/k\"\n\
+             [jobs.j]\nkind = \"backup\"\nrepository = \"a\"\npaths = [\"/x\"]\n{job}"
+        );
+        let read = |_: &str| unreachable!("it names no file");
+        let loaded = Config::load(Some(&text), &std::collections::BTreeMap::new(), &read);
+        loaded.unwrap().config
+    }
+
+    fn found(job: &str, last: Option<Timestamp>) -> Vec<String> {
+        let config = config(job);
+        problems(&config, &config.jobs["j"], Timestamp::now(), last)
+    }
+
+    #[test]
+    fn a_disk_that_is_not_mounted_is_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().display();
+        let told = found(&format!("preflight = {{ mounted = [\"{path}\"] }}"), None);
+        assert_eq!(told, [format!("nothing is mounted at {path}")]);
+        assert!(found("preflight = { mounted = [\"/proc\", \"/\"] }", None).is_empty());
+        let told = found("preflight = { mounted = [\"/nowhere\"] }", None);
+        assert!(told[0].starts_with("/nowhere: "), "{told:?}");
+    }
+
+    #[test]
+    fn room_and_a_clock_are_wanted() {
+        assert!(found("preflight = { free_bytes = 1 }", None).is_empty());
+        let told = found("preflight = { free_bytes = 9000000000000000000 }", None);
+        assert!(told[0].ends_with("are wanted"), "{told:?}");
+        let hour = Timestamp::now() + SignedDuration::from_hours(1);
+        assert!(found("", Some(hour)).is_empty());
+        let told = found("", Some(hour + MAX_BEHIND));
+        assert!(told[0].contains("long before the last run"), "{told:?}");
+    }
+}
