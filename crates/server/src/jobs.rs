@@ -1,21 +1,21 @@
 //! Jobs: what is done with repositories, one run of each at a time, and how the runs went.
 
 mod run;
-mod work;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
-use keepwatch_config::{Config, JobConfig, RepositoryConfig};
+use keepwatch_config::Config;
 use keepwatch_core::Error as CoreError;
 use keepwatch_core::events::Store;
+use keepwatch_core::with_causes;
+use keepwatch_runner::{Asked, Runner, Setup};
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Clock;
 use crate::error::{ApiError, Result};
-use crate::vault::Repositories;
 
 use run::Counters;
 pub(crate) use run::{JobKindView, Run, RunState};
@@ -31,7 +31,8 @@ pub(crate) struct Jobs(Arc<Inner>);
 
 struct Inner {
     store: Arc<Store>,
-    repositories: Arc<Repositories>,
+    /// What jobs need, and where other processes that run them write down how it went.
+    setup: Setup,
     now: Clock,
     state: Mutex<State>,
 }
@@ -65,7 +66,7 @@ pub(crate) struct JobState {
 
 impl Jobs {
     /// Reads what is remembered. What was running when the server ended was interrupted.
-    pub fn open(store: Arc<Store>, repositories: Arc<Repositories>, now: Clock) -> Result<Self> {
+    pub fn open(store: Arc<Store>, setup: Setup, now: Clock) -> Result<Self> {
         let bytes = store.read_private(FILE)?;
         let kept = parse(bytes.as_ref().map(|bytes| bytes.as_slice()))?;
         let mut history = kept.runs;
@@ -77,7 +78,7 @@ impl Jobs {
         }
         Ok(Self(Arc::new(Inner {
             store,
-            repositories,
+            setup,
             now,
             state: Mutex::new(State {
                 history,
@@ -92,13 +93,10 @@ impl Jobs {
         let job = config
             .jobs
             .get(name)
-            .ok_or_else(|| ApiError::not_found("Job"))?
-            .clone();
-        let repository = config.repositories.get(&job.repository);
-        let repository = repository
-            .ok_or_else(|| ApiError::not_found("Repository"))?
-            .clone();
-        let run = Run::new(name, &job, by, (self.0.now)())?;
+            .ok_or_else(|| ApiError::not_found("Job"))?;
+        let runner = Runner::new(Arc::new(config.clone()), self.0.setup.clone())
+            .map_err(|error| ApiError::internal("cannot run jobs", &error))?;
+        let run = Run::new(name, job.kind, by, (self.0.now)())?;
         let counters = Arc::new(Counters::default());
         let mut state = self.0.lock();
         if state.stopping {
@@ -112,7 +110,7 @@ impl Jobs {
         let (inner, mine, counted) = (self.0.clone(), run.clone(), counters.clone());
         let thread = std::thread::Builder::new()
             .name("job".to_owned())
-            .spawn(move || inner.work(mine, &job, &repository, &counted))
+            .spawn(move || inner.work(mine, &runner, &counted))
             .map_err(|error| ApiError::internal("cannot start a thread", &error))?;
         let running = Running {
             run: run.clone(),
@@ -127,11 +125,16 @@ impl Jobs {
     pub fn stop(&self, id: &str) -> Result<Run> {
         let state = self.0.lock();
         let running = state.running.values().find(|running| running.run.id == id);
-        let running =
-            running.ok_or_else(|| match state.history.iter().any(|run| run.id == id) {
-                true => ApiError::conflict("the run has ended"),
-                false => ApiError::not_found("Run"),
-            })?;
+        let running = running.ok_or_else(|| {
+            let history = self.0.history(&state);
+            match history.iter().find(|run| run.id == id) {
+                Some(run) if run.state == RunState::Running => {
+                    ApiError::conflict("another process runs it")
+                }
+                Some(_) => ApiError::conflict("the run has ended"),
+                None => ApiError::not_found("Run"),
+            }
+        })?;
         running.counters.stop.store(true, Ordering::Relaxed);
         Ok(running.now())
     }
@@ -139,29 +142,40 @@ impl Jobs {
     /// Runs, the latest first.
     pub fn runs(&self, job: Option<&str>, limit: usize) -> Vec<Run> {
         let state = self.0.lock();
+        let history = self.0.history(&state);
         let wanted = |run: &&Run| job.is_none_or(|job| run.job == job);
-        let runs = state.history.iter().rev().filter(wanted).take(limit);
+        let runs = history.iter().rev().filter(wanted).take(limit);
         runs.map(|run| state.with_progress(run)).collect()
     }
 
     /// One run.
     pub fn run(&self, id: &str) -> Option<Run> {
         let state = self.0.lock();
-        let run = state.history.iter().find(|run| run.id == id)?;
+        let history = self.0.history(&state);
+        let run = history.iter().find(|run| run.id == id)?;
         Some(state.with_progress(run))
     }
 
-    /// How a job is doing.
-    pub fn state_of(&self, job: &str) -> JobState {
+    /// How jobs are doing.
+    pub fn states<'a>(&self, jobs: impl Iterator<Item = &'a String>) -> Vec<JobState> {
         let state = self.0.lock();
-        let mut runs = state.history.iter().rev().filter(|run| run.job == job);
-        let last = runs.clone().find(|run| run.state != RunState::Running);
-        let success = runs.find(|run| run.state == RunState::Done);
-        JobState {
-            running: state.running.get(job).map(Running::now),
-            last: last.cloned(),
-            last_success: success.and_then(|run| run.ended_at),
-        }
+        let history = self.0.history(&state);
+        jobs.map(|job| {
+            let mut runs = history.iter().rev().filter(|run| run.job == *job);
+            let newest = runs.clone().next();
+            let elsewhere = newest.filter(|run| run.state == RunState::Running);
+            let last = runs.clone().find(|run| run.state != RunState::Running);
+            let success = runs.find(|run| run.state == RunState::Done);
+            JobState {
+                running: match state.running.get(job) {
+                    Some(running) => Some(running.now()),
+                    None => elsewhere.cloned(),
+                },
+                last: last.cloned(),
+                last_success: success.and_then(|run| run.ended_at),
+            }
+        })
+        .collect()
     }
 
     /// Stops all runs, and waits for their ends.
@@ -190,16 +204,17 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn work(
-        &self,
-        mut run: Run,
-        job: &JobConfig,
-        repository: &RepositoryConfig,
-        counters: &Arc<Counters>,
-    ) {
-        let work = || work::work(&self.repositories, job, repository, counters, (self.now)());
+    fn work(&self, mut run: Run, runner: &Runner, counters: &Arc<Counters>) {
+        let asked = Asked {
+            by: &run.by,
+            id: Some(run.id.clone()),
+            progress: &**counters,
+            stop: counters.stop.clone(),
+        };
+        let job = run.job.clone();
+        let work = || runner.run(&job, asked);
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        run.finish(done, counters, (self.now)());
+        run.finish(done, (self.now)());
         match run.state {
             RunState::Done => tracing::info!(job = run.job, "a job is done"),
             state => {
@@ -211,6 +226,27 @@ impl Inner {
         if let Err(error) = self.remember(&mut state, &run) {
             tracing::error!(?error, "how a job went cannot be written down");
         }
+        drop(state);
+        // Whoever is to hear of it may take his time. What does not arrive is kept.
+        runner.deliver();
+    }
+
+    /// What is known of runs, the latest last: also of those that other processes have made.
+    fn history(&self, state: &State) -> Vec<Run> {
+        let others = self.setup.state.runs().unwrap_or_else(|error| {
+            let error = with_causes(&error);
+            tracing::error!(error, "the runs of other processes cannot be read");
+            Vec::new()
+        });
+        let own: BTreeSet<&str> = state.history.iter().map(|run| run.id.as_str()).collect();
+        let mut all: Vec<Run> = others
+            .iter()
+            .filter(|record| !own.contains(record.id.as_str()))
+            .map(Run::of)
+            .collect();
+        all.extend(state.history.iter().cloned());
+        all.sort_by_key(|run| run.started_at);
+        all
     }
 
     /// Writes down a run, or how it is now.

@@ -422,13 +422,14 @@ fn jobs(moment: &mut Moment<'_>, app: &App) {
     let (mut running, mut ages, mut took, mut failed) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut drill: Option<f64> = None;
-    for (name, job) in &app.config().jobs {
+    let config = app.config();
+    let states = app.jobs.states(config.jobs.keys());
+    for ((name, job), state) in config.jobs.iter().zip(states) {
         let labels = OfJob {
             job: name.clone(),
             kind: format!("{:?}", job.kind).to_lowercase(),
-            repository: job.repository.clone(),
+            repository: job.repositories.join(","),
         };
-        let state = app.jobs.state_of(name);
         running.push((labels.clone(), f64::from(state.running.is_some())));
         if let Some(at) = state.last_success {
             let age = since(at);

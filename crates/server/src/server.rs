@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use keepwatch_config::{Config, ServerTls};
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::events::{EventStore as _, Store};
-use keepwatch_core::{CachePlace, with_causes};
+use keepwatch_core::with_causes;
+use keepwatch_runner::{Setup, identities};
 use keepwatch_vision::Watch;
 use keepwatch_vision::recognition::{Plan, PlateFiles};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -31,7 +31,7 @@ use crate::jobs::Jobs;
 use crate::limits::Connections;
 use crate::maintenance::Maintenance;
 use crate::tls::{Certificates, TlsError};
-use crate::vault::{Repositories, identities};
+use crate::vault::Repositories;
 use crate::{listen, router};
 
 /// How long connections that are there may take to end.
@@ -48,10 +48,8 @@ pub struct ServerOptions {
     pub config: Config,
     /// The event store, open for writing.
     pub store: Arc<Store>,
-    /// Where repositories keep their local copies.
-    pub cache: CachePlace,
-    /// What drives the network for repositories on other machines.
-    pub runtime: Handle,
+    /// What jobs need of their surroundings.
+    pub jobs: Setup,
     /// Makes what computes networks.
     pub engine: EngineOf,
     /// Reads the configuration again, if that is to be possible.
@@ -150,8 +148,7 @@ impl Server {
         let ServerOptions {
             config,
             store,
-            cache,
-            runtime,
+            jobs,
             engine,
             reload,
             patience,
@@ -167,8 +164,8 @@ impl Server {
             _ => ServerError::Kept { what: "accounts" },
         })?;
         let feed = Feed::start(store.clone())?;
-        let repositories = Arc::new(Repositories::new(cache, runtime));
-        let jobs = Jobs::open(store.clone(), repositories.clone(), now.clone());
+        let repositories = Arc::new(Repositories::new(jobs.repositories.clone()));
+        let jobs = Jobs::open(store.clone(), jobs, now.clone());
         let jobs = jobs.map_err(|_| ServerError::Kept { what: "runs" })?;
         let cameras = Cameras::start(store.clone(), watch.clone(), config.cameras.clone());
         let cameras = cameras.map_err(|_| ServerError::Kept { what: "cameras" })?;

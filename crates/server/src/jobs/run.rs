@@ -1,16 +1,17 @@
 //! One run of a job.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use jiff::Timestamp;
-use keepwatch_config::{JobConfig, JobKind};
+use keepwatch_config::JobKind;
 use keepwatch_core::crypto::random_bytes;
 use keepwatch_core::{Error, Progress, with_causes};
+use keepwatch_runner::{Finished, RunRecord, Status};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// So many problems are remembered of a run.
@@ -80,20 +81,12 @@ pub(crate) struct RunProgress {
     pub total_bytes: Option<u64>,
 }
 
-/// How a run ended.
-pub(crate) struct Ended {
-    pub summary: BTreeMap<String, Value>,
-    pub problems: Vec<String>,
-    /// Whether it failed by what it found, though it could be done.
-    pub failed: bool,
-}
-
 impl Run {
-    pub fn new(name: &str, job: &JobConfig, by: &str, now: Timestamp) -> Result<Self, Error> {
+    pub fn new(name: &str, kind: JobKind, by: &str, now: Timestamp) -> Result<Self, Error> {
         Ok(Self {
             id: hex::encode(random_bytes::<8>()?),
             job: name.to_owned(),
-            kind: job.kind,
+            kind,
             by: by.to_owned(),
             started_at: now,
             ended_at: None,
@@ -104,34 +97,39 @@ impl Run {
         })
     }
 
+    /// What another process has written down.
+    pub fn of(record: &RunRecord) -> Self {
+        let mut run = Self {
+            id: record.id.clone(),
+            job: record.job.clone(),
+            kind: record.kind,
+            by: record.by.clone(),
+            started_at: record.started_at,
+            ended_at: record.ended_at,
+            state: RunState::Running,
+            progress: None,
+            summary: None,
+            problems: Vec::new(),
+        };
+        run.take(record, None);
+        run
+    }
+
     /// It has ended so.
     pub fn finish(
         &mut self,
-        done: thread::Result<Result<Ended, Error>>,
-        counters: &Counters,
+        done: thread::Result<Result<Finished, keepwatch_runner::Error>>,
         now: Timestamp,
     ) {
-        self.ended_at = Some(now);
-        self.problems = counters.take_problems();
         match done {
-            Ok(Ok(ended)) => {
-                self.summary = Some(ended.summary);
-                for problem in ended.problems {
-                    if !self.problems.contains(&problem) {
-                        self.problems.push(problem);
-                    }
-                }
-                self.state = match (ended.failed, self.problems.is_empty()) {
-                    (true, _) => RunState::Failed,
-                    (false, true) => RunState::Done,
-                    (false, false) => RunState::Partly,
-                };
-            }
-            Ok(Err(Error::Interrupted)) => self.state = RunState::Stopped,
+            Ok(Ok(finished)) => self.take(&finished.record, finished.error.as_ref()),
             Ok(Err(error)) => {
                 self.state = RunState::Failed;
                 tracing::error!(job = self.job, error = with_causes(&error), "a job failed");
-                self.problems.push(said(&error));
+                self.problems.push(match error {
+                    keepwatch_runner::Error::Running { .. } => "another run is at it".to_owned(),
+                    _ => UNSAID.to_owned(),
+                });
             }
             Err(_) => {
                 self.state = RunState::Failed;
@@ -139,9 +137,54 @@ impl Run {
                     .push("it came to an unexpected end".to_owned());
             }
         }
+        self.ended_at = Some(now);
         self.problems.truncate(PROBLEMS);
     }
+
+    fn take(&mut self, record: &RunRecord, error: Option<&Error>) {
+        self.state = match record.status {
+            Status::Running => RunState::Running,
+            Status::Done => RunState::Done,
+            Status::Partly => RunState::Partly,
+            Status::Failed => RunState::Failed,
+            Status::Stopped => RunState::Stopped,
+            Status::Interrupted => RunState::Interrupted,
+        };
+        let mut summary = record.summary.clone();
+        if record.destinations.len() > 1 {
+            let there = record.destinations.iter().map(|there| {
+                json!({
+                    "repository": there.repository,
+                    "state": there.status,
+                    "snapshot": there.snapshot,
+                })
+            });
+            summary.insert("destinations".to_owned(), there.collect());
+        }
+        self.summary = (!summary.is_empty()).then_some(summary);
+        self.problems.clear();
+        match (error, &record.error) {
+            (Some(Error::Interrupted), _) => {}
+            (Some(error), _) => self.problems.push(said(error)),
+            (None, Some(_)) if record.destinations.is_empty() && record.problems.is_empty() => {
+                self.problems.push(UNSAID.to_owned());
+            }
+            (None, _) => {}
+        }
+        let failed = record
+            .destinations
+            .iter()
+            .filter(|there| there.error.is_some());
+        for there in failed {
+            self.problems
+                .push(format!("{}: {UNSAID}", there.repository));
+        }
+        self.problems.extend(record.problems.iter().cloned());
+    }
 }
+
+/// What is not for everybody who may see jobs: it may name paths of the server.
+const UNSAID: &str = "it failed; the log says why";
 
 /// What failed, for who may see jobs, and without the paths of the server; the log has all of it.
 fn said(error: &Error) -> String {
@@ -161,7 +204,7 @@ fn said(error: &Error) -> String {
         Error::Io {
             operation, source, ..
         } => format!("cannot {operation} a file: {source}"),
-        _ => "it failed; the log of the server says why".to_owned(),
+        _ => UNSAID.to_owned(),
     }
 }
 
@@ -172,7 +215,6 @@ pub(crate) struct Counters {
     files: AtomicU64,
     bytes: AtomicU64,
     total: AtomicU64,
-    problems: Mutex<Vec<String>>,
 }
 
 impl Counters {
@@ -183,10 +225,6 @@ impl Counters {
             bytes: self.bytes.load(Ordering::Relaxed),
             total_bytes: (total > 0).then_some(total),
         }
-    }
-
-    fn take_problems(&self) -> Vec<String> {
-        std::mem::take(&mut self.problems.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

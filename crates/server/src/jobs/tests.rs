@@ -52,8 +52,15 @@ fn jobs(folder: &Path, store: Arc<Store>) -> Jobs {
     // Their repositories are in directories, and ask nothing of it.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime");
-    let repositories = Arc::new(Repositories::new(cache, runtime.handle().clone()));
-    Jobs::open(store, repositories, Arc::new(Timestamp::now)).expect("they can be read")
+    let setup = Setup {
+        state: keepwatch_runner::State::open(&folder.join("state")).expect("a directory"),
+        repositories: keepwatch_runner::Repositories::new(cache, runtime.handle().clone()),
+        environment: Vec::new(),
+        clock: Arc::new(Timestamp::now),
+        zone: jiff::tz::TimeZone::UTC,
+        program: "test".to_owned(),
+    };
+    Jobs::open(store, setup, Arc::new(Timestamp::now)).expect("they can be read")
 }
 
 fn init(folder: &Path) {
@@ -89,6 +96,10 @@ fn run(jobs: &Jobs, config: &Config, name: &str) -> Run {
     }
 }
 
+fn of(jobs: &Jobs, name: &str) -> JobState {
+    jobs.states([&name.to_owned()].into_iter()).remove(0)
+}
+
 #[test]
 fn each_kind_of_job_does_what_it_is_for() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -119,7 +130,7 @@ fn each_kind_of_job_does_what_it_is_for() {
     assert_eq!(drill.summary.expect("it has one")["files"], 2);
     assert_eq!(run(&jobs, &config, "check").state, RunState::Done);
     assert_eq!(run(&jobs, &config, "prune").state, RunState::Done);
-    assert!(jobs.state_of("backup").last_success.is_some());
+    assert!(of(&jobs, "backup").last_success.is_some());
     assert_eq!(jobs.runs(None, 2).len(), 2);
     assert!(jobs.start(&config, "other", "ada").is_err());
 }
@@ -181,7 +192,7 @@ fn runs_are_remembered_and_one_that_was_cut_off_was_interrupted() {
     );
     let cut_off = second.run(&cut_off.id).expect("it is remembered");
     assert_eq!(cut_off.state, RunState::Interrupted);
-    assert!(second.state_of("backup").running.is_none());
+    assert!(of(&second, "backup").running.is_none());
     second.close();
     assert!(
         second.start(&config, "backup", "ada").is_err(),

@@ -49,7 +49,9 @@ struct JobView {
     name: String,
     #[schema(value_type = JobKindView)]
     kind: keepwatch_config::JobKind,
+    /// The first of them.
     repository: String,
+    repositories: Vec<String>,
     running: Option<Run>,
     /// The last one that has ended.
     last: Option<Run>,
@@ -61,17 +63,20 @@ struct JobView {
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "vault", responses((status = 200, body = JobList)))]
 async fn list(State(app): State<Arc<App>>) -> Reply<JobList> {
     let config = app.config();
-    let jobs = config.jobs.iter().map(|(name, job)| {
-        let state = app.jobs.state_of(name);
-        JobView {
+    let states = app.jobs.states(config.jobs.keys());
+    let jobs = config
+        .jobs
+        .iter()
+        .zip(states)
+        .map(|((name, job), state)| JobView {
             name: name.clone(),
             kind: job.kind,
-            repository: job.repository.clone(),
+            repository: job.repositories.first().cloned().unwrap_or_default(),
+            repositories: job.repositories.clone(),
             running: state.running,
             last: state.last,
             last_success: state.last_success,
-        }
-    });
+        });
     Reply(JobList {
         jobs: jobs.collect(),
     })

@@ -175,8 +175,9 @@ fn midnight(now: Timestamp) -> Timestamp {
 
 fn last_runs(app: &App, problems: &mut Vec<String>) -> (Option<Success>, Option<Drilled>) {
     let (mut backup, mut drill): (Option<Success>, Option<Drilled>) = (None, None);
-    for (name, job) in &app.config().jobs {
-        let state = app.jobs.state_of(name);
+    let config = app.config();
+    let states = app.jobs.states(config.jobs.keys());
+    for ((name, job), state) in config.jobs.iter().zip(states) {
         if let Some(last) = &state.last
             && matches!(last.state, RunState::Failed | RunState::Partly)
         {

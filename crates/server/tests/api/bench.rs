@@ -12,8 +12,10 @@ use keepwatch_core::events::{
     Event, EventId, EventKind, EventStore as _, MediaKind, Observation, Region, Store,
     StoreOptions, StoreRole,
 };
+use keepwatch_core::jiff::tz::TimeZone;
 use keepwatch_core::jiff::{SignedDuration, Timestamp};
 use keepwatch_recognition::infer::Engine;
+use keepwatch_runner::{Repositories, Setup};
 use keepwatch_server::{Patience, Server, ServerOptions};
 use reqwest::header::{COOKIE, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -38,6 +40,19 @@ pub struct Bench {
     pub reload: mpsc::Sender<()>,
     done: Option<JoinHandle<()>>,
     client: reqwest::Client,
+}
+
+/// What jobs need, with all of it in the folder.
+fn jobs(folder: &Path) -> Setup {
+    let cache = CachePlace::Dir(folder.join("cache"));
+    Setup {
+        state: keepwatch_runner::State::open(&folder.join("state")).unwrap(),
+        repositories: Repositories::new(cache, tokio::runtime::Handle::current()),
+        environment: Vec::new(),
+        clock: Arc::new(Timestamp::now),
+        zone: TimeZone::UTC,
+        program: "test".to_owned(),
+    }
 }
 
 /// Reads a configuration that names files in the folder of the test as `@/…`.
@@ -95,8 +110,7 @@ impl Bench {
         let options = ServerOptions {
             config: config(text, &root).unwrap(),
             store: store.clone(),
-            cache: CachePlace::Dir(folder.path().join("cache")),
-            runtime: tokio::runtime::Handle::current(),
+            jobs: jobs(folder.path()),
             engine: Arc::new(|config: &Config| -> keepwatch_recognition::Result<Engine> {
                 config.inference.engine(&[])
             }),
