@@ -7,10 +7,12 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use crate::commands::{
     backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
     import, init, inventory, key, keygen, ls, man, parity, prune, repair, restore, snapshots,
-    stats,
+    stats, status,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, config, doctor, face, model, plate, serve, user, watch};
+use crate::commands::{
+    camera, config, doctor, drill, face, job, model, plate, run, serve, user, watch,
+};
 use crate::logging::LogFormat;
 use crate::values::size;
 
@@ -42,6 +44,9 @@ Exit codes:
    11  busy
    12  wrong key
    13  damaged data found
+   20  a drill did not bring back what was backed up
+   21  what a drill brought back is not what its check wants
+   22  the newest snapshot is older than a drill wants it
   130  interrupted";
 
 /// Options of every command.
@@ -202,6 +207,16 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Run the jobs of the configuration by their schedules, until it is stopped
+    #[cfg(feature = "vision")]
+    Run(run::RunArgs),
+    /// List the jobs of the configuration, run one, and show how they went
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Restore some of a snapshot where nothing else is, and compare it
+    #[cfg(feature = "vision")]
+    Drill(drill::DrillArgs),
     /// Say what this machine has of what is used, and what is wrong
     #[cfg(feature = "vision")]
     Doctor(doctor::DoctorArgs),
@@ -213,8 +228,8 @@ pub enum Command {
     Evidence(evidence::EvidenceCommand),
     /// Take an inventory of a machine: packages, services, settings
     Inventory(inventory::InventoryArgs),
-    /// Show how the repository is doing
-    Status,
+    /// Show how the repository is doing; without one, the jobs of the configuration
+    Status(status::StatusArgs),
     /// Print completions for a shell
     Completions(completions::CompletionsArgs),
     /// Write manual pages
@@ -222,11 +237,22 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether its log is all that is seen of it.
+    pub fn is_service(&self) -> bool {
+        match self {
+            #[cfg(feature = "vision")]
+            Command::Run(_) => true,
+            _ => false,
+        }
+    }
+
     /// How its log looks.
     pub fn log_format(&self) -> LogFormat {
         match self {
             #[cfg(feature = "vision")]
             Command::Serve(args) => args.log_format(),
+            #[cfg(feature = "vision")]
+            Command::Run(args) => args.log_format(),
             _ => LogFormat::Text,
         }
     }

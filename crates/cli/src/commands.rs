@@ -12,6 +12,8 @@ pub mod decrypt;
 pub mod diff;
 #[cfg(feature = "vision")]
 pub mod doctor;
+#[cfg(feature = "vision")]
+pub mod drill;
 pub mod dump;
 pub mod encrypt;
 pub mod events;
@@ -23,6 +25,8 @@ pub mod forget;
 pub mod import;
 pub mod init;
 pub mod inventory;
+#[cfg(feature = "vision")]
+pub mod job;
 pub mod key;
 pub mod keygen;
 pub mod ls;
@@ -35,6 +39,8 @@ pub mod plate;
 pub mod prune;
 pub mod repair;
 pub mod restore;
+#[cfg(feature = "vision")]
+pub mod run;
 #[cfg(feature = "vision")]
 pub mod serve;
 pub mod snapshots;
@@ -53,6 +59,8 @@ use crate::commands::events::EventsCommand;
 #[cfg(feature = "vision")]
 use crate::commands::face::FaceCommand;
 use crate::commands::inventory::InventoryCommand;
+#[cfg(feature = "vision")]
+use crate::commands::job::JobCommand;
 use crate::commands::key::KeyCommand;
 use crate::commands::parity::ParityCommand;
 #[cfg(feature = "vision")]
@@ -114,7 +122,7 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Dump(_)
         | Command::Decrypt(_)
         | Command::Stats(_)
-        | Command::Status
+        | Command::Status(_)
         | Command::Completions(_)
         | Command::Man(_)
         | Command::Events(EventsCommand::List(_) | EventsCommand::Show(_))
@@ -132,6 +140,10 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Forget(_)
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
+        Command::Run(_) | Command::Job(JobCommand::Run(_)) | Command::Drill(_) => Unread::GoesOn,
+        #[cfg(feature = "vision")]
+        Command::Job(_) => Unread::Ends,
         #[cfg(feature = "vision")]
         Command::Watch(_) | Command::Serve(_) | Command::Camera(_) | Command::Model(_) => {
             Unread::GoesOn
@@ -201,11 +213,17 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         #[cfg(feature = "vision")]
         Command::Config(command) => config::run(&command, context),
         #[cfg(feature = "vision")]
+        Command::Run(args) => run::run(&args, context),
+        #[cfg(feature = "vision")]
+        Command::Job(command) => job::run(&command, context),
+        #[cfg(feature = "vision")]
+        Command::Drill(args) => drill::run(&args, context),
+        #[cfg(feature = "vision")]
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),
         Command::Evidence(command) => evidence::run(&command, context),
         Command::Inventory(args) => inventory::run(&args, context),
-        Command::Status => status::run(context),
+        Command::Status(args) => status::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
     }?;

@@ -27,6 +27,11 @@ impl ConfigArgs {
         self.config.is_some()
     }
 
+    /// Whether there is one to read.
+    pub fn is_there(&self) -> bool {
+        self.config.is_some() || usual().is_some_and(|path| path.exists())
+    }
+
     /// Reads it, and the environment that belongs to it. Paths of models in it begin where it is.
     pub fn load(&self) -> Result<Loaded, Failure> {
         let path = self

@@ -35,6 +35,12 @@ pub enum Code {
     WrongKey = 12,
     /// Data is damaged.
     Damaged = 13,
+    /// A drill did not bring back what was backed up.
+    DrillContent = 20,
+    /// The user's own program says no to what a drill brought back.
+    DrillCheck = 21,
+    /// The newest snapshot is older than a drill may find it.
+    DrillAge = 22,
     /// The user stopped it.
     Interrupted = 130,
 }
@@ -76,6 +82,10 @@ pub enum Failure {
     #[cfg(feature = "vision")]
     #[error("the configuration")]
     Config(#[from] keepwatch_config::Error),
+    /// A job does not run.
+    #[cfg(feature = "vision")]
+    #[error(transparent)]
+    Job(keepwatch_runner::Error),
     /// There is no inventory.
     #[error(transparent)]
     Inventory(keepwatch_ops::inventory::Error),
@@ -131,6 +141,41 @@ impl From<keepwatch_server::UserError> for Failure {
             keepwatch_server::UserError::Store(error) => error.into(),
             error => Failure::refused(error.to_string(), None),
         }
+    }
+}
+
+/// What belongs to the vault is told as that.
+#[cfg(feature = "vision")]
+impl From<keepwatch_runner::Error> for Failure {
+    fn from(error: keepwatch_runner::Error) -> Self {
+        match error {
+            keepwatch_runner::Error::State(error) => error.into(),
+            error => Failure::Job(error),
+        }
+    }
+}
+
+/// What a process ends with whose only work was this run.
+#[cfg(feature = "vision")]
+pub fn of_run(run: &keepwatch_runner::RunRecord) -> Code {
+    use keepwatch_runner::Status;
+    match (run.fault, run.status) {
+        (Some(fault), _) => of_drill(fault),
+        (None, Status::Done) => Code::Ok,
+        (None, Status::Partly) => Code::Partly,
+        (None, Status::Stopped) => Code::Interrupted,
+        (None, _) => Code::Failed,
+    }
+}
+
+/// What a process ends with whose drill failed.
+#[cfg(feature = "vision")]
+pub fn of_drill(fault: keepwatch_runner::DrillFault) -> Code {
+    use keepwatch_runner::DrillFault;
+    match fault {
+        DrillFault::Content => Code::DrillContent,
+        DrillFault::Command => Code::DrillCheck,
+        DrillFault::Age => Code::DrillAge,
     }
 }
 
@@ -216,6 +261,14 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Server(_) => Code::Failed,
             #[cfg(feature = "vision")]
+            Failure::Job(
+                keepwatch_runner::Error::Running { .. } | keepwatch_runner::Error::Scheduled { .. },
+            ) => Code::Busy,
+            #[cfg(feature = "vision")]
+            Failure::Job(keepwatch_runner::Error::NoJob { .. }) => Code::Usage,
+            #[cfg(feature = "vision")]
+            Failure::Job(_) => Code::Failed,
+            #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
             Failure::Inventory(keepwatch_ops::inventory::Error::NoSuchUser { .. }) => Code::Usage,
@@ -247,6 +300,12 @@ impl Failure {
             Failure::Usage { hint, .. } | Failure::Refused { hint, .. } => hint.map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Server(_) => None,
+            #[cfg(feature = "vision")]
+            Failure::Job(keepwatch_runner::Error::NoJob { .. }) => {
+                Some("`keepwatch job list` says which there are".into())
+            }
+            #[cfg(feature = "vision")]
+            Failure::Job(_) => None,
             Failure::Pattern(_) | Failure::File { .. } | Failure::Stdout(_) => None,
         }
     }

@@ -17,11 +17,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// Installs the subscriber: warnings by default, more with `--verbose`, and what `KEEPWATCH_LOG`
+/// Installs the subscriber: warnings by default, what happens as well for a service, more with `--verbose`, and what `KEEPWATCH_LOG`
 /// asks for.
-pub fn start(global: &Global, format: LogFormat) {
+pub fn start(global: &Global, format: LogFormat, is_service: bool) {
     // With --json, standard error is for programs too.
-    let level = match (global.quiet || global.json, global.verbose) {
+    let verbose = global.verbose.max(u8::from(is_service && !global.quiet));
+    let level = match (global.quiet || global.json, verbose) {
         (true, 0) => "error",
         (_, 0) => "warn",
         (_, 1) => "info",

@@ -10,6 +10,8 @@ mod configuration;
 mod credentials;
 mod exit;
 mod interrupt;
+#[cfg(feature = "vision")]
+mod jobs;
 mod logging;
 #[cfg(feature = "vision")]
 mod networks;
@@ -35,7 +37,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::from_clap(&error),
     };
-    logging::start(&cli.global, cli.command.log_format());
+    logging::start(
+        &cli.global,
+        cli.command.log_format(),
+        cli.command.is_service(),
+    );
     allow_open_files();
     let unread = commands::unread(&cli.command);
     let mut context = Context::new(&cli.global, unread);

@@ -161,7 +161,7 @@ fn remote_options(global: &Global) -> Result<Options, Failure> {
 }
 
 /// What drives the network. It is there once, when it is needed first, and until the end.
-fn runtime() -> Result<&'static Handle, Failure> {
+pub fn runtime() -> Result<&'static Handle, Failure> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());
@@ -199,6 +199,13 @@ pub fn cache_place(global: &Global) -> Result<CachePlace, Failure> {
             message: "there is no home directory for the cache".to_owned(),
             hint: Some("use --cache-dir or --no-cache"),
         })
+}
+
+/// The home directory of whoever runs this.
+#[cfg(feature = "vision")]
+pub fn home_directory() -> Option<PathBuf> {
+    let variable = std::env::var_os("HOME").map(PathBuf::from);
+    home(variable.filter(|path| path.is_absolute()))
 }
 
 /// The home directory; services often run without the variable.

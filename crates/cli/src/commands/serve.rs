@@ -20,8 +20,8 @@ use crate::commands::watch::camera;
 use crate::commands::{Context, Outcome};
 use crate::configuration::ConfigArgs;
 use crate::exit::{Code, Failure, with_causes};
+use crate::jobs::setup;
 use crate::logging::LogFormat;
-use crate::open::cache_place;
 use crate::stores::{StorePlace, open_or_create, recipients};
 
 /// The name of the camera of `--demo-camera`, and where its pictures come from.
@@ -109,7 +109,7 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
     let sealed_to = recipients(&config)?;
     let place = args.store.place(&config)?;
     let store = Arc::new(open_or_create(&place, sealed_to, context)?);
-    let cache = cache_place(&context.global)?;
+    let jobs = setup(&config, &context.global)?;
     let files = args.config.clone();
     let reload = move || -> Result<Config, String> {
         let loaded = files.load().map_err(|failure| with_causes(&failure))?;
@@ -123,8 +123,7 @@ pub fn run(args: &ServeArgs, context: &mut Context) -> Outcome {
     let mut server = Server::new(ServerOptions {
         config,
         store: store.clone(),
-        cache,
-        runtime: runtime.handle().clone(),
+        jobs,
         engine: Arc::new(crate::networks::of),
         reload: Some(Arc::new(reload)),
         patience: Patience::default(),

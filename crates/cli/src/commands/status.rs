@@ -1,5 +1,6 @@
 //! `keepwatch status`
 
+use clap::Args;
 use jiff::Timestamp;
 use keepwatch_core::Role;
 use keepwatch_core::storage::{ObjectKind, StorageError};
@@ -32,8 +33,24 @@ struct Status {
     other_bytes: u64,
 }
 
-/// Shows how the repository is doing.
-pub fn run(context: &mut Context) -> Outcome {
+/// Where jobs are.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[cfg(feature = "vision")]
+    #[command(flatten)]
+    config: crate::configuration::ConfigArgs,
+}
+
+/// Shows how the repository is doing, or jobs where none is named.
+#[cfg_attr(
+    not(feature = "vision"),
+    expect(unused_variables, reason = "only jobs need it")
+)]
+pub fn run(args: &StatusArgs, context: &mut Context) -> Outcome {
+    #[cfg(feature = "vision")]
+    if context.global.repo.is_none() && args.config.is_there() {
+        return crate::commands::job::list(&args.config, context);
+    }
     let opened = context.open()?;
     let status = status(&opened)?;
     if context.out.json {

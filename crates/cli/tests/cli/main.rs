@@ -11,6 +11,8 @@ mod exit_codes;
 mod forget;
 mod help;
 mod inventory;
+#[cfg(feature = "vision")]
+mod jobs;
 mod keys;
 #[cfg(feature = "vision")]
 mod live;

@@ -312,7 +312,7 @@ fn a_configuration_is_made_of_an_old_one() {
         "{}",
         ran.text()
     );
-    let told = "SSH.password: not taken over yet: repositories over SFTP are still to come";
+    let told = "SSH.password: not taken over: SSH.ssh_servers or S3.bucket says where to";
     assert!(ran.stderr.contains(told), "{}", ran.stderr);
     assert!(
         ran.stderr.contains("(set the variable SSH_PASSWORD)"),
