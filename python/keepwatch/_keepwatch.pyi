@@ -855,6 +855,28 @@ class Region:
         """The height, 0 to 1."""
 
 @final
+class Remote:
+    """How a repository on another machine is reached.
+
+    What is not given is looked for where the provider's own tools look for it: in variables as
+    `AWS_ACCESS_KEY_ID`, in profiles, in SSH's configuration. Limits are bytes a second; what does not
+    work is tried again for `patience` seconds.
+    """
+
+    def __new__(
+        cls,
+        *,
+        user: str | None = None,
+        password: str | None = None,
+        key_file: _StrPath | None = None,
+        known_hosts: _StrPath | None = None,
+        upload_limit: int | None = None,
+        download_limit: int | None = None,
+        connections: int | None = None,
+        patience: int | None = None,
+    ) -> Self: ...
+
+@final
 class Repository:
     """An encrypted, deduplicated repository of backups.
 
@@ -876,8 +898,11 @@ class Repository:
         label: str = "first",
         cache_dir: _StrPath | None = None,
         use_cache: bool = True,
+        remote: Remote | None = None,
     ) -> Repository:
-        """Makes a repository in an empty or missing directory, and opens it."""
+        """Makes a repository in an empty or missing directory, or at an address as
+        `s3://bucket/prefix`, and opens it.
+        """
 
     @staticmethod
     def open(
@@ -888,8 +913,9 @@ class Repository:
         identity: Identity | _StrPath | None = None,
         cache_dir: _StrPath | None = None,
         use_cache: bool = True,
+        remote: Remote | None = None,
     ) -> Repository:
-        """Opens a repository."""
+        """Opens a repository: a directory, or an address as `s3://bucket/prefix`."""
 
     def backup(
         self,

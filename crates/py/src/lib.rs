@@ -18,6 +18,7 @@ mod events;
 mod handle;
 mod recognition;
 mod record;
+mod remote;
 mod sealed;
 mod securevision;
 mod stream;
@@ -52,6 +53,8 @@ mod _keepwatch {
         reports::{EnrolReport, GalleryImport, Person, RefreshReport, RefusedPhoto},
         securevision::{SecureVisionPlateFinder, SecureVisionPlateReader},
     };
+    #[pymodule_export]
+    use crate::remote::Remote;
     #[pymodule_export]
     use crate::sealed::{SealedReader, SealedWriter, seal, unseal};
     #[cfg(feature = "vision")]

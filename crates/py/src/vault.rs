@@ -7,13 +7,13 @@ mod remove;
 pub mod reports;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use keepwatch_core::chunker::ChunkerParams;
 use keepwatch_core::fs::ExcludesBuilder;
-use keepwatch_core::storage::{LocalStorage, Storage};
+use keepwatch_core::storage::Storage;
 use keepwatch_core::{
     self as core, BackupOptions, CachePlace, InitOptions, Role, Source, Stream as CoreStream,
 };
@@ -27,6 +27,7 @@ use crate::credential::{IdentitySource, KeySource, Secret, borrowed, credential,
 use crate::errors::{self, Raise, Result, wrong_type};
 use crate::handle::Handle;
 use crate::record::{FilePath, Strings, Whole};
+use crate::remote::{Place, Remote};
 use crate::stream::PyFile;
 use crate::work::{self, Stop, Teller};
 
@@ -36,7 +37,7 @@ const PROGRAM: &str = concat!("keepwatch-python ", env!("CARGO_PKG_VERSION"));
 /// What an open repository is.
 struct Opened {
     repository: Arc<core::Repository>,
-    storage: Arc<LocalStorage>,
+    storage: Arc<dyn Storage>,
     credential: Option<Credential>,
     cache: CachePlace,
 }
@@ -88,27 +89,17 @@ fn cache_place(dir: Option<PathBuf>, use_cache: bool) -> Result<CachePlace> {
     }
 }
 
-/// The repository, unless a URL names storage that this build does not know.
-fn local(path: &Path) -> Result<()> {
-    match path.to_str().and_then(|text| text.split_once("://")) {
-        Some((scheme, _)) => Err(Raise::value(
-            "path",
-            format!("{scheme}:// is no storage that this build knows"),
-        )),
-        None => Ok(()),
-    }
-}
-
 #[pymethods]
 impl Repository {
-    /// Makes a repository in an empty or missing directory, and opens it.
+    /// Makes a repository in an empty or missing directory, or at an address as
+    /// `s3://bucket/prefix`, and opens it.
     ///
     /// Packs are closed at `pack_size` bytes, 16 MiB if it is not given.
     #[staticmethod]
     #[pyo3(signature = (
         path, *, passphrase=None, key_file=None, recipients=None, kdf="argon2id", suite=None,
         chunker="gear-keyed", pack_size=None, padding="none", label="first", cache_dir=None,
-        use_cache=true
+        use_cache=true, remote=None
     ))]
     fn init(
         py: Python<'_>,
@@ -124,8 +115,9 @@ impl Repository {
         label: &str,
         cache_dir: Option<FilePath>,
         use_cache: bool,
+        remote: Option<&Remote>,
     ) -> Result<Self> {
-        local(&path)?;
+        let place = Place::find(&path, remote)?;
         let kdf = self::kdf(kdf)?;
         let locks = new_locks(passphrase, key_file, recipients)?;
         let defaults = InitOptions::default();
@@ -138,10 +130,10 @@ impl Repository {
         };
         let cache = cache_place(cache_dir.map(|dir| dir.0), use_cache)?;
         let opened = work::run(py, &Stop::default(), || {
-            let storage = Arc::new(LocalStorage::create_dir(&*path)?);
+            let storage = place.create()?;
             let now = Timestamp::now();
             let locks = borrowed(&locks, kdf);
-            let shared: Arc<dyn Storage> = storage.clone();
+            let shared = storage.clone();
             let repository = core::Repository::init(shared, &locks[0], label, &init, now, &cache)?;
             for (nth, lock) in locks.iter().enumerate().skip(1) {
                 repository.add_key(lock, Role::Full, &format!("key {}", nth + 1), now)?;
@@ -156,10 +148,11 @@ impl Repository {
         Ok(Self::new(opened, path.0))
     }
 
-    /// Opens a repository.
+    /// Opens a repository: a directory, or an address as `s3://bucket/prefix`.
     #[staticmethod]
     #[pyo3(signature = (
-        path, *, passphrase=None, key_file=None, identity=None, cache_dir=None, use_cache=true
+        path, *, passphrase=None, key_file=None, identity=None, cache_dir=None, use_cache=true,
+        remote=None
     ))]
     fn open(
         py: Python<'_>,
@@ -169,14 +162,14 @@ impl Repository {
         identity: Option<IdentitySource>,
         cache_dir: Option<FilePath>,
         use_cache: bool,
+        remote: Option<&Remote>,
     ) -> Result<Self> {
-        local(&path)?;
+        let place = Place::find(&path, remote)?;
         let credential = credential(passphrase, key_file, identity)?;
         let cache = cache_place(cache_dir.map(|dir| dir.0), use_cache)?;
         let opened = work::run(py, &Stop::default(), || {
-            let storage = Arc::new(LocalStorage::open(&*path)?);
-            let shared: Arc<dyn Storage> = storage.clone();
-            let repository = core::Repository::open(shared, &credential, &cache)?;
+            let storage = place.open()?;
+            let repository = core::Repository::open(storage.clone(), &credential, &cache)?;
             Ok::<_, Raise>(Opened {
                 repository: Arc::new(repository),
                 storage,

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use keepwatch_core::retention::{GroupBy, Policy};
-use keepwatch_core::storage::Storage as _;
 use keepwatch_core::{self as core, PruneOptions};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
