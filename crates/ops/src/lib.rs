@@ -5,6 +5,7 @@
 //! - [`inventory`] says what a machine has, and writes a script that gives it to another.
 //! - [`notify`] tells people and machines how it went.
 //! - [`schedule`] says when a job runs.
+//! - [`source`] dumps databases into a backup, and feeds dumps back.
 //!
 //! Each module is one job beside the vault and knows nothing of the others, but [`RunStatus`], how a
 //! run stands.
@@ -23,5 +24,6 @@ pub mod notify;
 mod process;
 mod run;
 pub mod schedule;
+pub mod source;
 
 pub use run::{FullSuccess, RunFacts, RunStatus};

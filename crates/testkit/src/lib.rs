@@ -10,7 +10,7 @@
 //! - `camera` (with the feature of that name) serves video over RTSP and HTTP, as well or as badly
 //!   as a test asks.
 //! - [`onnx`] writes small networks.
-//! - [`postgres`] starts a database server.
+//! - [`mariadb`] and [`postgres`] start database servers.
 //! - [`proxy`] is a line that goes bad.
 //! - [`program`] runs any server for a test, [`s3`] one for objects and [`ssh`] one for files.
 //! - [`testdata`] finds the fixtures.
@@ -23,6 +23,7 @@ mod crash_disk;
 mod fault;
 mod no_space;
 pub mod onnx;
+pub mod mariadb;
 pub mod postgres;
 pub mod program;
 pub mod proxy;

@@ -173,6 +173,11 @@ impl Postgres {
         self.url(name)
     }
 
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address of a database in the server's folder.
     pub fn url(&self, database: &str) -> String {
         let folder = self.dir.display().to_string().replace('/', "%2F");

@@ -49,6 +49,14 @@ impl Environment {
         Self(variables.into_iter().collect())
     }
 
+    /// What programs inherit that are told nothing of a run: all but what secrets are usually kept in.
+    pub(crate) fn harmless(&self) -> BTreeMap<OsString, OsString> {
+        let harmless = self.0.iter().filter(|(name, value)| is_harmless(name, value));
+        harmless
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
     /// That of one hook: what it inherits, what its settings add, and the facts.
     pub(super) fn of(
         &self,

@@ -1,0 +1,209 @@
+//! The output of a program as a stream, whole or not at all.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use keepwatch_core::{Source, Stream};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::process::{Output, name_of};
+
+/// So much of the end is looked at.
+const END: usize = 512;
+
+/// A program that is run.
+#[derive(Clone)]
+pub(super) struct Spec {
+    pub argv: Vec<String>,
+    /// All of it.
+    pub environment: BTreeMap<OsString, OsString>,
+}
+
+impl Spec {
+    /// The program, in a process group of its own, so that what it starts ends with it.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.argv.first().map_or("", String::as_str));
+        command
+            .args(self.argv.iter().skip(1))
+            .env_clear()
+            .envs(&self.environment)
+            .env("LC_ALL", "C")
+            .process_group(0);
+        command
+    }
+}
+
+/// How a whole dump is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whole {
+    /// Its program succeeds.
+    ByStatus,
+    /// And this stands in its last lines.
+    Ends(&'static str),
+    /// And it begins so.
+    Begins(&'static [u8]),
+}
+
+/// A stream that runs the program when it is read.
+pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole) -> Source {
+    let ended: Ended = Arc::default();
+    let reader = Dump {
+        spec,
+        whole,
+        running: None,
+        first: Vec::new(),
+        last: Vec::new(),
+        ended: ended.clone(),
+    };
+    Source::stream(Stream {
+        path,
+        reader: Box::new(reader),
+        finish: Box::new(move || {
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended
+                .take()
+                .unwrap_or_else(|| Err("it was not read to its end".to_owned()))
+        }),
+    })
+}
+
+/// How the dump ended, when it has.
+type Ended = Arc<Mutex<Option<Result<(), String>>>>;
+
+struct Running {
+    child: Child,
+    output: ChildStdout,
+    complaint: JoinHandle<Output>,
+}
+
+struct Dump {
+    spec: Spec,
+    whole: Whole,
+    running: Option<Running>,
+    first: Vec<u8>,
+    last: Vec<u8>,
+    ended: Ended,
+}
+
+impl Dump {
+    fn start(&mut self) -> io::Result<()> {
+        let mut child = self
+            .spec
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| {
+                let program = name_of(&self.spec.argv);
+                io::Error::new(error.kind(), format!("{program}: {error}"))
+            })?;
+        let (output, errors) = (child.stdout.take(), child.stderr.take());
+        let (Some(output), Some(errors)) = (output, errors) else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        self.running = Some(Running {
+            child,
+            output,
+            complaint: std::thread::spawn(move || listen(errors)),
+        });
+        Ok(())
+    }
+
+    /// It has said all that it says.
+    fn end(&mut self) -> Result<(), String> {
+        let Some(running) = self.running.take() else {
+            return Ok(());
+        };
+        let result = self.judge(running);
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = Some(result.clone());
+        result
+    }
+
+    fn judge(&self, mut running: Running) -> Result<(), String> {
+        drop(running.output);
+        let program = name_of(&self.spec.argv);
+        let status = running.child.wait();
+        let said = running.complaint.join().unwrap_or_default().text();
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                return Err(match said.trim() {
+                    "" => format!("{program} ended with {status}"),
+                    said => format!("{program} ended with {status}: {said}"),
+                });
+            }
+            Err(error) => return Err(format!("{program}: {error}")),
+        }
+        let whole = match self.whole {
+            Whole::ByStatus => true,
+            Whole::Begins(magic) => self.first.starts_with(magic),
+            Whole::Ends(line) => String::from_utf8_lossy(&self.last).contains(line),
+        };
+        match whole {
+            true => Ok(()),
+            false => Err(format!("{program} succeeded, but its dump is not whole")),
+        }
+    }
+}
+
+impl Read for Dump {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.running.is_none() {
+            if self.ended.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                return Ok(0);
+            }
+            self.start()?;
+        }
+        let Some(running) = &mut self.running else {
+            return Ok(0);
+        };
+        let length = running.output.read(buffer)?;
+        if length == 0 && !buffer.is_empty() {
+            // Told when the stream is finished.
+            let _ = self.end();
+            return Ok(0);
+        }
+        let piece = &buffer[..length];
+        if self.first.len() < 16 {
+            self.first.extend(piece.iter().take(16));
+        }
+        let kept = END.min(length);
+        self.last.extend(&piece[length - kept..]);
+        let excess = self.last.len().saturating_sub(END);
+        self.last.drain(..excess);
+        Ok(length)
+    }
+}
+
+/// Nobody wants the rest.
+impl Drop for Dump {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            end_group(running.child);
+        }
+    }
+}
+
+/// Ends a program with all that it has started.
+pub(super) fn end_group(mut child: Child) {
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    let _ = child.wait();
+}
+
+/// The end of what a program complains of.
+pub(super) fn listen(mut errors: impl Read) -> Output {
+    let mut output = Output::default();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = errors.read(&mut buffer) {
+        output.push(&buffer[..length]);
+    }
+    output
+}

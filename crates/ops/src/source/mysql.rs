@@ -1,0 +1,254 @@
+//! MySQL and MariaDB, by their own programs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+
+use keepwatch_core::Source;
+
+use super::dump::{Spec, Whole, stream};
+use super::feed::feed;
+use super::rename::Renamed;
+use super::settings::{MysqlSettings, Tls};
+use super::{RestoreTarget, SourceError, ask, find};
+use crate::hook::Environment;
+
+/// Databases of the server itself.
+const OWN: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
+/// What both programs write last.
+const END: &str = "-- Dump completed";
+
+/// Dumps of the databases that the settings name, or of all.
+pub(super) fn streams(
+    settings: &MysqlSettings,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Vec<Source>, SourceError> {
+    let client = Client::new(settings, environment)?;
+    let (dumper, is_mariadb) = client.dumper()?;
+    let there = client.databases()?;
+    for name in &settings.databases {
+        if !there.contains(name) {
+            return Err(SourceError::NoDatabase { name: name.clone() });
+        }
+    }
+    let wanted: Vec<String> = match settings.databases.is_empty() {
+        false => settings.databases.clone(),
+        true => there
+            .into_iter()
+            .filter(|name| !OWN.contains(&name.as_str()))
+            .collect(),
+    };
+    let dump = |file: String, what: Vec<String>| {
+        let mut argv = vec![dumper.clone()];
+        argv.extend(client.connection());
+        argv.extend(OPTIONS.map(str::to_owned));
+        if settings.binlog_position {
+            argv.push(match is_mariadb {
+                true => "--master-data=2".to_owned(),
+                false => "--source-data=2".to_owned(),
+            });
+        }
+        argv.extend(what);
+        let spec = Spec {
+            argv,
+            environment: client.environment.clone(),
+        };
+        stream(folder.join(file), spec, Whole::Ends(END))
+    };
+    let named = |names: &[String]| {
+        let mut what = vec!["--databases".to_owned(), "--".to_owned()];
+        what.extend(names.iter().cloned());
+        what
+    };
+    let mut streams = Vec::new();
+    match (settings.together, wanted.as_slice()) {
+        (_, []) => {}
+        (true, all) => streams.push(dump("all.sql".to_owned(), named(all))),
+        (false, each) => {
+            for name in each {
+                let one = std::slice::from_ref(name);
+                streams.push(dump(format!("{name}.sql"), named(one)));
+            }
+        }
+    }
+    if settings.users {
+        if !is_mariadb {
+            return Err(SourceError::Settings {
+                problem: "users: only MariaDB's program dumps accounts; of MySQL, name the database mysql",
+            });
+        }
+        let accounts = vec!["--system=users".to_owned()];
+        streams.push(dump("users.sql".to_owned(), accounts));
+    }
+    if streams.is_empty() {
+        return Err(SourceError::Settings {
+            problem: "the server has no database but its own",
+        });
+    }
+    Ok(streams)
+}
+
+/// One moment of tables that know transactions; all that belongs to a database; bytes as they are.
+const OPTIONS: [&str; 7] = [
+    "--single-transaction",
+    "--quick",
+    "--routines",
+    "--events",
+    "--triggers",
+    "--hex-blob",
+    "--default-character-set=utf8mb4",
+];
+
+/// A server, and what is needed to talk to it.
+pub(super) struct Client<'s> {
+    settings: &'s MysqlSettings,
+    inherited: &'s Environment,
+    program: String,
+    own: BTreeMap<OsString, OsString>,
+    environment: BTreeMap<OsString, OsString>,
+}
+
+impl<'s> Client<'s> {
+    pub fn new(
+        settings: &'s MysqlSettings,
+        inherited: &'s Environment,
+    ) -> Result<Self, SourceError> {
+        let program = first_of(inherited, &["mariadb", "mysql"])?;
+        let mut own = BTreeMap::new();
+        if let Some(password) = &settings.password {
+            own.insert("MYSQL_PWD".into(), password.expose().into());
+        }
+        let mut environment = inherited.harmless();
+        environment.extend(own.clone());
+        Ok(Self {
+            settings,
+            inherited,
+            program,
+            own,
+            environment,
+        })
+    }
+
+    /// The program that dumps, and whether it is MariaDB's.
+    fn dumper(&self) -> Result<(String, bool), SourceError> {
+        let dumper = first_of(self.inherited, &["mariadb-dump", "mysqldump"])?;
+        let is_mariadb = dumper.ends_with("mariadb-dump") || {
+            let argv = [dumper.clone(), "--version".to_owned()];
+            let said = ask(self.inherited, &self.own, &argv)?;
+            said.iter().any(|line| line.contains("MariaDB"))
+        };
+        Ok((dumper, is_mariadb))
+    }
+
+    /// A file of options has to be named first.
+    fn connection(&self) -> Vec<String> {
+        let settings = self.settings;
+        let mut argv = Vec::new();
+        if let Some(file) = &settings.option_file {
+            argv.push(format!("--defaults-extra-file={}", file.display()));
+        }
+        if let Some(socket) = &settings.socket {
+            argv.push(format!("--socket={}", socket.display()));
+        }
+        if let Some(host) = &settings.host {
+            argv.push(format!("--host={host}"));
+        }
+        if let Some(port) = settings.port {
+            // With a port and no host the programs would take the socket of this machine.
+            argv.push("--protocol=tcp".to_owned());
+            argv.push(format!("--port={port}"));
+        }
+        if let Some(user) = &settings.user {
+            argv.push(format!("--user={user}"));
+        }
+        match settings.tls {
+            Tls::Default => {}
+            Tls::Off => argv.push("--skip-ssl".to_owned()),
+            Tls::Verify => argv.push("--ssl-verify-server-cert".to_owned()),
+        }
+        argv
+    }
+
+    fn query(&self, sql: &str) -> Result<Vec<String>, SourceError> {
+        let mut argv = vec![self.program.clone()];
+        argv.extend(self.connection());
+        argv.extend(["--batch", "--skip-column-names", "--execute"].map(str::to_owned));
+        argv.push(sql.to_owned());
+        ask(self.inherited, &self.own, &argv)
+    }
+
+    pub fn probe(&self) -> Result<(), SourceError> {
+        self.dumper()?;
+        self.query("SELECT 1").map(drop)
+    }
+
+    fn databases(&self) -> Result<Vec<String>, SourceError> {
+        self.query("SHOW DATABASES")
+    }
+
+    pub fn restore(
+        &self,
+        dumped: &str,
+        dump: Box<dyn Read + Send>,
+        target: &RestoreTarget,
+    ) -> Result<(), SourceError> {
+        let no_dump = || SourceError::NoDump {
+            what: dumped.to_owned(),
+        };
+        let name = dumped.strip_suffix(".sql").ok_or_else(no_dump)?;
+        let mut argv = vec![self.program.clone()];
+        argv.extend(self.connection());
+        argv.push("--default-character-set=utf8mb4".to_owned());
+        argv.push("--binary-mode".to_owned());
+        let spec = Spec {
+            argv,
+            environment: self.environment.clone(),
+        };
+        let several = matches!(name, "all" | "users");
+        if several {
+            if target.into.is_some() {
+                return Err(SourceError::Settings {
+                    problem: "into: this dump is not of one database",
+                });
+            }
+            if !target.force {
+                return Err(SourceError::Taken {
+                    what: "the server, of whose databases this dump replaces several,".to_owned(),
+                });
+            }
+            return feed(&spec, dump);
+        }
+        let into = target.into.as_deref().unwrap_or(name);
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {}",
+            text(into)
+        );
+        let taken = self.query(&sql)?.first().is_none_or(|count| count != "0");
+        if taken && !target.force {
+            return Err(SourceError::Taken {
+                what: format!("the database {into}"),
+            });
+        }
+        match into == name {
+            true => feed(&spec, dump),
+            false => feed(&spec, Renamed::new(dump, name, into)),
+        }
+    }
+}
+
+fn first_of(environment: &Environment, programs: &[&str]) -> Result<String, SourceError> {
+    let found = programs.iter().find(|name| find(environment, name).is_some());
+    found
+        .map(|name| (*name).to_owned())
+        .ok_or_else(|| SourceError::NoProgram {
+            programs: programs.join(" or "),
+        })
+}
+
+/// A text in SQL, whatever the server takes a backslash for.
+fn text(value: &str) -> String {
+    let hex: String = value.bytes().map(|byte| format!("{byte:02x}")).collect();
+    format!("CONVERT(x'{hex}' USING utf8mb4)")
+}

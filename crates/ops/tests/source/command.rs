@@ -1,0 +1,71 @@
+//! Commands.
+
+use keepwatch_core::with_causes;
+use serde_json::json;
+
+use crate::world::{World, settings};
+
+#[test]
+fn what_a_command_prints_goes_in_and_back() {
+    let world = World::new();
+    let out = world.dir.path().join("out");
+    let one = settings(json!({
+        "kind": "command",
+        "command": ["sh", "-c", "seq 100000; echo \"$SECRET\""],
+        "environment": { "SECRET": "hunter2" },
+        "name": "numbers",
+        "restore": ["sh", "-c", format!("cat >{}", out.display())],
+    }));
+    one.probe(&world.environment()).unwrap();
+    assert!(!format!("{one:?}").contains("hunter2"));
+    world.backup(&one).unwrap();
+    assert_eq!(world.listed()[0].0, "numbers");
+    world.restore(&one, "numbers", None, false).unwrap();
+    let back = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(back.lines().count(), 100_001);
+    assert!(back.ends_with("100000\nhunter2\n"));
+}
+
+#[test]
+fn a_command_that_fails_leaves_no_snapshot() {
+    let world = World::new();
+    let fails = json!({ "kind": "command", "command": ["sh", "-c", "seq 1000; echo no room >&2; exit 4"] });
+    let error = world.backup(&settings(fails)).unwrap_err();
+    let told = with_causes(&error);
+    assert!(told.contains("no room") && told.contains('4'), "{told}");
+    let missing = json!({ "kind": "command", "command": ["no-such-program"] });
+    let missing = settings(missing);
+    assert!(missing.probe(&world.environment()).is_err());
+    let told = with_causes(&world.backup(&missing).unwrap_err());
+    assert!(told.contains("no-such-program"), "{told}");
+    assert!(world.open().snapshots().unwrap().0.is_empty());
+}
+
+#[test]
+fn nobody_waits_for_a_command_that_is_not_wanted_any_more() {
+    let world = World::new();
+    let endless = settings(json!({ "kind": "command", "command": ["yes"] }));
+    let streams = endless.streams("db", &world.environment(), world.dir.path());
+    let keepwatch_core::Source::Stream(Some(mut stream), _) = streams.unwrap().remove(0) else {
+        panic!("it is a stream");
+    };
+    let mut first = [0; 1000];
+    stream.reader.read_exact(&mut first).unwrap();
+    drop(stream.reader);
+    assert!((stream.finish)().is_err());
+}
+
+#[test]
+fn settings_that_cannot_work_are_refused() {
+    for bad in [
+        json!({ "kind": "command", "command": [] }),
+        json!({ "kind": "command", "command": ["a"], "name": "../a" }),
+        json!({ "kind": "mysql", "databases": ["--all"] }),
+        json!({ "kind": "mysql", "databases": ["../a"] }),
+        json!({ "kind": "mysql", "socket": "/s", "host": "h" }),
+        json!({ "kind": "postgres", "databases": ["a/b"] }),
+        json!({ "kind": "sqlite", "path": "/" }),
+    ] {
+        assert!(settings(bad.clone()).check().is_err(), "{bad}");
+    }
+}
