@@ -40,7 +40,6 @@ mod languages;
 mod model;
 mod network;
 mod openpgp;
-mod program;
 mod repositories;
 mod script;
 mod secrets;
@@ -53,13 +52,13 @@ mod users;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 
+pub use crate::process::ask::Answer;
 pub use collect::{Include, Limits, Options, collect};
 pub use diff::{ChangeKind, Difference, diff};
 pub use error::{Error, Result};
 pub use file::{MAX_FILE, read, write};
 pub use keepwatch_core::Name;
 pub use model::*;
-pub use program::Answer;
 pub use script::{Section, script};
 pub use system::System;
 pub use users::Users;

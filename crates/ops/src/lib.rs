@@ -5,10 +5,12 @@
 //! - [`inventory`] says what a machine has, and writes a script that gives it to another.
 //! - [`notify`] tells people and machines how it went.
 //! - [`schedule`] says when a job runs.
+//! - [`service`] writes files for service managers, and tells systemd how the service is.
 //! - [`source`] dumps databases into a backup, and feeds dumps back.
+//! - [`tailscale`] connects a machine before a run.
 //!
 //! Each module is one job beside the vault and knows nothing of the others, but [`RunStatus`], how a
-//! run stands.
+//! run stands, and schedules, which service managers are to keep as well.
 //!
 //! The library does not print, prompt or read the environment, and starts no runtime.
 
@@ -24,6 +26,8 @@ pub mod notify;
 mod process;
 mod run;
 pub mod schedule;
+pub mod service;
 pub mod source;
+pub mod tailscale;
 
 pub use run::{FullSuccess, RunFacts, RunStatus};

@@ -1,5 +1,6 @@
 //! One process group, from its start to its end.
 
+pub(crate) mod ask;
 mod output;
 
 use std::collections::BTreeMap;

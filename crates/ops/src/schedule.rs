@@ -24,6 +24,7 @@
 //! [`MAX_CLOCK_ERROR`] ahead is the trace of a clock that was plainly wrong: it counts as if it were
 //! now, for otherwise one start with a clock in 2040 would end all backups.
 
+mod rules;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 pub use settings::{CatchUp, MIN_CATCH_UP, ScheduleError, ScheduleSettings};
+
+pub(crate) use rules::{MonthDays, NoRules, Rule, Rules};
 
 use times::Times;
 

@@ -10,7 +10,6 @@ use keepwatch_core::Name;
 use sha2::{Digest, Sha256};
 
 use super::model::*;
-use super::program::{Answer, Bounds};
 use super::system::{Contents, Entry, Kind, System, join};
 use super::text::{holds_private_key, lines, name, split};
 use super::users::{Users, users_of};
@@ -18,6 +17,7 @@ use super::{
     Result, apt, containers, cron, editors, home, languages, network, repositories, secrets,
     services, stores,
 };
+use crate::process::ask::{Answer, Bounds};
 
 /// What to take an inventory of, and how much.
 #[derive(Clone, Debug, Default)]

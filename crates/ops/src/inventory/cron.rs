@@ -4,9 +4,9 @@ use keepwatch_core::Name;
 
 use super::collect::{Look, kept};
 use super::model::{Cron, CronTable, ProblemKind, Services, UnitState, User};
-use super::program::Answer;
 use super::system::{Contents, Kind, join};
 use super::text::{lines, name};
+use crate::process::ask::Answer;
 
 const SECTION: &str = "cron";
 const SPOOL: &[u8] = b"/var/spool/cron/crontabs";

@@ -14,8 +14,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::program::{Answer, Bounds, Runner, directories};
 use super::{Error, Result};
+use crate::process::ask::{Answer, Bounds, Runner, directories};
 
 /// A system: its files, and its programs if it is the one that runs.
 #[derive(Debug)]

@@ -41,7 +41,7 @@ pub enum Answer {
 
 /// Runs programs without a shell, for a limited time and with limited output.
 #[derive(Debug)]
-pub(super) struct Runner {
+pub(crate) struct Runner {
     /// Where programs are, as in `PATH`.
     pub search: Vec<PathBuf>,
     /// Their environment, apart from what makes them speak so that it can be parsed.
@@ -50,7 +50,7 @@ pub(super) struct Runner {
 
 /// How long a program may take, and how much it may say in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     pub time: Duration,
     pub output: usize,
 }
@@ -69,6 +69,11 @@ impl Runner {
 
     /// Runs the program that `argv` begins with.
     pub fn run(&self, argv: &[&str], bounds: Bounds) -> Answer {
+        self.run_with(argv, Stdio::null(), bounds)
+    }
+
+    /// The same with something on its standard input.
+    pub fn run_with(&self, argv: &[&str], input: Stdio, bounds: Bounds) -> Answer {
         let Some(program) = self.find(argv[0]) else {
             return Answer::Missing;
         };
@@ -82,7 +87,7 @@ impl Runner {
             .env("NO_UPDATE_NOTIFIER", "1")
             .env("NO_COLOR", "1")
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // So that what it starts ends with it.
@@ -203,7 +208,7 @@ fn take<R: Read>(from: &mut Option<R>, into: &mut Vec<u8>, most: usize) -> io::R
 }
 
 /// The directories of a `PATH`.
-pub(super) fn directories(search: &OsStr) -> Vec<PathBuf> {
+pub(crate) fn directories(search: &OsStr) -> Vec<PathBuf> {
     std::env::split_paths(search).collect()
 }
 
