@@ -12,6 +12,7 @@ use keepwatch_core::retention::Policy;
 use keepwatch_ops::hook::{Environment, HookSettings, Hooks, HooksSettings};
 use keepwatch_ops::notify::HeartbeatSettings;
 use keepwatch_ops::schedule::{Schedule, ScheduleSettings};
+use keepwatch_ops::tailscale::TailscaleSettings;
 use serde::{Deserialize, Deserializer};
 
 use crate::Config;
@@ -62,8 +63,7 @@ pub struct JobConfig {
     /// `backup`: files and directories.
     #[serde(default)]
     pub paths: Vec<PathBuf>,
-    /// `backup`: databases, by their names in the configuration. `drill`: which of them are brought
-    /// back into a server of their own.
+    /// `backup`: databases, by their names in the configuration.
     #[serde(default)]
     pub databases: Vec<String>,
     /// `backup`: what is left out, as in .gitignore.
@@ -96,6 +96,9 @@ pub struct JobConfig {
     /// `drill`: how old the newest snapshot may be.
     #[serde(default, with = "optional_duration")]
     pub max_age: Option<Duration>,
+    /// How this machine is connected before it begins.
+    #[serde(default)]
+    pub tailscale: Option<TailscaleSettings>,
     /// What has to be so before it begins.
     #[serde(default)]
     pub preflight: PreflightConfig,
@@ -223,6 +226,13 @@ fn span<'de, D: Deserializer<'de>>(input: D) -> Result<Option<EqualSpan>, D::Err
 
 /// Refuses what cannot work.
 pub(crate) fn check(config: &Config) -> Result<()> {
+    for (name, database) in &config.databases {
+        check_name("databases", name)?;
+        database.check().map_err(|error| Error::Value {
+            problem: format!("databases.{name}: {error}"),
+            similar: None,
+        })?;
+    }
     for (name, job) in &config.jobs {
         check_name("jobs", name)?;
         job.check(config).map_err(|problem| Error::Value {
@@ -248,6 +258,7 @@ impl JobConfig {
                 return Err(format!("{repository} is named twice"));
             }
         }
+        known("databases", self.databases.iter(), &config.databases)?;
         known("notify", self.notify.iter().flatten(), &config.notify)?;
         self.check_kind()?;
         for pattern in &self.exclude {
@@ -267,6 +278,9 @@ impl JobConfig {
         }
         Hooks::new(self.hooks.clone(), Environment::default())
             .map_err(|error| format!("hooks: {error}"))?;
+        if let Some(tailscale) = &self.tailscale {
+            tailscale.check().map_err(|error| error.to_string())?;
+        }
         if let Some(check) = &self.check {
             check.check_alone().map_err(|error| error.to_string())?;
         }
@@ -282,6 +296,7 @@ impl JobConfig {
         let drill = self.kind == JobKind::Drill;
         let of_backup = [
             ("paths", !self.paths.is_empty()),
+            ("databases", !self.databases.is_empty()),
             ("exclude", !self.exclude.is_empty()),
             ("tags", !self.tags.is_empty()),
             ("keep", self.keep.is_some()),
@@ -307,9 +322,6 @@ impl JobConfig {
         }
         if backup && self.paths.is_empty() && self.databases.is_empty() {
             return Err("it names neither paths nor databases to back up".to_owned());
-        }
-        if !backup && !drill && !self.databases.is_empty() {
-            return Err(format!("databases: not for a {}", self.kind.as_str()));
         }
         if let Some(percent) = self.read_data_percent {
             if self.kind != JobKind::Check {

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use keepwatch_core::events::{RetentionPolicy, check_camera_name};
 use keepwatch_ops::notify::TargetSettings;
+use keepwatch_ops::source::DatabaseSettings;
 use keepwatch_recognition::settings::{
     FaceSettings, InferenceSettings, Models, ObjectSettings, PlateSettings,
 };
@@ -122,6 +123,8 @@ pub struct Config {
     pub repositories: BTreeMap<String, RepositoryConfig>,
     /// What is done with them, by name.
     pub jobs: BTreeMap<String, JobConfig>,
+    /// Databases, and commands whose output is backed up, by name.
+    pub databases: BTreeMap<String, DatabaseSettings>,
     /// How jobs run.
     pub run: RunConfig,
     /// Who hears of jobs, by name.
@@ -210,6 +213,17 @@ impl Config {
                 &mut remote.known_hosts,
             ] {
                 *file = file.take().map(|path| folder.join(path));
+            }
+        }
+        for database in self.databases.values_mut() {
+            let file = match database {
+                DatabaseSettings::Mysql(settings) => settings.option_file.as_mut(),
+                DatabaseSettings::Postgres(settings) => settings.password_file.as_mut(),
+                DatabaseSettings::Sqlite(settings) => Some(&mut settings.path),
+                DatabaseSettings::Command(_) => None,
+            };
+            if let Some(file) = file {
+                *file = folder.join(&*file);
             }
         }
         for job in self.jobs.values_mut() {

@@ -99,12 +99,13 @@ pub(crate) fn take_credentials(
 
 /// Where a secret may stand as `file:PATH`, and how it is called. A `*` is any name, or any entry
 /// of a list.
-const SECRETS: [(&[&str], &str); 10] = [
+const SECRETS: [(&[&str], &str); 11] = [
     (&["store", "path"], "path"),
     (&["server", "auth_token"], "auth_token"),
     (&["repositories", "*", "password"], "password"),
     (&["repositories", "*", "remote", "password"], "password"),
     (&["databases", "*", "password"], "password"),
+    (&["databases", "*", "environment", "*"], "environment"),
     // Addresses, tokens, passwords: what is a secret depends on whom is told.
     (&["notify", "*", "*"], "settings"),
     (&["notify", "*", "headers", "*"], "headers"),

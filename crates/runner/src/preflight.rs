@@ -4,6 +4,8 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::{Config, JobConfig};
+use keepwatch_core::with_causes;
+use keepwatch_ops::hook::Environment;
 use keepwatch_remote::Location;
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statvfs, statx};
 
@@ -56,6 +58,21 @@ pub(crate) fn problems(
         }
     }
     problems
+}
+
+/// Databases that could not be dumped.
+pub(crate) fn databases(
+    config: &Config,
+    job: &JobConfig,
+    environment: &Environment,
+) -> Vec<String> {
+    let named = job.databases.iter();
+    named
+        .filter_map(|name| {
+            let error = config.databases.get(name)?.probe(environment).err()?;
+            Some(format!("database {name}: {}", with_causes(&error)))
+        })
+        .collect()
 }
 
 /// Bind mounts and subvolumes of the same file system are mount points as well.

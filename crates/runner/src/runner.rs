@@ -14,6 +14,7 @@ use keepwatch_core::{Error as CoreError, Progress, with_causes};
 use keepwatch_ops::RunFacts;
 use keepwatch_ops::hook::{Around, Environment, Hooks};
 use keepwatch_ops::notify::Network;
+use keepwatch_ops::tailscale::{Connection, connect};
 
 use crate::error::{Error, Result};
 use crate::nice::stand_back;
@@ -216,7 +217,34 @@ impl Runner {
         stop: &Arc<AtomicBool>,
     ) -> Went {
         let now = self.now();
-        let problems = preflight::problems(&self.config, job, now, last);
+        let connected = match job.tailscale.as_ref() {
+            None => None,
+            Some(settings) => match connect(settings, &self.environment.harmless()) {
+                Ok(connection) => Some(connection),
+                Err(error) => return Went::NotReady(vec![with_causes(&error)]),
+            },
+        };
+        let went = self.work_connected(job, facts, last, now, progress, stop);
+        match (went, connected.map(Connection::end)) {
+            (Went::Done(mut ended), Some(Err(error))) => {
+                ended.problems.push(with_causes(&error));
+                Went::Done(ended)
+            }
+            (went, _) => went,
+        }
+    }
+
+    fn work_connected(
+        &self,
+        job: &JobConfig,
+        facts: &RunFacts,
+        last: Option<Timestamp>,
+        now: Timestamp,
+        progress: &dyn Progress,
+        stop: &Arc<AtomicBool>,
+    ) -> Went {
+        let mut problems = preflight::problems(&self.config, job, now, last);
+        problems.extend(preflight::databases(&self.config, job, &self.environment));
         if !problems.is_empty() {
             return Went::NotReady(problems);
         }
@@ -229,7 +257,7 @@ impl Runner {
             program: &self.setup.program,
             environment: &self.environment,
             facts: facts.clone(),
-            skip: vec![self.setup.state.path().to_owned()],
+            state: self.setup.state.path(),
             stop: stop.clone(),
         };
         match work(&task, progress) {

@@ -4,7 +4,7 @@ mod backup;
 mod drill;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -45,8 +45,8 @@ pub struct Task<'a> {
     pub environment: &'a Environment,
     /// What they are told of the run.
     pub facts: RunFacts,
-    /// Directories that are never backed up, besides repositories and the cache.
-    pub skip: Vec<PathBuf>,
+    /// What jobs leave; never backed up, and where copies of databases may be for a while.
+    pub state: &'a Path,
     /// Set to end it early.
     pub stop: Arc<AtomicBool>,
 }
@@ -119,7 +119,7 @@ impl Task<'_> {
         let dirs = local.map(|repository| repository.path.clone());
         // What cannot be resolved does not exist, and is not entered either.
         dirs.chain(cache)
-            .chain(self.skip.iter().cloned())
+            .chain([self.state.to_owned()])
             .filter_map(|dir| dir.canonicalize().ok())
             .collect()
     }

@@ -14,7 +14,7 @@ pub struct Output {
 
 impl Output {
     /// Adds what comes next.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.kept.extend(bytes);
         let excess = self.kept.len().saturating_sub(MAX_OUTPUT);
         self.kept.drain(..excess);

@@ -12,6 +12,7 @@ use keepwatch_core::{
     BackupOptions, BackupReport, CopyOptions, Error, Filter, Id, Progress, Role, Snapshot, Source,
     with_causes,
 };
+use keepwatch_ops::source::FOLDER;
 use serde_json::json;
 
 use super::{Ended, Task, host_name, problems, prune, summary};
@@ -207,7 +208,17 @@ fn read_sources(
         excludes = excludes.glob(pattern).map_err(pattern_error)?;
     }
     let sources = task.job.paths.iter().map(|path| Source::at(path));
-    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
+    for name in &task.job.databases {
+        let Some(database) = task.config.databases.get(name) else {
+            continue;
+        };
+        let streams = database.streams(name, task.environment, task.state);
+        sources.extend(streams.map_err(|error| Error::SourceFailed {
+            name: format!("{FOLDER}/{name}"),
+            problem: with_causes(&error),
+        })?);
+    }
     let options = BackupOptions {
         tags: task.job.tags.clone(),
         host: host_name(),
