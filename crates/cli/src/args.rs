@@ -10,7 +10,7 @@ use crate::commands::{
     stats,
 };
 #[cfg(feature = "vision")]
-use crate::commands::{camera, config, doctor, face, model, plate, serve, user, watch};
+use crate::commands::{camera, config, doctor, face, model, plate, serve, service, user, watch};
 use crate::logging::LogFormat;
 use crate::values::size;
 
@@ -202,6 +202,10 @@ pub enum Command {
     #[cfg(feature = "vision")]
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Have a service manager run the jobs of the configuration
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Say what this machine has of what is used, and what is wrong
     #[cfg(feature = "vision")]
     Doctor(doctor::DoctorArgs),

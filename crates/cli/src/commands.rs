@@ -37,6 +37,8 @@ pub mod repair;
 pub mod restore;
 #[cfg(feature = "vision")]
 pub mod serve;
+#[cfg(feature = "vision")]
+pub mod service;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
@@ -57,6 +59,8 @@ use crate::commands::key::KeyCommand;
 use crate::commands::parity::ParityCommand;
 #[cfg(feature = "vision")]
 use crate::commands::plate::PlateCommand;
+#[cfg(feature = "vision")]
+use crate::commands::service::ServiceCommand;
 #[cfg(feature = "vision")]
 use crate::commands::user::UserCommand;
 use crate::exit::{Code, Failure, report_problem};
@@ -156,6 +160,10 @@ pub fn unread(command: &Command) -> Unread {
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
         Command::Config(_) => Unread::Fails,
+        #[cfg(feature = "vision")]
+        Command::Service(ServiceCommand::Show(_)) => Unread::Ends,
+        #[cfg(feature = "vision")]
+        Command::Service(ServiceCommand::Install(_)) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
@@ -200,6 +208,8 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Model(command) => model::run(command, context),
         #[cfg(feature = "vision")]
         Command::Config(command) => config::run(&command, context),
+        #[cfg(feature = "vision")]
+        Command::Service(command) => service::run(&command, context),
         #[cfg(feature = "vision")]
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),

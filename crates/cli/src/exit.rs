@@ -166,6 +166,14 @@ impl From<keepwatch_remote::Error> for Failure {
     }
 }
 
+/// What is wrong is in the command line, or in the configuration.
+#[cfg(feature = "vision")]
+impl From<keepwatch_ops::service::ServiceError> for Failure {
+    fn from(error: keepwatch_ops::service::ServiceError) -> Self {
+        Failure::refused(with_causes(&error), Some(error.hint()))
+    }
+}
+
 impl Failure {
     /// The command line is wrong.
     pub fn usage(message: impl Into<String>) -> Self {

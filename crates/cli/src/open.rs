@@ -201,6 +201,13 @@ pub fn cache_place(global: &Global) -> Result<CachePlace, Failure> {
         })
 }
 
+/// The home directory of whoever runs this.
+#[cfg(feature = "vision")]
+pub fn home_directory() -> Option<PathBuf> {
+    let variable = std::env::var_os("HOME").map(PathBuf::from);
+    home(variable.filter(|path| path.is_absolute()))
+}
+
 /// The home directory; services often run without the variable.
 fn home(variable: Option<PathBuf>) -> Option<PathBuf> {
     variable.or_else(|| {
