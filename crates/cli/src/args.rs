@@ -11,7 +11,7 @@ use crate::commands::{
 };
 #[cfg(feature = "vision")]
 use crate::commands::{
-    camera, config, doctor, drill, face, job, model, plate, run, serve, user, watch,
+    camera, config, doctor, drill, face, job, model, plate, restore_db, run, serve, service, user, watch,
 };
 use crate::logging::LogFormat;
 use crate::values::size;
@@ -148,6 +148,9 @@ pub enum Command {
     Dump(dump::DumpArgs),
     /// Restore files from a snapshot
     Restore(restore::RestoreArgs),
+    /// Feed a dump of a database back to it
+    #[cfg(feature = "vision")]
+    RestoreDb(restore_db::RestoreDbArgs),
     /// Bring in backups of other programs
     #[command(subcommand)]
     Import(import::ImportCommand),
@@ -217,6 +220,10 @@ pub enum Command {
     /// Restore some of a snapshot where nothing else is, and compare it
     #[cfg(feature = "vision")]
     Drill(drill::DrillArgs),
+    /// Have a service manager run the jobs of the configuration
+    #[cfg(feature = "vision")]
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Say what this machine has of what is used, and what is wrong
     #[cfg(feature = "vision")]
     Doctor(doctor::DoctorArgs),

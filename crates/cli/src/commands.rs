@@ -40,9 +40,13 @@ pub mod prune;
 pub mod repair;
 pub mod restore;
 #[cfg(feature = "vision")]
+pub mod restore_db;
+#[cfg(feature = "vision")]
 pub mod run;
 #[cfg(feature = "vision")]
 pub mod serve;
+#[cfg(feature = "vision")]
+pub mod service;
 pub mod snapshots;
 pub mod stats;
 pub mod status;
@@ -65,6 +69,8 @@ use crate::commands::key::KeyCommand;
 use crate::commands::parity::ParityCommand;
 #[cfg(feature = "vision")]
 use crate::commands::plate::PlateCommand;
+#[cfg(feature = "vision")]
+use crate::commands::service::ServiceCommand;
 #[cfg(feature = "vision")]
 use crate::commands::user::UserCommand;
 use crate::exit::{Code, Failure, report_problem};
@@ -141,7 +147,10 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Prune(_)
         | Command::Key(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
-        Command::Run(_) | Command::Job(JobCommand::Run(_)) | Command::Drill(_) => Unread::GoesOn,
+        Command::Run(_)
+        | Command::Job(JobCommand::Run(_))
+        | Command::Drill(_)
+        | Command::RestoreDb(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
         Command::Job(_) => Unread::Ends,
         #[cfg(feature = "vision")]
@@ -168,6 +177,10 @@ pub fn unread(command: &Command) -> Unread {
         Command::Events(_) | Command::Evidence(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
         Command::Config(_) => Unread::Fails,
+        #[cfg(feature = "vision")]
+        Command::Service(ServiceCommand::Show(_)) => Unread::Ends,
+        #[cfg(feature = "vision")]
+        Command::Service(ServiceCommand::Install(_)) => Unread::GoesOn,
         Command::Encrypt(_) | Command::Keygen(_) => Unread::Fails,
     }
 }
@@ -213,11 +226,15 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         #[cfg(feature = "vision")]
         Command::Config(command) => config::run(&command, context),
         #[cfg(feature = "vision")]
+        Command::RestoreDb(args) => restore_db::run(&args, context),
+        #[cfg(feature = "vision")]
         Command::Run(args) => run::run(&args, context),
         #[cfg(feature = "vision")]
         Command::Job(command) => job::run(&command, context),
         #[cfg(feature = "vision")]
         Command::Drill(args) => drill::run(&args, context),
+        #[cfg(feature = "vision")]
+        Command::Service(command) => service::run(&command, context),
         #[cfg(feature = "vision")]
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Events(command) => events::run(command, context),

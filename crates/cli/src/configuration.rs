@@ -1,10 +1,13 @@
 //! Where the configuration is, and what it says.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use keepwatch_config::{Config, Loaded};
+use keepwatch_ops::service::credential_name;
 
 use crate::exit::Failure;
 
@@ -34,6 +37,20 @@ impl ConfigArgs {
 
     /// Reads it, and the environment that belongs to it. Paths of models in it begin where it is.
     pub fn load(&self) -> Result<Loaded, Failure> {
+        self.load_with(&read_secret)
+    }
+
+    /// The same, and which files it names that secrets are in.
+    pub fn load_and_note_secrets(&self) -> Result<(Loaded, BTreeSet<String>), Failure> {
+        let files = RefCell::new(BTreeSet::new());
+        let loaded = self.load_with(&|path| {
+            files.borrow_mut().insert(path.to_owned());
+            read_secret(path)
+        })?;
+        Ok((loaded, files.into_inner()))
+    }
+
+    fn load_with(&self, read: &dyn Fn(&str) -> io::Result<String>) -> Result<Loaded, Failure> {
         let path = self
             .config
             .clone()
@@ -45,13 +62,21 @@ impl ConfigArgs {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let read = |path: &str| std::fs::read_to_string(path);
-        let mut loaded = Config::load(text.as_deref(), &environment, &read)?;
+        let mut loaded = Config::load(text.as_deref(), &environment, read)?;
         if let Some(folder) = path.as_deref().and_then(Path::parent) {
             loaded.config.place(folder);
         }
         Ok(loaded)
     }
+}
+
+/// A secret's file. systemd may have read it for a service, and have handed it over under a name that
+/// is made of its path: see `keepwatch service`.
+fn read_secret(path: &str) -> io::Result<String> {
+    let handed_over = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|directory| Path::new(&directory).join(credential_name(path)))
+        .filter(|file| file.exists());
+    std::fs::read_to_string(handed_over.as_deref().unwrap_or(Path::new(path)))
 }
 
 /// Where people keep such files (XDG Base Directory Specification).

@@ -82,6 +82,10 @@ pub enum Failure {
     #[cfg(feature = "vision")]
     #[error("the configuration")]
     Config(#[from] keepwatch_config::Error),
+    /// A database cannot be brought back.
+    #[cfg(feature = "vision")]
+    #[error(transparent)]
+    Database(keepwatch_ops::source::SourceError),
     /// A job does not run.
     #[cfg(feature = "vision")]
     #[error(transparent)]
@@ -140,6 +144,17 @@ impl From<keepwatch_server::UserError> for Failure {
         match error {
             keepwatch_server::UserError::Store(error) => error.into(),
             error => Failure::refused(error.to_string(), None),
+        }
+    }
+}
+
+/// What belongs to the vault is told as that.
+#[cfg(feature = "vision")]
+impl From<keepwatch_ops::source::SourceError> for Failure {
+    fn from(error: keepwatch_ops::source::SourceError) -> Self {
+        match error {
+            keepwatch_ops::source::SourceError::Core(error) => error.into(),
+            error => Failure::Database(error),
         }
     }
 }
@@ -211,6 +226,14 @@ impl From<keepwatch_remote::Error> for Failure {
     }
 }
 
+/// What is wrong is in the command line, or in the configuration.
+#[cfg(feature = "vision")]
+impl From<keepwatch_ops::service::ServiceError> for Failure {
+    fn from(error: keepwatch_ops::service::ServiceError) -> Self {
+        Failure::refused(with_causes(&error), Some(error.hint()))
+    }
+}
+
 impl Failure {
     /// The command line is wrong.
     pub fn usage(message: impl Into<String>) -> Self {
@@ -267,7 +290,7 @@ impl Failure {
             #[cfg(feature = "vision")]
             Failure::Job(keepwatch_runner::Error::NoJob { .. }) => Code::Usage,
             #[cfg(feature = "vision")]
-            Failure::Job(_) => Code::Failed,
+            Failure::Database(_) | Failure::Job(_) => Code::Failed,
             #[cfg(feature = "vision")]
             Failure::Config(_) => Code::Usage,
             Failure::Pattern(_) | Failure::Usage { .. } => Code::Usage,
@@ -304,6 +327,8 @@ impl Failure {
             Failure::Job(keepwatch_runner::Error::NoJob { .. }) => {
                 Some("`keepwatch job list` says which there are".into())
             }
+            #[cfg(feature = "vision")]
+            Failure::Database(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Job(_) => None,
             Failure::Pattern(_) | Failure::File { .. } | Failure::Stdout(_) => None,

@@ -244,6 +244,7 @@ impl Connection {
 }
 
 /// How the machine is told to connect.
+#[derive(Clone, Copy)]
 enum Up<'a> {
     /// As it was before.
     Again,
