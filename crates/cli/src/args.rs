@@ -11,7 +11,8 @@ use crate::commands::{
 };
 #[cfg(feature = "vision")]
 use crate::commands::{
-    camera, config, doctor, drill, face, job, model, plate, restore_db, run, serve, service, user, watch,
+    camera, config, doctor, drill, face, job, model, plate, restore_db, run, serve, service, user,
+    watch,
 };
 use crate::logging::LogFormat;
 use crate::values::size;

@@ -51,7 +51,11 @@ impl MariaDb {
             "--bind-address=127.0.0.1".to_owned(),
             "--innodb-buffer-pool-size=32M".to_owned(),
             "--innodb-flush-log-at-trx-commit=0".to_owned(),
-            if as_root { "--user=root".to_owned() } else { "--skip-name-resolve".to_owned() },
+            if as_root {
+                "--user=root".to_owned()
+            } else {
+                "--skip-name-resolve".to_owned()
+            },
         ];
         // It is where services are, and not always where users look.
         let mut words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -95,7 +99,12 @@ impl MariaDb {
 
     fn run_as(&self, user: &str, password: &str, sql: &str) -> String {
         let ran = Command::new("mariadb")
-            .args(["--no-defaults", "--batch", "--skip-column-names", "--binary-as-hex"])
+            .args([
+                "--no-defaults",
+                "--batch",
+                "--skip-column-names",
+                "--binary-as-hex",
+            ])
             .args(["--default-character-set=utf8mb4"])
             .arg(format!("--socket={}", self.socket().display()))
             .arg(format!("--user={user}"))

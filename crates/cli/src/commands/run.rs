@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use keepwatch_ops::service::notify::{Notifier, NotifyError, watchdog_interval};
 use keepwatch_runner::scheduler::{Control, Standing, serve};
 use keepwatch_runner::{Runner, Setup};
 use signal_hook::consts::SIGHUP;
@@ -52,15 +54,30 @@ pub fn run(args: &RunArgs, context: &mut Context) -> Outcome {
         .map_err(|error| Failure::refused(format!("cannot wait for signals: {error}"), None))?;
     let surroundings = setup(&config, &context.global)?;
     let runner = Runner::new(Arc::new(config), surroundings.clone())?;
-    let mut reload = || match hang_up.swap(false, Ordering::Relaxed) {
-        true => again(args, &surroundings),
-        false => None,
+    let manager = Manager::find()?;
+    let mut reload = || {
+        if !hang_up.swap(false, Ordering::Relaxed) {
+            return None;
+        }
+        manager.tell(Notifier::reloading);
+        let runner = again(args, &surroundings);
+        manager.tell(Notifier::ready);
+        runner
     };
     let mut said: Option<Standing> = None;
+    let mut fed = Instant::now();
     let mut beat = |standing: &Standing| {
+        if said.is_none() {
+            manager.tell(Notifier::ready);
+        }
         if said.as_ref() != Some(standing) {
             tracing::info!("{standing}");
+            manager.tell(|notifier| notifier.status(&standing.to_string()));
             said = Some(standing.clone());
+        }
+        if manager.watchdog.is_some_and(|often| fed.elapsed() >= often) {
+            fed = Instant::now();
+            manager.tell(Notifier::watchdog);
         }
     };
     let control = Control {
@@ -68,8 +85,47 @@ pub fn run(args: &RunArgs, context: &mut Context) -> Outcome {
         reload: &mut reload,
         beat: &mut beat,
     };
-    serve(runner, control)?;
+    let served = serve(runner, control);
+    manager.tell(Notifier::stopping);
+    served?;
     Ok(Code::Ok)
+}
+
+/// The service manager, if this runs under one that wants to know how it is.
+struct Manager {
+    notifier: Option<Notifier>,
+    /// How often it wants to hear that this lives.
+    watchdog: Option<Duration>,
+}
+
+impl Manager {
+    fn find() -> Result<Self, Failure> {
+        let variable = |name: &str| std::env::var_os(name);
+        let wrong = |error: NotifyError| {
+            let hint = error.hint();
+            Failure::refused(with_causes(&error), Some(hint))
+        };
+        let notifier = variable("NOTIFY_SOCKET").map(|address| Notifier::new(&address));
+        let watchdog = watchdog_interval(
+            variable("WATCHDOG_USEC").as_deref(),
+            variable("WATCHDOG_PID").as_deref(),
+            std::process::id(),
+        );
+        Ok(Self {
+            notifier: notifier.transpose().map_err(wrong)?,
+            watchdog: watchdog.map_err(wrong)?,
+        })
+    }
+
+    /// What it does not hear is no reason not to run jobs.
+    fn tell(&self, what: impl FnOnce(&Notifier) -> Result<(), NotifyError>) {
+        if let Some(Err(error)) = self.notifier.as_ref().map(what) {
+            tracing::warn!(
+                error = with_causes(&error),
+                "the service manager is not told"
+            );
+        }
+    }
 }
 
 /// A runner of the configuration as it is now; nothing if that cannot work.

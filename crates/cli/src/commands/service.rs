@@ -261,13 +261,14 @@ impl ShowArgs {
 
 /// The jobs, and the directories that they write to.
 fn of_config(config: &Config) -> (Vec<ServiceJob>, Vec<PathBuf>) {
-    let jobs = config.jobs.keys().map(|name| ServiceJob {
+    let jobs = config.jobs.iter().map(|(name, job)| ServiceJob {
         name: name.clone(),
-        schedule: None,
+        schedule: job.schedule.clone(),
     });
     let repositories = config.repositories.values();
     let local = repositories.filter(|repository| !repository.is_remote());
-    let writable = local.map(|repository| repository.path.clone());
+    let repositories = local.map(|repository| repository.path.clone());
+    let writable = repositories.chain(config.run.state.clone());
     (jobs.collect(), writable.collect())
 }
 

@@ -51,7 +51,10 @@ impl Environment {
 
     /// What programs inherit that are told nothing of a run: all but what secrets are usually kept in.
     pub fn harmless(&self) -> BTreeMap<OsString, OsString> {
-        let harmless = self.0.iter().filter(|(name, value)| is_harmless(name, value));
+        let harmless = self
+            .0
+            .iter()
+            .filter(|(name, value)| is_harmless(name, value));
         harmless
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()

@@ -157,7 +157,12 @@ impl Dump {
 impl Read for Dump {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.running.is_none() {
-            if self.ended.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            if self
+                .ended
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_some()
+            {
                 return Ok(0);
             }
             self.start()?;

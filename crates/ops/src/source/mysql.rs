@@ -239,7 +239,9 @@ impl<'s> Client<'s> {
 }
 
 fn first_of(environment: &Environment, programs: &[&str]) -> Result<String, SourceError> {
-    let found = programs.iter().find(|name| find(environment, name).is_some());
+    let found = programs
+        .iter()
+        .find(|name| find(environment, name).is_some());
     found
         .map(|name| (*name).to_owned())
         .ok_or_else(|| SourceError::NoProgram {

@@ -30,7 +30,11 @@ pub(super) fn streams(
         }
     }
     let all = settings.databases.is_empty();
-    let wanted = if all { there } else { settings.databases.clone() };
+    let wanted = if all {
+        there
+    } else {
+        settings.databases.clone()
+    };
     let mut streams = Vec::new();
     if settings.roles.unwrap_or(all) {
         let spec = client.spec(&["pg_dumpall", "--globals-only", "--no-password"]);
@@ -39,7 +43,12 @@ pub(super) fn streams(
     }
     for name in wanted {
         // What is compressed already is not found again in the next dump.
-        let mut spec = client.spec(&["pg_dump", "--format=custom", "--compress=0", "--no-password"]);
+        let mut spec = client.spec(&[
+            "pg_dump",
+            "--format=custom",
+            "--compress=0",
+            "--no-password",
+        ]);
         spec.argv.push(format!("--dbname={}", database(&name)));
         let path = folder.join(format!("{name}.pgdump"));
         streams.push(stream(path, spec, Whole::Begins(b"PGDMP")));
@@ -119,7 +128,8 @@ impl<'s> Client<'s> {
     }
 
     fn databases(&self) -> Result<Vec<String>, SourceError> {
-        let sql = "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
+        let sql =
+            "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
         self.query(FIRST, sql)
     }
 
@@ -150,7 +160,10 @@ impl<'s> Client<'s> {
         if self.databases()?.iter().any(|there| there == into) {
             let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                        WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
-            replaces = self.query(into, sql)?.first().is_none_or(|count| count != "0");
+            replaces = self
+                .query(into, sql)?
+                .first()
+                .is_none_or(|count| count != "0");
             if replaces && !target.force {
                 return Err(SourceError::Taken {
                     what: format!("the database {into}"),
@@ -158,7 +171,10 @@ impl<'s> Client<'s> {
             }
         } else {
             let quoted = into.replace('"', "\"\"");
-            self.query(FIRST, &format!("CREATE DATABASE \"{quoted}\" TEMPLATE template0"))?;
+            self.query(
+                FIRST,
+                &format!("CREATE DATABASE \"{quoted}\" TEMPLATE template0"),
+            )?;
         }
         let mut spec = self.spec(&[
             "pg_restore",
@@ -168,7 +184,8 @@ impl<'s> Client<'s> {
         ]);
         spec.argv.push(format!("--dbname={}", database(into)));
         if replaces {
-            spec.argv.extend(["--clean", "--if-exists"].map(str::to_owned));
+            spec.argv
+                .extend(["--clean", "--if-exists"].map(str::to_owned));
         }
         feed(&spec, dump)
     }

@@ -112,9 +112,11 @@ mod tests {
 
     #[test]
     fn only_lines_that_name_the_database_change() {
-        let dump = b"-- USE `shop`;\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `shop` /*!40100 */;\n\
+        let dump =
+            b"-- USE `shop`;\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `shop` /*!40100 */;\n\
                      USE `shop`;\nINSERT INTO `t` VALUES ('USE `shop`;');\nUSE `shop`";
-        let wanted = b"-- USE `shop`;\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `copy` /*!40100 */;\n\
+        let wanted =
+            b"-- USE `shop`;\nCREATE DATABASE /*!32312 IF NOT EXISTS*/ `copy` /*!40100 */;\n\
                        USE `copy`;\nINSERT INTO `t` VALUES ('USE `shop`;');\nUSE `copy`";
         for step in [1, 7, 1000] {
             assert_eq!(renamed(dump, step), wanted, "{step}");

@@ -85,7 +85,8 @@ fn copy(path: &Path, scratch: &Path) -> Result<File, SourceError> {
     let source = open(path)?;
     let mut target = Connection::open(&place).map_err(SourceError::sqlite("write", &place))?;
     {
-        let backup = Backup::new(&source, &mut target).map_err(SourceError::sqlite("copy", path))?;
+        let backup =
+            Backup::new(&source, &mut target).map_err(SourceError::sqlite("copy", path))?;
         backup
             .run_to_completion(PAGES, PAUSE, None)
             .map_err(SourceError::sqlite("copy", path))?;

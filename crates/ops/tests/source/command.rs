@@ -29,7 +29,8 @@ fn what_a_command_prints_goes_in_and_back() {
 #[test]
 fn a_command_that_fails_leaves_no_snapshot() {
     let world = World::new();
-    let fails = json!({ "kind": "command", "command": ["sh", "-c", "seq 1000; echo no room >&2; exit 4"] });
+    let fails =
+        json!({ "kind": "command", "command": ["sh", "-c", "seq 1000; echo no room >&2; exit 4"] });
     let error = world.backup(&settings(fails)).unwrap_err();
     let told = with_causes(&error);
     assert!(told.contains("no room") && told.contains('4'), "{told}");

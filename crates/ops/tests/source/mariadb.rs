@@ -50,7 +50,9 @@ fn all_of_a_server_comes_back() {
     assert_eq!(server.run("SELECT * FROM shop.goods ORDER BY id"), told);
 
     // And beside it, with all that belongs to it.
-    world.restore(&all, "shop.sql", Some("copy"), false).unwrap();
+    world
+        .restore(&all, "shop.sql", Some("copy"), false)
+        .unwrap();
     assert_eq!(server.run("SELECT * FROM copy.goods ORDER BY id"), told);
     server.run("CALL copy.add_one('new')");
     assert_eq!(server.run("SELECT what FROM copy.log"), "new\n");
@@ -80,7 +82,9 @@ fn what_has_not_changed_is_stored_once() {
     ));
     world.backup(&together).unwrap();
     assert_eq!(world.listed().len(), 1);
-    let refused = world.restore(&together, "all.sql", None, false).unwrap_err();
+    let refused = world
+        .restore(&together, "all.sql", None, false)
+        .unwrap_err();
     assert!(matches!(refused, SourceError::Taken { .. }));
     server.run("DROP DATABASE shop");
     world.restore(&together, "all.sql", None, true).unwrap();
@@ -95,7 +99,11 @@ fn who_is_not_let_in_is_told_without_the_password() {
     let error = wrong.probe(&world.environment()).unwrap_err().to_string();
     assert!(error.contains("Access denied"), "{error}");
     assert!(!error.contains("hunter2") && !format!("{wrong:?}").contains("hunter2"));
-    assert!(wrong.streams("db", &world.environment(), world.dir.path()).is_err());
+    assert!(
+        wrong
+            .streams("db", &world.environment(), world.dir.path())
+            .is_err()
+    );
     let none = settings(of(&server, json!({ "databases": ["nowhere"] })));
     let error = none.streams("db", &world.environment(), world.dir.path());
     assert!(matches!(error, Err(SourceError::NoDatabase { .. })));
@@ -115,7 +123,11 @@ fn a_server_that_dies_in_the_middle_leaves_no_snapshot() {
         .streams("db", &world.environment(), world.dir.path())
         .unwrap();
     // Killed once the first of it is there.
-    struct Killing<R>(R, Option<std::sync::mpsc::Sender<()>>, std::sync::mpsc::Receiver<()>);
+    struct Killing<R>(
+        R,
+        Option<std::sync::mpsc::Sender<()>>,
+        std::sync::mpsc::Receiver<()>,
+    );
     impl<R: std::io::Read> std::io::Read for Killing<R> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = self.0.read(buffer)?;

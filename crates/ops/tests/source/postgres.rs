@@ -41,7 +41,9 @@ fn all_of_a_server_comes_back() {
 
     let taken = world.restore(&all, "shop.pgdump", None, false).unwrap_err();
     assert!(matches!(taken, SourceError::Taken { .. }), "{taken}");
-    world.restore(&all, "shop.pgdump", Some("co py"), false).unwrap();
+    world
+        .restore(&all, "shop.pgdump", Some("co py"), false)
+        .unwrap();
     assert_eq!(server.run("co py", goods), told);
     assert_eq!(server.run("co py", "SELECT twice(21)"), "42");
     server.run("shop", "DROP TABLE goods");
@@ -59,7 +61,10 @@ fn all_of_a_server_comes_back() {
 fn half_a_dump_changes_nothing() {
     let server = Postgres::start();
     server.create_database("shop");
-    server.run("shop", "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 50000) i");
+    server.run(
+        "shop",
+        "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 50000) i",
+    );
     let world = World::new();
     let one = settings(of(&server, json!({ "databases": ["shop"] })));
     world.backup(&one).unwrap();
@@ -71,8 +76,17 @@ fn half_a_dump_changes_nothing() {
         force: false,
     };
     let error = one.restore("shop.pgdump", Box::new(half), &target, &world.environment());
-    assert!(matches!(error, Err(SourceError::Failed { .. })), "{error:?}");
-    assert_eq!(server.run("half", "SELECT count(*) FROM pg_tables WHERE tablename = 't'"), "0");
+    assert!(
+        matches!(error, Err(SourceError::Failed { .. })),
+        "{error:?}"
+    );
+    assert_eq!(
+        server.run(
+            "half",
+            "SELECT count(*) FROM pg_tables WHERE tablename = 't'"
+        ),
+        "0"
+    );
 }
 
 #[test]

@@ -59,7 +59,11 @@ fn a_database_in_use_is_copied_as_of_one_moment() {
     // Nothing of the copy is left.
     let left = std::fs::read_dir(world.dir.path()).unwrap().flatten();
     let names: Vec<_> = left.map(|entry| entry.file_name()).collect();
-    assert!(!names.iter().any(|name| name.to_string_lossy().starts_with("keepwatch-sqlite")));
+    assert!(
+        !names
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with("keepwatch-sqlite"))
+    );
 
     let taken = world.restore(&one, "a.db", Some(into), false).unwrap_err();
     assert!(matches!(taken, SourceError::Taken { .. }), "{taken}");

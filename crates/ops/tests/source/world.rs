@@ -29,7 +29,11 @@ impl World {
     }
 
     pub fn open(&self) -> Repository {
-        vault::open(Arc::new(self.storage.clone()), &self.dir.path().join("cache")).unwrap()
+        vault::open(
+            Arc::new(self.storage.clone()),
+            &self.dir.path().join("cache"),
+        )
+        .unwrap()
     }
 
     pub fn environment(&self) -> Environment {
@@ -40,7 +44,8 @@ impl World {
 
     pub fn backup(&self, settings: &DatabaseSettings) -> Result<BackupReport, Error> {
         let streams = settings.streams("db", &self.environment(), self.dir.path());
-        self.open().backup(streams.unwrap(), &vault::backup_options(), &Silent)
+        self.open()
+            .backup(streams.unwrap(), &vault::backup_options(), &Silent)
     }
 
     pub fn latest(&self) -> Snapshot {
