@@ -192,7 +192,8 @@ fn what_does_not_connect_in_time_is_taken_back() {
     let machine = Machine::new("NeedsLogin");
     machine.does("up", &format!("{SAY} say Starting"));
     let mut settings = settings();
-    settings.timeout = Duration::from_secs(1);
+    // Long enough for a busy machine to ask once.
+    settings.timeout = Duration::from_secs(5);
     settings.disconnect_after = true;
     let late = machine.connect(&settings);
     assert!(
