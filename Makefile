@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-remote bench-server bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,10 +118,11 @@ bench-python: build wheel ## Measures the Python package beside the command line
 secrets: ## Looks for secrets in the tree
 	scripts/secrets
 
-bench: build ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras, faces and plates, and the server
+bench: build setup ## Measures the vault and its rivals on the same 3 GB (BENCH="--scale 0.05" for a small run), then cameras, faces and plates, and the server
 	@scripts/bench $(BENCH)
 	@scripts/bench-cameras $(BENCH_CAMERAS)
 	@scripts/bench-recognition
+	@scripts/bench-remote $(BENCH_REMOTE)
 	@scripts/bench-server $(BENCH_SERVER)
 
 bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BENCH_CAMERAS="--seconds 5 --cameras 4" for a small run)
@@ -129,6 +130,9 @@ bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BE
 
 bench-recognition: setup ## Measures faces and plates, beside onnxruntime from Python, OpenCV and Tesseract
 	@scripts/bench-recognition
+
+bench-remote: build setup ## Measures first backups to S3 and SFTP beside restic and rustic, and dumps of MariaDB (BENCH_REMOTE="--scale 0.02 --runs 1" for a small run)
+	@scripts/bench-remote $(BENCH_REMOTE)
 
 bench-server: build ## Measures the server, beside SecureVision's API in FastAPI (BENCH_SERVER="--events 10000 --seconds 3" for a small run)
 	@scripts/bench-server $(BENCH_SERVER)

@@ -133,11 +133,64 @@ def first_backup(tool: str, place: Place, data: Path, work: Path) -> Cost:
         return cost
 
 
+# --- Databases -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def mariadb(work: Path, megabytes: int) -> Iterator[list[str]]:
+    """A server with a table of so many megabytes of text; what a client says to reach it."""
+    data, socket_path, port = work / "mariadb", work / "mariadb.sock", free_port()
+    root = ["--user=root"] if os.geteuid() == 0 else []
+    make = ["mariadb-install-db", "--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"]
+    subprocess.run([*make, f"--datadir={data}", *root], check=True, capture_output=True)
+    words = [shutil.which("mariadbd") or "/usr/sbin/mariadbd", "--no-defaults", f"--datadir={data}", *root,
+             f"--socket={socket_path}", f"--port={port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=1G",
+             f"--pid-file={work}/mariadb.pid"]
+    with program(words, port, work / "mariadb.log"):
+        reach = ["--no-defaults", f"--socket={socket_path}", "--user=root"]
+        rows = megabytes * 1000
+        sql = (
+            "CREATE DATABASE bench; CREATE TABLE bench.t (id INT PRIMARY KEY, a CHAR(32), b VARCHAR(1000)); "
+            f"INSERT INTO bench.t SELECT seq, MD5(seq), CONCAT(REPEAT(SHA1(seq), 12), REPEAT(MD5(seq DIV 10), 15)) "
+            f"FROM bench_seq.seq_1_to_{rows}"
+        ).replace("bench_seq.", "")
+        subprocess.run(["mariadb", *reach, "--execute", sql, "mysql"], check=True)
+        yield reach
+
+
+def dump_table(work: Path, megabytes: int, runs: int) -> str:
+    """A dump that nobody keeps, and one that goes into a new repository."""
+    nowhere, kept = [], []
+    with mariadb(work, megabytes) as reach:
+        dump = ["mariadb-dump", *reach, "--single-transaction", "--quick", "--databases", "bench"]
+        measure(dump, {}, work)
+        for run in range(runs):
+            with tempfile.TemporaryDirectory(dir=work) as folder:
+                environment = {"KEEPWATCH_PASSWORD": PASSPHRASE, "XDG_CACHE_HOME": f"{folder}/cache"}
+                repository = [KEEPWATCH, "--repo", f"{folder}/repo"]
+                measure([*repository, "init"], environment, work)
+                calls = [
+                    lambda: nowhere.append(measure(dump, {}, work).wall),
+                    lambda: kept.append(
+                        measure([*repository, "backup", "--command", "bench.sql", "--", *dump], environment, work).wall
+                    ),
+                ]
+                for call in calls if run % 2 == 0 else reversed(calls):
+                    call()
+    first, second = statistics.median(nowhere), statistics.median(kept)
+    return table(
+        ["", "time", ""],
+        [["`mariadb-dump` to /dev/null", f"{first:.2f} s", ""],
+         ["the same into a new repository", f"{second:.2f} s", f"{second / first:.2f} x"]],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scale", type=float, default=0.2, help="of 3 GB of data (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=3, help="of each (default: %(default)s)")
     parser.add_argument("--latency", type=int, default=50, metavar="MS", help="there and back (default: %(default)s)")
+    parser.add_argument("--database", type=int, default=500, metavar="MB", help="of a dump (default: %(default)s)")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "keepwatch-bench"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
@@ -174,6 +227,7 @@ def main() -> None:
                     shutil.rmtree(path)
                     shutil.rmtree(work / "s3" / BUCKET / prefix, ignore_errors=True)
         files, size = size_of(data)
+        dumped = dump_table(work, arguments.database, arguments.runs)
     print(f"{machine()}; {files} files, {size / 1e6:.0f} MB; median of {arguments.runs} runs\n")
     header = ["to", *tools]
     seconds = {key: statistics.median(cost.wall for cost in costs) for key, costs in rows.items()}
@@ -182,6 +236,7 @@ def main() -> None:
         cells = [f"{seconds[where, tool]:.1f} s" if (where, tool) in seconds else "-" for tool in tools]
         lines.append([where, *cells])
     print(table(header, lines))
+    print(f"\nA dump of some {arguments.database} MB of MariaDB:\n\n{dumped}")
     say("restic and keepwatch: " + ", ".join(
         f"{where}: {seconds[where, 'restic'] / seconds[where, 'keepwatch']:.2f} x" for where in dict.fromkeys(w for w, _ in rows)
     ))

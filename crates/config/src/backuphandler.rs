@@ -118,13 +118,15 @@ impl Import<'_> {
         for mode in ["local", "ssh", "s3"] {
             self.truth("MODES", mode)?;
         }
-        let Some(source) = self.value("DEFAULT", "source_dir")? else {
+        let source = self.value("DEFAULT", "source_dir")?;
+        let database = self.database()?;
+        if source.is_none() && database.is_none() {
             if self.list("BACKUPS", "backup_dirs")?.is_some() {
                 let text = "without DEFAULT.source_dir there is nothing to back up";
                 self.tell(NoticeKind::NotYet, "BACKUPS", "backup_dirs", text);
             }
             return Ok(());
-        };
+        }
         // It says of each destination what becomes of it.
         let mut repositories = self.destinations()?;
         if repositories.is_empty() {
@@ -144,17 +146,24 @@ impl Import<'_> {
                     _ => Value::Array(names),
                 },
             ),
-            (
-                "paths".to_owned(),
-                Value::Array(vec![text(&escaped(&source))]),
-            ),
         ]);
-        self.tell(
-            NoticeKind::Taken,
-            "DEFAULT",
-            "source_dir",
-            "is jobs.backup.paths now; a relative path begins where keepwatch.toml is",
-        );
+        if let Some(source) = source {
+            let paths = Value::Array(vec![text(&escaped(&source))]);
+            job.insert("paths".to_owned(), paths);
+            self.tell(
+                NoticeKind::Taken,
+                "DEFAULT",
+                "source_dir",
+                "is jobs.backup.paths now; a relative path begins where keepwatch.toml is",
+            );
+        }
+        if let Some(database) = database {
+            let name = "main".to_owned();
+            job.insert("databases".to_owned(), Value::Array(vec![text(&name)]));
+            let databases = Table::from_iter([(name, Value::Table(database))]);
+            self.table
+                .insert("databases".to_owned(), Value::Table(databases));
+        }
         let exclude = self.exclude()?;
         if !exclude.is_empty() {
             job.insert("exclude".to_owned(), Value::Array(exclude));
@@ -170,6 +179,59 @@ impl Import<'_> {
             Value::Table(repositories.collect()),
         );
         Ok(())
+    }
+
+    /// The database, which BackupHandler dumped beside the files.
+    fn database(&mut self) -> Result<Option<Table>, IniError> {
+        if self.truth("MODES", "db")? != Some(true) {
+            self.not_asked("DATABASE")?;
+            return Ok(None);
+        }
+        let Some(name) = self.value("DATABASE", "database")? else {
+            return Ok(None);
+        };
+        self.tell(NoticeKind::Taken, "MODES", "db", "databases.main says it");
+        let names = Value::Array(vec![text(&escaped(&name))]);
+        let mut database = Table::from_iter([
+            ("kind".to_owned(), text("mysql")),
+            ("databases".to_owned(), names),
+        ]);
+        let said = "is in databases.main now; `keepwatch restore-db` brings its dumps back";
+        self.tell(NoticeKind::Taken, "DATABASE", "database", said);
+        let host = self.value("DATABASE", "host")?;
+        // The programs take `localhost` for the socket, and a port for TCP.
+        let is_local = host.as_deref().is_none_or(|host| host == "localhost");
+        let said = "is in databases.main now";
+        for key in ["host", "user"] {
+            let Some(value) = self.value("DATABASE", key)? else {
+                continue;
+            };
+            self.tell(NoticeKind::Taken, "DATABASE", key, said);
+            if key == "user" || !is_local {
+                database.insert(key.to_owned(), text(&escaped(&value)));
+            }
+        }
+        if let Some(port) = self.number("DATABASE", "port")? {
+            self.tell(NoticeKind::Taken, "DATABASE", "port", said);
+            if !is_local || port != 3306 {
+                database.insert("port".to_owned(), Value::Integer(port));
+            }
+        }
+        let (name, kind) = ("DB_PASSWORD", NoticeKind::Taken);
+        let said = "is databases.main.password now, by reference to a variable";
+        if let Some(password) = self.secret("DATABASE", "password", name, kind, said)? {
+            database.insert("password".to_owned(), password);
+        }
+        if self.truth("DATABASE", "binlog_position")? == Some(true) {
+            database.insert("binlog_position".to_owned(), Value::Boolean(true));
+            let said = "is databases.main.binlog_position now";
+            self.tell(NoticeKind::Taken, "DATABASE", "binlog_position", said);
+        }
+        if self.value("DATABASE", "single_transaction")?.is_some() {
+            let said = "always so: tables that know transactions are dumped as of one moment";
+            self.tell(NoticeKind::NotNeeded, "DATABASE", "single_transaction", said);
+        }
+        Ok(Some(database))
     }
 
     /// What opens the repositories: the key of a repository, and its value.

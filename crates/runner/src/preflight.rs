@@ -1,5 +1,6 @@
 //! What has to be so before a job begins.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -7,7 +8,7 @@ use keepwatch_config::{Config, JobConfig};
 use keepwatch_core::with_causes;
 use keepwatch_ops::hook::Environment;
 use keepwatch_remote::Location;
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statvfs, statx};
+use rustix::fs::statvfs;
 
 /// Nobody who runs this lives before it; a machine without a battery for its clock starts there.
 const EARLIEST: i64 = 1_767_225_600; // 2026-01-01
@@ -75,11 +76,14 @@ pub(crate) fn databases(
         .collect()
 }
 
-/// Bind mounts and subvolumes of the same file system are mount points as well.
-fn is_mount_point(path: &Path) -> rustix::io::Result<bool> {
-    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-    let found = statx(CWD, path, flags, StatxFlags::BASIC_STATS)?;
-    Ok(found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+/// Whether another file system begins there. That something is mounted is not enough: service
+/// managers mount directories onto themselves to make them writable, also empty ones.
+fn is_mount_point(path: &Path) -> std::io::Result<bool> {
+    let path = path.canonicalize()?;
+    let Some(parent) = path.parent() else {
+        return Ok(true);
+    };
+    Ok(path.metadata()?.dev() != parent.metadata()?.dev())
 }
 
 #[cfg(test)]

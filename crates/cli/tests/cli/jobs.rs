@@ -1,6 +1,8 @@
 //! Jobs of the configuration, run one by one and by their schedules.
 
+use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use keepwatch_testkit::s3::{self, S3};
 use keepwatch_testkit::tree;
@@ -98,7 +100,17 @@ fn a_scheduler_makes_up_for_what_was_missed_and_ends_when_told() {
         "jobs": { "nightly": { "after": "2026-01-01T02:30:00Z", "schedule": "02:30" } },
     });
     world.write("state/slots.json", missed.to_string());
+    let manager = UnixDatagram::bind(world.path("notify")).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .unwrap();
+    let told = || {
+        let mut message = [0; 1000];
+        let length = manager.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).into_owned()
+    };
     let mut command = world.bare(["run", "--config", "keepwatch.toml"]);
+    command.env("NOTIFY_SOCKET", world.path("notify"));
     let child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -111,6 +123,8 @@ fn a_scheduler_makes_up_for_what_was_missed_and_ends_when_told() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     assert_eq!(history()[0]["by"], "schedule");
+    assert_eq!(told(), "READY=1");
+    assert!(told().starts_with("STATUS=nightly running"));
     // Another one with the same state has nothing to do.
     let mut second: Command = world.bare(["run", "--config", "keepwatch.toml"]);
     let second = run(&mut second).code(11);
@@ -125,6 +139,10 @@ fn a_scheduler_makes_up_for_what_was_missed_and_ends_when_told() {
     assert!(output.status.success(), "{said}");
     assert!(said.contains("a job is done"), "{said}");
     assert_eq!(history().as_array().unwrap().len(), 1);
+    let mut last = told();
+    while !last.starts_with("STOPPING") {
+        last = told();
+    }
 }
 
 #[test]

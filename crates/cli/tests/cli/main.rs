@@ -18,6 +18,8 @@ mod keys;
 mod live;
 mod never_again;
 mod old_backups;
+#[cfg(feature = "vision")]
+mod operations;
 mod parity;
 #[cfg(feature = "vision")]
 mod plates;

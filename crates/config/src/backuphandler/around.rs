@@ -17,6 +17,7 @@ impl Import<'_> {
         self.hooks(job)?;
         self.retention(job)?;
         self.heartbeat(job)?;
+        self.tailscale(job)?;
         let mut told = Table::new();
         self.webhook(&mut told)?;
         self.mail(&mut told)?;
@@ -99,6 +100,32 @@ impl Import<'_> {
             let heartbeat = Table::from_iter([("url".to_owned(), url)]);
             job.insert("heartbeat".to_owned(), Value::Table(heartbeat));
         }
+        Ok(())
+    }
+
+    fn tailscale(&mut self, job: &mut Table) -> Result<(), IniError> {
+        if self.truth("TAILSCALE", "enabled")? != Some(true) {
+            return self.not_asked("TAILSCALE");
+        }
+        let mut tailscale = Table::new();
+        let said = "is jobs.backup.tailscale now";
+        self.tell(NoticeKind::Taken, "TAILSCALE", "enabled", said);
+        let (name, kind) = ("TAILSCALE_AUTH_KEY", NoticeKind::Taken);
+        let by = "is jobs.backup.tailscale.auth_key now, by reference to a variable";
+        if let Some(key) = self.secret("TAILSCALE", "auth_key", name, kind, by)? {
+            tailscale.insert("auth_key".to_owned(), key);
+        }
+        if let Some(host) = self.value("TAILSCALE", "hostname")? {
+            tailscale.insert("hostname".to_owned(), text(&escaped(&host)));
+            self.tell(NoticeKind::Taken, "TAILSCALE", "hostname", said);
+        }
+        for key in ["accept_routes", "disconnect_after"] {
+            if let Some(on) = self.truth("TAILSCALE", key)? {
+                tailscale.insert(key.to_owned(), Value::Boolean(on));
+                self.tell(NoticeKind::Taken, "TAILSCALE", key, said);
+            }
+        }
+        job.insert("tailscale".to_owned(), Value::Table(tailscale));
         Ok(())
     }
 

@@ -43,7 +43,8 @@ impl Import<'_> {
 
     fn ssh(&mut self) -> Result<Vec<(String, Table)>, IniError> {
         if self.truth("MODES", "ssh")? != Some(true) {
-            return self.not_asked("SSH");
+            self.not_asked("SSH")?;
+            return Ok(Vec::new());
         }
         let Some(servers) = self.list("SSH", "ssh_servers")? else {
             return Ok(Vec::new());
@@ -87,7 +88,8 @@ impl Import<'_> {
 
     fn s3(&mut self) -> Result<Vec<(String, Table)>, IniError> {
         if self.truth("MODES", "s3")? != Some(true) {
-            return self.not_asked("S3");
+            self.not_asked("S3")?;
+            return Ok(Vec::new());
         }
         let Some(bucket) = self.value("S3", "bucket")? else {
             return Ok(Vec::new());
@@ -136,7 +138,8 @@ impl Import<'_> {
         Ok(vec![("s3".to_owned(), repository)])
     }
 
-    fn not_asked(&mut self, section: &str) -> Result<Vec<(String, Table)>, IniError> {
+    /// Keys of what MODES turns off.
+    pub(super) fn not_asked(&mut self, section: &str) -> Result<(), IniError> {
         let keys: Vec<(String, String)> = self.ini.keys().collect();
         for (of, key) in keys {
             if of == section && self.value(section, &key)?.is_some() {
@@ -144,7 +147,7 @@ impl Import<'_> {
                 self.tell(NoticeKind::NotNeeded, section, &key, said);
             }
         }
-        Ok(Vec::new())
+        Ok(())
     }
 
     /// KiB a second, of which 0 is no limit.

@@ -36,12 +36,12 @@ pub(super) const SECTIONS: &[&str] = &[
 
 const NO_JOB: &str = "no job is made, since there is nothing to back up or no place for it";
 const NO_PLACE: &str = "not taken over: SSH.ssh_servers or S3.bucket says where to, and is missing";
-const DATABASE: &str = "not taken over yet: name the database in `[databases]`";
+const DATABASE: &str = "not taken over: DATABASE.database names none, or this is db_config.ini: put it into DATABASE";
 const MAIL: &str =
     "not taken over yet: a mail needs a server, a sender and receivers, as keys of SMTP";
 const BOT: &str = "not taken over yet: a bot needs TELEGRAM.api_token and USERS.interacted_users, in bot_config.ini";
 const HEARTBEAT: &str = "a message may take half a minute";
-const TAILSCALE: &str = "not taken over yet: see `tailscale` of a job";
+const TAILSCALE: &str = "not taken over: an auth key brings its tags with it";
 const OLD_SSH: &str = "not taken over yet: put it into SSH";
 const UNUSED: &str = "not used: encryption is off, or nothing is backed up to a folder";
 const ALWAYS: &str = "always so: what has changed is read, and every snapshot is whole";

@@ -119,6 +119,8 @@ Changed RETENTION.max_age_days
 Changed SCHEDULE.times
 Changed SSH.ssh_servers
 Changed WEBHOOK.url $WEBHOOK_URL
+NotNeeded DATABASE.password
+NotNeeded DATABASE.single_transaction
 NotNeeded DEDUP.enabled
 NotNeeded DEFAULT.compress_type
 NotNeeded DEFAULT.mode
@@ -132,11 +134,9 @@ NotNeeded RETENTION.max_count
 NotNeeded S3.access_key
 NotNeeded S3.secret_key
 NotNeeded SCHEDULE.interval_minutes
-NotYet DATABASE.password $DB_PASSWORD
-NotYet DATABASE.single_transaction
+NotNeeded TAILSCALE.auth_key
 NotYet NOTIFICATIONS.receiver_emails
 NotYet SMTP.password $SMTP_PASSWORD
-NotYet TAILSCALE.auth_key $TAILSCALE_AUTH_KEY
 Taken DEFAULT.source_dir
 Taken ENCRYPTION.passphrase $BACKUP_ENCRYPTION_PASSPHRASE
 Taken MODES.ssh
@@ -229,14 +229,22 @@ fn a_bucket_and_mail_are_taken_over() {
                 region = eu-west-1\naccess_key = hunter2-id\nsecret_key = hunter2\nmax_bandwidth = 100\n\
                 multipart_threshold = 8\nmax_concurrency = 10\n[SMTP]\nhost = mail.example\nport = 587\n\
                 user = me@example.org\npassword = hunter2\nto_addrs = you@example.org\nuse_tls = True\n";
-    let imported = import(text).unwrap();
+    let text = text.replace("s3 = True", "s3 = True\ndb = True");
+    let text = format!(
+        "{text}[DATABASE]\nuser = root\npassword = hunter2\ndatabase = shop\nhost = localhost\n\
+         port = 3306\nsingle_transaction = True\nbinlog_position = True\n[TAILSCALE]\n\
+         enabled = True\nauth_key = hunter2\ndisconnect_after = True\n"
+    );
+    let imported = import(&text).unwrap();
     assert!(!imported.is_partial(), "{:?}", imported.notices);
     assert!(!format!("{imported:?}").contains("hunter2"));
     let variables = [
         ("KEEPWATCH_REPOSITORY_PASSWORD", "chosen"),
         ("AWS_ACCESS_KEY_ID", "id"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("DB_PASSWORD", "p"),
         ("SMTP_PASSWORD", "p"),
+        ("TAILSCALE_AUTH_KEY", "tskey-auth-1"),
     ];
     let config = load(&imported.toml, &variables).unwrap().config;
     let repository = &config.repositories["s3"];
@@ -248,6 +256,8 @@ fn a_bucket_and_mail_are_taken_over() {
     assert_eq!(repository.remote.connections, Some(10));
     assert_eq!(config.jobs["backup"].repositories, ["s3"]);
     assert!(config.notify.contains_key("mail"));
+    assert_eq!(config.jobs["backup"].databases, ["main"]);
+    assert!(config.jobs["backup"].tailscale.is_some());
 }
 
 #[test]
