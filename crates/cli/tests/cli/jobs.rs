@@ -120,7 +120,7 @@ fn a_scheduler_makes_up_for_what_was_missed_and_ends_when_told() {
     let begun = std::time::Instant::now();
     while history()[0]["status"] != "done" {
         assert!(begun.elapsed().as_secs() < 60, "{}", history());
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(history()[0]["by"], "schedule");
     assert_eq!(told(), "READY=1");
