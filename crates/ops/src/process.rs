@@ -202,7 +202,7 @@ fn read_some(reader: &mut PipeReader, output: &mut Output, most: usize) -> bool 
     true
 }
 
-fn timespec(span: Duration) -> Timespec {
+pub(crate) fn timespec(span: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(span.subsec_nanos()),

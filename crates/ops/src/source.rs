@@ -13,6 +13,9 @@
 //! | `sqlite` | `/databases/NAME/FILE` |
 //! | `command` | `/databases/NAME/output`, or what it is named |
 //!
+//! In a name of a database, what would lead elsewhere (`/`, a first `.`) or mean something else
+//! (`%`; MySQL's `all` and `users`) is written as in an address: `users` is `%75sers.sql`.
+//!
 //! Dumps of several databases of one server are each of a moment of its own, one after the other.
 //! Where they belong together, `together` dumps MySQL's at one moment.
 //!
@@ -25,6 +28,7 @@ mod dump;
 mod error;
 mod feed;
 mod mysql;
+mod names;
 mod postgres;
 mod rename;
 mod settings;
@@ -96,6 +100,7 @@ impl DatabaseSettings {
                         environment: inherited,
                     },
                     dump::Whole::ByStatus,
+                    settings.stall_timeout,
                 )])
             }
         }

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use keepwatch_core::{Source, Stream};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::process::{Output, name_of};
+use crate::process::{Output, name_of, timespec};
 
 /// So much of the end is looked at.
 const END: usize = 512;
@@ -50,12 +53,14 @@ pub(super) enum Whole {
     Begins(&'static [u8]),
 }
 
-/// A stream that runs the program when it is read.
-pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole) -> Source {
+/// A stream that runs the program when it is read, and gives it up when nothing comes for as long as
+/// `stall`.
+pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole, stall: Option<Duration>) -> Source {
     let ended: Ended = Arc::default();
     let reader = Dump {
         spec,
         whole,
+        stall,
         running: None,
         first: Vec::new(),
         last: Vec::new(),
@@ -85,6 +90,7 @@ struct Running {
 struct Dump {
     spec: Spec,
     whole: Whole,
+    stall: Option<Duration>,
     running: Option<Running>,
     first: Vec<u8>,
     last: Vec<u8>,
@@ -114,6 +120,34 @@ impl Dump {
             complaint: std::thread::spawn(move || listen(errors)),
         });
         Ok(())
+    }
+
+    /// Waits until there is something to read, but no longer than it may take.
+    fn wait(&mut self) -> io::Result<()> {
+        let (Some(running), Some(stall)) = (&self.running, self.stall) else {
+            return Ok(());
+        };
+        // A signal that comes in between begins the wait anew, which is no harm.
+        let ready = loop {
+            let mut output = [PollFd::from_borrowed_fd(
+                running.output.as_fd(),
+                PollFlags::IN,
+            )];
+            match poll(&mut output, Some(&timespec(stall))) {
+                Err(rustix::io::Errno::INTR) => {}
+                done => break done?,
+            }
+        };
+        if ready > 0 {
+            return Ok(());
+        }
+        if let Some(running) = self.running.take() {
+            end_group(running.child);
+        }
+        let program = name_of(&self.spec.argv);
+        let problem = format!("{program} was ended: nothing came from it for {stall:?}");
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(Err(problem.clone()));
+        Err(io::Error::new(io::ErrorKind::TimedOut, problem))
     }
 
     /// It has said all that it says.
@@ -167,6 +201,7 @@ impl Read for Dump {
             }
             self.start()?;
         }
+        self.wait()?;
         let Some(running) = &mut self.running else {
             return Ok(0);
         };

@@ -9,6 +9,7 @@ use keepwatch_core::Source;
 
 use super::dump::{Spec, Whole, stream};
 use super::feed::feed;
+use super::names::{database_name, file_name};
 use super::rename::Renamed;
 use super::settings::{MysqlSettings, Tls};
 use super::{RestoreTarget, SourceError, ask, find};
@@ -16,6 +17,8 @@ use crate::hook::Environment;
 
 /// Databases of the server itself.
 const OWN: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
+/// Names of dumps that are not those of one database.
+const SEVERAL: [&str; 2] = ["all", "users"];
 /// What both programs write last.
 const END: &str = "-- Dump completed";
 
@@ -55,7 +58,12 @@ pub(super) fn streams(
             argv,
             environment: client.environment.clone(),
         };
-        stream(folder.join(file), spec, Whole::Ends(END))
+        stream(
+            folder.join(file),
+            spec,
+            Whole::Ends(END),
+            settings.stall_timeout,
+        )
     };
     let named = |names: &[String]| {
         let mut what = vec!["--databases".to_owned(), "--".to_owned()];
@@ -69,7 +77,8 @@ pub(super) fn streams(
         (false, each) => {
             for name in each {
                 let one = std::slice::from_ref(name);
-                streams.push(dump(format!("{name}.sql"), named(one)));
+                let file = format!("{}.sql", file_name(name, &SEVERAL));
+                streams.push(dump(file, named(one)));
             }
         }
     }
@@ -206,8 +215,7 @@ impl<'s> Client<'s> {
             argv,
             environment: self.environment.clone(),
         };
-        let several = matches!(name, "all" | "users");
-        if several {
+        if SEVERAL.contains(&name) {
             if target.into.is_some() {
                 return Err(SourceError::Settings {
                     problem: "into: this dump is not of one database",
@@ -220,6 +228,7 @@ impl<'s> Client<'s> {
             }
             return feed(&spec, dump);
         }
+        let name = &database_name(name).ok_or_else(no_dump)?;
         let into = target.into.as_deref().unwrap_or(name);
         let sql = format!(
             "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {}",

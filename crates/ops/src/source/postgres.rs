@@ -9,6 +9,7 @@ use keepwatch_core::Source;
 
 use super::dump::{Spec, Whole, stream};
 use super::feed::feed;
+use super::names::{database_name, file_name};
 use super::settings::{PostgresSettings, Tls};
 use super::{RestoreTarget, SourceError, ask};
 use crate::hook::Environment;
@@ -39,7 +40,8 @@ pub(super) fn streams(
     if settings.roles.unwrap_or(all) {
         let spec = client.spec(&["pg_dumpall", "--globals-only", "--no-password"]);
         let end = Whole::Ends("-- PostgreSQL database cluster dump complete");
-        streams.push(stream(folder.join("globals.sql"), spec, end));
+        let path = folder.join("globals.sql");
+        streams.push(stream(path, spec, end, settings.stall_timeout));
     }
     for name in wanted {
         // What is compressed already is not found again in the next dump.
@@ -50,8 +52,9 @@ pub(super) fn streams(
             "--no-password",
         ]);
         spec.argv.push(format!("--dbname={}", database(&name)));
-        let path = folder.join(format!("{name}.pgdump"));
-        streams.push(stream(path, spec, Whole::Begins(b"PGDMP")));
+        let path = folder.join(format!("{}.pgdump", file_name(&name, &[])));
+        let begin = Whole::Begins(b"PGDMP");
+        streams.push(stream(path, spec, begin, settings.stall_timeout));
     }
     Ok(streams)
 }
@@ -152,10 +155,11 @@ impl<'s> Client<'s> {
         }
         let name = dumped
             .strip_suffix(".pgdump")
+            .and_then(database_name)
             .ok_or_else(|| SourceError::NoDump {
                 what: dumped.to_owned(),
             })?;
-        let into = target.into.as_deref().unwrap_or(name);
+        let into = target.into.as_deref().unwrap_or(&name);
         let mut replaces = false;
         if self.databases()?.iter().any(|there| there == into) {
             let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \

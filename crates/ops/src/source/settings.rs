@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::fmt::serde::unsigned_duration::friendly::compact::optional as optional_duration;
 use keepwatch_core::SecretText;
 use serde::Deserialize;
 
 use super::SourceError;
+
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A database, or a command whose output is backed up, by `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -62,6 +66,9 @@ pub struct MysqlSettings {
     pub binlog_position: bool,
     /// Dump accounts and their rights as well, which MariaDB's program does.
     pub users: bool,
+    /// A dump of which nothing comes for so long is given up. Without, it is waited for.
+    #[serde(with = "optional_duration")]
+    pub stall_timeout: Option<Duration>,
 }
 
 /// A server of PostgreSQL.
@@ -84,6 +91,9 @@ pub struct PostgresSettings {
     pub tls: Tls,
     /// Whether roles and tablespaces are dumped as well. Without, if all databases are.
     pub roles: Option<bool>,
+    /// A dump of which nothing comes for so long is given up. Without, it is waited for.
+    #[serde(with = "optional_duration")]
+    pub stall_timeout: Option<Duration>,
 }
 
 /// A file of SQLite.
@@ -109,6 +119,9 @@ pub struct CommandSettings {
     /// What its environment has besides.
     #[serde(default)]
     pub environment: BTreeMap<String, SecretText>,
+    /// A dump of which nothing comes for so long is given up. Without, it is waited for.
+    #[serde(default, with = "optional_duration")]
+    pub stall_timeout: Option<Duration>,
 }
 
 /// Arguments may hold what nobody is to see.
@@ -132,6 +145,15 @@ impl DatabaseSettings {
         let plain = |name: &String| {
             !name.is_empty() && !name.starts_with(['-', '.']) && !name.contains(['/', '\0', '\n'])
         };
+        let stall = match self {
+            Self::Mysql(settings) => settings.stall_timeout,
+            Self::Postgres(settings) => settings.stall_timeout,
+            Self::Command(settings) => settings.stall_timeout,
+            Self::Sqlite(_) => None,
+        };
+        if stall.is_some_and(|span| span.is_zero() || span > LONGEST) {
+            return bad("stall_timeout: it is more than 0 and up to 24h");
+        }
         match self {
             Self::Mysql(settings) => {
                 if !settings.databases.iter().all(plain) {

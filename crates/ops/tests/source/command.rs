@@ -57,10 +57,24 @@ fn nobody_waits_for_a_command_that_is_not_wanted_any_more() {
 }
 
 #[test]
+fn a_command_that_stalls_is_given_up() {
+    let world = World::new();
+    let stalls = settings(json!({
+        "kind": "command",
+        "command": ["sh", "-c", "echo begun; sleep 1000; echo done"],
+        "stall_timeout": "200ms",
+    }));
+    let told = with_causes(&world.backup(&stalls).unwrap_err());
+    assert!(told.contains("nothing came from it for 200ms"), "{told}");
+    assert!(world.open().snapshots().unwrap().0.is_empty());
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused() {
     for bad in [
         json!({ "kind": "command", "command": [] }),
         json!({ "kind": "command", "command": ["a"], "name": "../a" }),
+        json!({ "kind": "command", "command": ["a"], "stall_timeout": "0s" }),
         json!({ "kind": "mysql", "databases": ["--all"] }),
         json!({ "kind": "mysql", "databases": ["../a"] }),
         json!({ "kind": "mysql", "socket": "/s", "host": "h" }),
