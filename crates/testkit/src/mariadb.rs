@@ -32,7 +32,9 @@ impl MariaDb {
         install
             .args(["--no-defaults", "--skip-test-db", "--skip-name-resolve"])
             .arg("--auth-root-authentication-method=normal")
-            .arg(format!("--datadir={}", at("data")));
+            .arg(format!("--datadir={}", at("data")))
+            // A server that starts removes what others have in the same directory.
+            .env("TMPDIR", dir.path());
         if as_root {
             install.arg("--user=root");
         }
@@ -46,6 +48,7 @@ impl MariaDb {
             "--no-defaults".to_owned(),
             format!("--datadir={}", at("data")),
             format!("--socket={}", at("socket")),
+            format!("--tmpdir={}", dir.path().display()),
             format!("--pid-file={}", at("pid")),
             format!("--port={port}"),
             "--bind-address=127.0.0.1".to_owned(),

@@ -164,11 +164,10 @@ impl<'s> Client<'s> {
         if self.databases()?.iter().any(|there| there == into) {
             let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                        WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
-            replaces = self
-                .query(into, sql)?
-                .first()
-                .is_none_or(|count| count != "0");
-            if replaces && !target.force {
+            // Functions may be there although no table is.
+            replaces = target.force;
+            let count = self.query(into, sql)?;
+            if !replaces && count.first().is_none_or(|count| count != "0") {
                 return Err(SourceError::Taken {
                     what: format!("the database {into}"),
                 });

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keepwatch_core::fs::{AtomicFile, Replace};
 use keepwatch_core::{Source, Stream, with_causes};
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::settings::SqliteSettings;
@@ -84,13 +84,8 @@ fn copy(path: &Path, scratch: &Path) -> Result<File, SourceError> {
     let place = dir.path().join("copy");
     let source = open(path)?;
     let mut target = Connection::open(&place).map_err(SourceError::sqlite("write", &place))?;
-    {
-        let backup =
-            Backup::new(&source, &mut target).map_err(SourceError::sqlite("copy", path))?;
-        backup
-            .run_to_completion(PAGES, PAUSE, None)
-            .map_err(SourceError::sqlite("copy", path))?;
-    }
+    copy_all(&source, &mut target, path)?;
+    drop(source);
     // A copy is read by itself: with a log beside it, it would not be.
     let found: String = target
         .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
@@ -104,6 +99,45 @@ fn copy(path: &Path, scratch: &Path) -> Result<File, SourceError> {
     }
     drop(target);
     File::open(&place).map_err(SourceError::file("read", &place))
+}
+
+/// Copies page after page. SQLite begins anew whenever another process has written in between, so
+/// that with one that never rests it would never end: where there is a write-ahead log, a transaction
+/// keeps the moment and disturbs nobody; elsewhere writers wait in the end, until all is copied.
+fn copy_all(source: &Connection, target: &mut Connection, path: &Path) -> Result<(), SourceError> {
+    let failed = || SourceError::sqlite("copy", path);
+    let mode: String = source
+        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+        .map_err(failed())?;
+    if mode == "wal" {
+        source.execute_batch("BEGIN").map_err(failed())?;
+        // It begins with what it reads first.
+        source
+            .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |_| Ok(()))
+            .map_err(failed())?;
+    }
+    let backup = Backup::new(source, target).map_err(failed())?;
+    let mut pages = PAGES;
+    let mut steps = 0;
+    loop {
+        match backup.step(pages).map_err(failed())? {
+            StepResult::Done => return Ok(()),
+            StepResult::More => {}
+            // The lock was waited for already.
+            _ => {
+                return Err(SourceError::Failed {
+                    program: path.display().to_string(),
+                    problem: format!("somebody keeps the database locked for {BUSY:?}"),
+                });
+            }
+        }
+        steps += 1;
+        if steps > 2 * (backup.progress().pagecount / PAGES + 1) {
+            pages = -1;
+        } else {
+            std::thread::sleep(PAUSE);
+        }
+    }
 }
 
 fn open(path: &Path) -> Result<Connection, SourceError> {

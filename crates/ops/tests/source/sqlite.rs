@@ -10,11 +10,25 @@ use crate::world::{World, settings};
 
 #[test]
 fn a_database_in_use_is_copied_as_of_one_moment() {
+    copied_while_it_is_written("WAL");
+}
+
+#[test]
+fn a_writer_that_never_rests_does_not_keep_the_copy_from_its_end() {
+    copied_while_it_is_written("TRUNCATE");
+}
+
+fn copied_while_it_is_written(mode: &str) {
     let world = World::new();
     let path = world.dir.path().join("a.db");
     let writer = Connection::open(&path).unwrap();
     let _: String = writer
-        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .query_row(&format!("PRAGMA journal_mode = {mode}"), [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    writer
+        .busy_timeout(std::time::Duration::from_secs(60))
         .unwrap();
     // Two tables that always hold the same number of rows.
     writer
@@ -31,6 +45,10 @@ fn a_database_in_use_is_copied_as_of_one_moment() {
     for n in 0..500 {
         write(n);
     }
+    // More than is copied in one step.
+    writer
+        .execute_batch("CREATE TABLE big AS SELECT zeroblob(20000000) AS filling")
+        .unwrap();
     let one = settings(json!({ "kind": "sqlite", "path": path }));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
