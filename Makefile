@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-server bench-mount bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

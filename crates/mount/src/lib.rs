@@ -2,8 +2,8 @@
 //!
 //! [`Tree`] is the heart: `/snapshots/<time>`, `/ids/<id>`, `/hosts/<host>/<time>`,
 //! `/tags/<tag>/<time>` and `/latest`, with directories that are read as far as somebody looks and
-//! files whose chunks are read ahead. `fuse` (on Linux) gives it to the
-//! kernel.
+//! files whose chunks are read ahead. `fuse` (on Linux) gives it to the kernel, [`webdav`] to
+//! programs that speak HTTP.
 
 mod chunks;
 mod error;
@@ -15,6 +15,7 @@ mod lru;
 mod names;
 mod snapshots;
 mod tree;
+pub mod webdav;
 
 pub use error::{Error, Result};
 pub use file::OpenFile;

@@ -64,7 +64,11 @@ mod tests {
 
     #[test]
     fn times_sort() {
-        let name = of_time("2026-03-01T09:08:07.5+01:00".parse().unwrap());
+        let name = of_time(
+            "2026-03-01T09:08:07.5+01:00"
+                .parse()
+                .expect("it is well formed"),
+        );
         assert_eq!(name, "2026-03-01T08-08-07Z");
     }
 }

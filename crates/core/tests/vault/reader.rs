@@ -148,6 +148,7 @@ fn parts_and_chunks_make_up_a_file_with_holes() {
     let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
     file.write_all_at(&noise(50_000, 2), 1_000_000).unwrap();
     file.set_len(2_000_000).unwrap();
+    let expected = fs::read(&path).unwrap();
     fixture.backup();
     let (repository, mut reader) = open(fixture, "file");
     let mut fetcher = repository.chunk_fetcher().unwrap();
@@ -167,7 +168,7 @@ fn parts_and_chunks_make_up_a_file_with_holes() {
         }
     }
     assert_eq!(holes, 2);
-    assert!(content == fs::read(&path).unwrap());
+    assert!(content == expected);
     for nowhere in [2_000_000, u64::MAX] {
         assert_eq!(reader.part_at(nowhere).unwrap(), None);
     }

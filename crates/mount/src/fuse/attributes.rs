@@ -158,7 +158,9 @@ mod tests {
     #[test]
     fn times_before_1970_and_out_of_range() {
         let time = |secs, nanos| of_time(Time { secs, nanos });
-        let before = UNIX_EPOCH.duration_since(time(-2, 999_999_999)).unwrap();
+        let before = UNIX_EPOCH
+            .duration_since(time(-2, 999_999_999))
+            .expect("it is well formed");
         assert_eq!(before, Duration::new(1, 1));
         assert_eq!(time(5, 7), UNIX_EPOCH + Duration::new(5, 7));
         time(i64::MAX, 999_999_999);

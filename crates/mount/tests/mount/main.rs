@@ -5,3 +5,4 @@
 mod fuse;
 mod scene;
 mod tree;
+mod webdav;
