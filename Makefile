@@ -130,6 +130,9 @@ bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BE
 bench-recognition: setup ## Measures faces and plates, beside onnxruntime from Python, OpenCV and Tesseract
 	@scripts/bench-recognition
 
+bench-mount: ## Measures reading through a mount, beside restic (BENCH_MOUNT="--megabytes 50 --runs 1" for a small run)
+	@scripts/bench-mount $(BENCH_MOUNT)
+
 bench-server: build ## Measures the server, beside SecureVision's API in FastAPI (BENCH_SERVER="--events 10000 --seconds 3" for a small run)
 	@scripts/bench-server $(BENCH_SERVER)
 

@@ -161,7 +161,7 @@ fn remote_options(global: &Global) -> Result<Options, Failure> {
 }
 
 /// What drives the network. It is there once, when it is needed first, and until the end.
-fn runtime() -> Result<&'static Handle, Failure> {
+pub fn runtime() -> Result<&'static Handle, Failure> {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle());

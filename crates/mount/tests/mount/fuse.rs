@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -220,6 +220,72 @@ fn it_ends_when_it_is_told_or_unmounted() {
     );
     waiting.join().unwrap().unwrap();
     assert!(!is_mounted(&view.at));
+}
+
+#[test]
+fn others_see_what_they_may() {
+    let scene = Scene::new();
+    for (name, mode) in [("open", 0o644), ("closed", 0o600)] {
+        let path = write(&scene.source(), name, b"content");
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    // Also in the snapshot.
+    fs::set_permissions(scene.dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    scene.backup();
+    let mut view = View::new(scene);
+    let may_read = |path: PathBuf| {
+        let read = Command::new("setpriv")
+            .args(["--reuid", "65534", "--clear-groups", "cat"])
+            .arg(path)
+            .output()
+            .unwrap();
+        read.status.success()
+    };
+    assert!(!may_read(view.source().join("open")), "it is of root alone");
+    view.mounted.take().unwrap().unmount().unwrap();
+
+    let options = MountOptions { allow_other: true };
+    view.mounted = Some(mount(view.scene.tree(), &view.at, &options).unwrap());
+    assert!(may_read(view.source().join("open")));
+    assert!(!may_read(view.source().join("closed")));
+}
+
+#[test]
+fn what_is_left_of_a_mount_is_told() {
+    let scene = Scene::new();
+    let tree = scene.tree();
+    let mut view = View::new(scene);
+    // As it is when the program is killed: the kernel has nobody to ask.
+    let device = fs::metadata(&view.at).unwrap().dev();
+    let connection = rustix::fs::minor(device);
+    let control = view.scene.dir.path().join("control");
+    fs::create_dir(&control).unwrap();
+    let done = Command::new("mount")
+        .args(["-t", "fusectl", "none"])
+        .arg(&control)
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let aborted = fs::write(control.join(format!("{connection}/abort")), "1");
+    let unmounted = Command::new("umount").arg(&control).status().unwrap();
+    aborted.unwrap();
+    assert!(unmounted.success());
+
+    let error = mount(tree, &view.at, &MountOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("has ended is still there"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("fusermount3 -u"));
+    // Nobody is left to join but the threads, which have seen it.
+    assert!(
+        Command::new("umount")
+            .arg(&view.at)
+            .status()
+            .unwrap()
+            .success()
+    );
+    drop(view.mounted.take());
 }
 
 #[test]
