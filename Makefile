@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 CARGO_FLAGS ?= --locked
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-recognition bench-remote bench-server bench-python fuzz-smoke clean
+.PHONY: help setup build demo wheel test test-dashboard test-rust test-outside test-doc test-reader test-python test-wheel test-portable test-rebuild check fmt lint doc deny secrets bench bench-cameras bench-mount bench-recognition bench-remote bench-server bench-python fuzz-smoke clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ bench-cameras: build ## Measures watching a camera, beside motion and ffmpeg (BE
 
 bench-recognition: setup ## Measures faces and plates, beside onnxruntime from Python, OpenCV and Tesseract
 	@scripts/bench-recognition
+
+bench-mount: ## Measures reading through a mount, beside restic (BENCH_MOUNT="--megabytes 50 --runs 1" for a small run)
+	@scripts/bench-mount $(BENCH_MOUNT)
 
 bench-remote: build setup ## Measures first backups to S3 and SFTP beside restic and rustic, and dumps of MariaDB (BENCH_REMOTE="--scale 0.02 --runs 1" for a small run)
 	@scripts/bench-remote $(BENCH_REMOTE)

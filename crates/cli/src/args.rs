@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+use crate::commands::mount;
 use crate::commands::{
     backup, check, completions, copy, decrypt, diff, dump, encrypt, events, evidence, find, forget,
     import, init, inventory, key, keygen, ls, man, parity, prune, repair, restore, snapshots,
-    stats, status,
+    stats, status, webdav,
 };
 #[cfg(feature = "vision")]
 use crate::commands::{
@@ -152,6 +154,11 @@ pub enum Command {
     /// Feed a dump of a database back to it
     #[cfg(feature = "vision")]
     RestoreDb(restore_db::RestoreDbArgs),
+    /// Show the snapshots as a file system, until Ctrl-C or `umount`
+    #[cfg(target_os = "linux")]
+    Mount(mount::MountArgs),
+    /// Show the snapshots to browsers and WebDAV clients of this machine, until Ctrl-C
+    Webdav(webdav::WebdavArgs),
     /// Bring in backups of other programs
     #[command(subcommand)]
     Import(import::ImportCommand),

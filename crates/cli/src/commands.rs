@@ -33,6 +33,8 @@ pub mod ls;
 pub mod man;
 #[cfg(feature = "vision")]
 pub mod model;
+#[cfg(target_os = "linux")]
+pub mod mount;
 pub mod parity;
 #[cfg(feature = "vision")]
 pub mod plate;
@@ -54,6 +56,7 @@ pub mod status;
 pub mod user;
 #[cfg(feature = "vision")]
 pub mod watch;
+pub mod webdav;
 
 use jiff::Timestamp;
 
@@ -145,7 +148,10 @@ pub fn unread(command: &Command) -> Unread {
         | Command::Parity(_)
         | Command::Forget(_)
         | Command::Prune(_)
+        | Command::Webdav(_)
         | Command::Key(_) => Unread::GoesOn,
+        #[cfg(target_os = "linux")]
+        Command::Mount(_) => Unread::GoesOn,
         #[cfg(feature = "vision")]
         Command::Run(_)
         | Command::Job(JobCommand::Run(_))
@@ -196,6 +202,9 @@ pub fn run(command: Command, context: &mut Context) -> Outcome {
         Command::Diff(args) => diff::run(&args, context),
         Command::Dump(args) => dump::run(&args, context),
         Command::Restore(args) => restore::run(&args, context),
+        #[cfg(target_os = "linux")]
+        Command::Mount(args) => mount::run(&args, context),
+        Command::Webdav(args) => webdav::run(&args, context),
         Command::Import(command) => import::run(&command, context),
         Command::Check(args) => check::run(&args, context),
         Command::RepairIndex => repair::index(context),

@@ -63,6 +63,9 @@ pub enum Failure {
     /// A sealed file or key failed.
     #[error(transparent)]
     Crypto(#[from] CryptoError),
+    /// Snapshots cannot be shown as files.
+    #[error(transparent)]
+    Mount(keepwatch_mount::Error),
     /// A backup of BackupHandler cannot be read.
     #[error(transparent)]
     BackupHandler(OldBackupError),
@@ -195,6 +198,16 @@ pub fn of_drill(fault: keepwatch_runner::DrillFault) -> Code {
 }
 
 /// What belongs to the vault is told as that.
+impl From<keepwatch_mount::Error> for Failure {
+    fn from(error: keepwatch_mount::Error) -> Self {
+        match error {
+            keepwatch_mount::Error::Core(error) => error.into(),
+            error => Failure::Mount(error),
+        }
+    }
+}
+
+/// What belongs to the vault is told as that.
 impl From<keepwatch_ops::inventory::Error> for Failure {
     fn from(error: keepwatch_ops::inventory::Error) -> Self {
         match error {
@@ -269,6 +282,8 @@ impl Failure {
                 keepwatch_remote::Error::Address { .. } | keepwatch_remote::Error::Option { .. },
             ) => Code::Usage,
             Failure::Remote(_) => Code::Failed,
+            Failure::Mount(keepwatch_mount::Error::NotLoopback(_)) => Code::Usage,
+            Failure::Mount(_) => Code::Failed,
             Failure::Crypto(error) => of_crypto(error),
             Failure::BackupHandler(error) if error.is_key() => Code::WrongKey,
             Failure::BackupHandler(OldBackupError::Archive { .. }) => Code::Damaged,
@@ -312,6 +327,7 @@ impl Failure {
             Failure::Core(error) => error.hint().map(Cow::Borrowed),
             Failure::Remote(error) => error.hint().map(Cow::Borrowed),
             Failure::Crypto(error) => error.hint().map(Cow::Borrowed),
+            Failure::Mount(error) => error.hint().map(Cow::Borrowed),
             Failure::BackupHandler(error) => error.hint().map(Cow::Borrowed),
             #[cfg(feature = "vision")]
             Failure::Vision(error) => error.hint().map(Cow::Owned),

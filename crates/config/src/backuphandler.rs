@@ -229,7 +229,12 @@ impl Import<'_> {
         }
         if self.value("DATABASE", "single_transaction")?.is_some() {
             let said = "always so: tables that know transactions are dumped as of one moment";
-            self.tell(NoticeKind::NotNeeded, "DATABASE", "single_transaction", said);
+            self.tell(
+                NoticeKind::NotNeeded,
+                "DATABASE",
+                "single_transaction",
+                said,
+            );
         }
         Ok(Some(database))
     }

@@ -30,6 +30,7 @@ mod gc;
 mod keyring;
 mod keys;
 mod keyslot;
+mod listing;
 mod mark;
 mod object;
 mod pack;
@@ -66,11 +67,12 @@ pub use gc::{PruneOptions, PruneReport};
 pub use id::Id;
 pub use keyring::Role;
 pub use keys::KeyInfo;
+pub use listing::{DirectoryChunk, DirectoryReader};
 pub use parity::{
     MendReport, Mended, ParityOptions, ParityRemoved, ParityReport, ParityStatus, Remedy,
 };
 pub use progress::{Progress, Silent};
-pub use reader::{FileChunk, FileReader};
+pub use reader::{ChunkFetcher, FileChunk, FilePart, FileReader};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
 pub use restore::{Overwrite, RestoreOptions, RestoreReport, restore_tree};

@@ -10,6 +10,7 @@ use crate::index::BlobKind;
 use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
+use crate::tree::{Content, Node, NodeKind};
 
 /// A chunk of a file: where its bytes begin in the file's stored content, and how many they are.
 ///
@@ -22,6 +23,31 @@ pub struct FileChunk {
     pub offset: u64,
     /// Its length in bytes.
     pub len: u32,
+}
+
+/// What a file has from some place on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilePart {
+    /// Zeros that are not stored.
+    Hole {
+        /// How many bytes are left of it.
+        len: u64,
+    },
+    /// A piece of a chunk.
+    Stored {
+        /// The chunk.
+        chunk: FileChunk,
+        /// Where the piece begins, in bytes of the chunk's content.
+        from: u32,
+        /// Its length in bytes.
+        len: u32,
+    },
+}
+
+/// Reads chunks of files one after the other, with buffers that are used again.
+pub struct ChunkFetcher {
+    repository: Arc<Repository>,
+    scratch: Scratch,
 }
 
 /// The content of a file of a snapshot, with random access.
@@ -52,7 +78,39 @@ impl Repository {
     pub fn open_file(self: &Arc<Self>, snapshot: &Snapshot, path: &[u8]) -> Result<FileReader> {
         self.needs_full("reading a file")?;
         let (size, content, extents) = self.file_at(snapshot, path)?;
-        let extents = extents.unwrap_or_else(|| vec![(0, size)]);
+        self.reader_of(size, &content, extents)
+    }
+
+    /// Opens a file that a [`DirectoryReader`](crate::DirectoryReader) gave.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for what is no file.
+    pub fn open_node(self: &Arc<Self>, node: &Node) -> Result<FileReader> {
+        self.needs_full("reading a file")?;
+        match &node.kind {
+            NodeKind::File {
+                size,
+                content,
+                extents,
+                ..
+            } => self.reader_of(*size, content, extents.clone()),
+            _ => Err(Error::Invalid {
+                what: "entry",
+                problem: format!("{} is no file", String::from_utf8_lossy(&node.name)),
+            }),
+        }
+    }
+
+    fn reader_of(
+        self: &Arc<Self>,
+        size: u64,
+        content: &Content,
+        extents: Option<Vec<(u64, u64)>>,
+    ) -> Result<FileReader> {
+        let extents = extents.unwrap_or_else(|| match size {
+            0 => Vec::new(),
+            size => vec![(0, size)],
+        });
         let mut stored = 0;
         let mut stored_at = Vec::with_capacity(extents.len());
         for (_, len) in &extents {
@@ -65,7 +123,7 @@ impl Repository {
             extents,
             stored_at,
             stored,
-            ids: ContentIds::new(&content)?,
+            ids: ContentIds::new(content)?,
             known: Vec::new(),
             position: 0,
             scratch: Scratch::new()?,
@@ -83,6 +141,35 @@ impl Repository {
         let mut scratch = Scratch::new()?;
         self.read_chunk(BlobKind::Data, id, &mut scratch)
             .map(<[u8]>::to_vec)
+    }
+
+    /// What reads many chunks. Each thread has its own.
+    ///
+    /// # Errors
+    /// [`Error::NeedsFullKey`].
+    pub fn chunk_fetcher(self: &Arc<Self>) -> Result<ChunkFetcher> {
+        self.needs_full("reading chunks")?;
+        Ok(ChunkFetcher {
+            repository: self.clone(),
+            scratch: Scratch::new()?,
+        })
+    }
+}
+
+impl ChunkFetcher {
+    /// The content of one chunk of a file, verified.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when no pack has it.
+    pub fn fetch(&mut self, id: Id) -> Result<&[u8]> {
+        self.repository
+            .read_chunk(BlobKind::Data, id, &mut self.scratch)
+    }
+}
+
+impl fmt::Debug for ChunkFetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChunkFetcher").finish_non_exhaustive()
     }
 }
 
@@ -146,20 +233,32 @@ impl FileReader {
         Ok(self.known[n])
     }
 
-    /// Where the position lies: in stored content, with the bytes that follow there, or in a hole,
-    /// with the bytes that it still has.
-    fn place(&self) -> Place {
-        let n = self
-            .extents
-            .partition_point(|(at, len)| at + len <= self.position);
-        match self.extents.get(n) {
-            Some(&(at, len)) if at <= self.position => Place::Stored {
-                at: self.stored_at[n] + (self.position - at),
-                left: at + len - self.position,
-            },
-            Some(&(at, _)) => Place::Hole(at.min(self.size) - self.position),
-            None => Place::Hole(self.size - self.position),
+    /// What the file has at `offset`, up to the end of a chunk or hole; nothing after its end.
+    ///
+    /// Looks chunks up as far as `offset`, and reads none of them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when the chunks do not make up the file.
+    pub fn part_at(&mut self, offset: u64) -> Result<Option<FilePart>> {
+        if offset >= self.size {
+            return Ok(None);
         }
+        let n = self.extents.partition_point(|(at, len)| at + len <= offset);
+        let hole_to = |end: u64| FilePart::Hole { len: end - offset };
+        Ok(Some(match self.extents.get(n) {
+            Some(&(start, len)) if start <= offset => {
+                let at = self.stored_at[n] + (offset - start);
+                let chunk = self.chunk_at(at)?;
+                let from = (at - chunk.offset) as u32;
+                FilePart::Stored {
+                    chunk,
+                    from,
+                    len: clamp(start + len - offset, (chunk.len - from) as usize) as u32,
+                }
+            }
+            Some(&(start, _)) => hole_to(start.min(self.size)),
+            None => hole_to(self.size),
+        }))
     }
 
     /// Reads some bytes at the position, as many as one chunk or hole gives.
@@ -167,21 +266,21 @@ impl FileReader {
     /// # Errors
     /// As [`Repository::dump`].
     pub fn read_some(&mut self, out: &mut [u8]) -> Result<usize> {
-        if self.position >= self.size || out.is_empty() {
+        if out.is_empty() {
             return Ok(0);
         }
-        let count = match self.place() {
-            Place::Hole(left) => {
-                let count = clamp(left, out.len());
+        let count = match self.part_at(self.position)? {
+            None => return Ok(0),
+            Some(FilePart::Hole { len }) => {
+                let count = clamp(len, out.len());
                 out[..count].fill(0);
                 count
             }
-            Place::Stored { at, left } => {
-                let chunk = self.chunk_at(at)?;
+            Some(FilePart::Stored { chunk, from, len }) => {
                 self.load(chunk)?;
-                let part = &self.content[(at - chunk.offset) as usize..];
-                let count = clamp(left, part.len().min(out.len()));
-                out[..count].copy_from_slice(&part[..count]);
+                let count = out.len().min(len as usize);
+                let from = from as usize;
+                out[..count].copy_from_slice(&self.content[from..from + count]);
                 count
             }
         };
@@ -205,11 +304,6 @@ impl FileReader {
         self.loaded = Some(chunk);
         Ok(())
     }
-}
-
-enum Place {
-    Stored { at: u64, left: u64 },
-    Hole(u64),
 }
 
 fn clamp(left: u64, room: usize) -> usize {

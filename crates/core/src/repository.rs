@@ -245,7 +245,7 @@ impl Repository {
     }
 
     /// So many threads read packs at once: all cores, and more where reading is waiting.
-    pub(crate) fn threads(&self) -> usize {
+    pub fn threads(&self) -> usize {
         cores().max(self.storage.parallelism())
     }
 
@@ -481,6 +481,22 @@ impl Repository {
         }
         trash.sort_by_key(|(id, trashed)| (trashed.forgotten, *id));
         Ok(trash)
+    }
+
+    /// The ids of all snapshots, in no order. Costs no more than listing names.
+    ///
+    /// # Errors
+    /// What the storage says.
+    pub fn snapshot_ids(&self) -> Result<Vec<Id>> {
+        self.list(ObjectKind::Snapshot)
+    }
+
+    /// One snapshot.
+    ///
+    /// # Errors
+    /// A snapshot that is gone or cannot be read, and [`Error::NeedsFullKey`].
+    pub fn snapshot(&self, id: Id) -> Result<Snapshot> {
+        self.read_record(ObjectKind::Snapshot, id)
     }
 
     /// The snapshot that `name` means: `latest`, a whole id, or the first digits of one.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
+use crate::id::Id;
 use crate::index::BlobKind;
 use crate::read::{ContentIds, Scratch};
 use crate::repository::Repository;
@@ -29,12 +30,24 @@ impl Directory {
             if let Some(node) = self.nodes.pop_front() {
                 return Ok(Some(node));
             }
-            let Some(id) = self.ids.next(repository, scratch)? else {
-                return Ok(None);
-            };
-            let chunk = repository.read_chunk(BlobKind::Tree, id, scratch)?;
-            self.nodes.extend(self.decoder.decode_chunk(chunk)?);
+            match self.next_chunk(repository, scratch)? {
+                Some((_, nodes)) => self.nodes.extend(nodes),
+                None => return Ok(None),
+            }
         }
+    }
+
+    /// All entries of the next chunk, and its id.
+    pub fn next_chunk(
+        &mut self,
+        repository: &Repository,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(Id, Vec<Node>)>> {
+        let Some(id) = self.ids.next(repository, scratch)? else {
+            return Ok(None);
+        };
+        let chunk = repository.read_chunk(BlobKind::Tree, id, scratch)?;
+        Ok(Some((id, self.decoder.decode_chunk(chunk)?)))
     }
 }
 

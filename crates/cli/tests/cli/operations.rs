@@ -163,7 +163,10 @@ impl Scene {
     #[track_caller]
     fn hears(&self, title: &str, severity: &str) -> Value {
         let told = self.told.recv_timeout(PATIENCE).unwrap();
-        assert_eq!((&told["title"], &told["severity"]), (&json!(title), &json!(severity)));
+        assert_eq!(
+            (&told["title"], &told["severity"]),
+            (&json!(title), &json!(severity))
+        );
         told
     }
 }
@@ -189,7 +192,10 @@ fn all_of_it_runs_and_says_how_it_went() {
     end(child);
     let child = scene.wake(&[("drill", "0 6 * * SUN")]);
     let drilled = scene.history(2)[0].clone();
-    assert_eq!((&drilled["status"], &drilled["summary"]["of_files"]), (&json!("done"), &json!(2)));
+    assert_eq!(
+        (&drilled["status"], &drilled["summary"]["of_files"]),
+        (&json!("done"), &json!(2))
+    );
     scene.hears("drill: the drill is done", "success");
 
     // The bucket goes away while it runs.
@@ -198,7 +204,13 @@ fn all_of_it_runs_and_says_how_it_went() {
     world.write("source/b", tree::noise(50_000, 2));
     let child = scene.wake(&[("nightly", "02:30"), ("drill", "0 6 * * SUN")]);
     let runs = scene.history(4);
-    let of = |job: &str| runs[..2].iter().find(|run| run["job"] == job).unwrap().clone();
+    let of = |job: &str| {
+        runs[..2]
+            .iter()
+            .find(|run| run["job"] == job)
+            .unwrap()
+            .clone()
+    };
     assert_eq!(of("nightly")["status"], "partly");
     assert_eq!(of("nightly")["destinations"][0]["status"], "done");
     assert_eq!(of("drill")["status"], "failed");
@@ -207,10 +219,19 @@ fn all_of_it_runs_and_says_how_it_went() {
         scene.told.recv_timeout(PATIENCE).unwrap(),
     ];
     heard.sort_by_key(|told| told["job"].to_string());
-    assert_eq!((&heard[0]["job"], &heard[0]["severity"]), (&json!("drill"), &json!("critical")));
-    assert_eq!((&heard[1]["job"], &heard[1]["severity"]), (&json!("nightly"), &json!("warning")));
+    assert_eq!(
+        (&heard[0]["job"], &heard[0]["severity"]),
+        (&json!("drill"), &json!("critical"))
+    );
+    assert_eq!(
+        (&heard[1]["job"], &heard[1]["severity"]),
+        (&json!("nightly"), &json!("warning"))
+    );
     let text = heard[1].to_string();
-    assert!(text.contains("bucket") && !text.contains(s3::SECRET_KEY), "{text}");
+    assert!(
+        text.contains("bucket") && !text.contains(s3::SECRET_KEY),
+        "{text}"
+    );
     end(child);
 
     // The database is killed, and nothing is said to be done that was not.
@@ -219,7 +240,10 @@ fn all_of_it_runs_and_says_how_it_went() {
     let child = scene.wake(&[("nightly", "02:30")]);
     let failed = scene.history(5)[0].clone();
     assert_eq!(failed["status"], "failed");
-    assert!(failed["error"].as_str().unwrap().contains("shop"), "{failed}");
+    assert!(
+        failed["error"].as_str().unwrap().contains("shop"),
+        "{failed}"
+    );
     scene.hears("nightly: the backup failed", "failure");
     end(child);
     assert_eq!(world.snapshot_count(), 2);
@@ -237,7 +261,13 @@ fn all_of_it_runs_and_says_how_it_went() {
     // And the orders come back out of the bucket.
     let told = database.run("SELECT MD5(GROUP_CONCAT(what ORDER BY id)) FROM shop.orders");
     let config = ["--config", "keepwatch.toml"];
-    let back = ["restore-db", "latest", "shop/shop.sql", "--into", "before_it"];
+    let back = [
+        "restore-db",
+        "latest",
+        "shop/shop.sql",
+        "--into",
+        "before_it",
+    ];
     run(scene.bucket(&back).args(config)).ok();
     let again = database.run("SELECT MD5(GROUP_CONCAT(what ORDER BY id)) FROM before_it.orders");
     assert_eq!(told, again);

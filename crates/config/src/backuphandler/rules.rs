@@ -36,7 +36,8 @@ pub(super) const SECTIONS: &[&str] = &[
 
 const NO_JOB: &str = "no job is made, since there is nothing to back up or no place for it";
 const NO_PLACE: &str = "not taken over: SSH.ssh_servers or S3.bucket says where to, and is missing";
-const DATABASE: &str = "not taken over: DATABASE.database names none, or this is db_config.ini: put it into DATABASE";
+const DATABASE: &str =
+    "not taken over: DATABASE.database names none, or this is db_config.ini: put it into DATABASE";
 const MAIL: &str =
     "not taken over yet: a mail needs a server, a sender and receivers, as keys of SMTP";
 const BOT: &str = "not taken over yet: a bot needs TELEGRAM.api_token and USERS.interacted_users, in bot_config.ini";

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
-use keepwatch_core::{Error, FileReader, Progress, PruneOptions, ReadData, Repository};
+use keepwatch_core::tree::NodeKind;
+use keepwatch_core::{
+    Error, FilePart, FileReader, Id, Progress, PruneOptions, ReadData, Repository,
+};
 use keepwatch_testkit::tree::{noise, write};
 
 use crate::fixture::Fixture;
@@ -136,4 +139,81 @@ fn long_work_stops_when_asked_and_leaves_the_repository_whole() {
         .unwrap();
     assert!(again.bytes_freed > 0);
     scene.assert_whole(&storage, "after the next one");
+}
+
+#[test]
+fn parts_and_chunks_make_up_a_file_with_holes() {
+    let fixture = Fixture::new();
+    let path = write(&fixture.source(), "file", noise(100_000, 1));
+    let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&noise(50_000, 2), 1_000_000).unwrap();
+    file.set_len(2_000_000).unwrap();
+    let expected = fs::read(&path).unwrap();
+    fixture.backup();
+    let (repository, mut reader) = open(fixture, "file");
+    let mut fetcher = repository.chunk_fetcher().unwrap();
+    let mut content = Vec::new();
+    let mut holes = 0;
+    while let Some(part) = reader.part_at(content.len() as u64).unwrap() {
+        match part {
+            FilePart::Hole { len } => {
+                holes += 1;
+                content.resize(content.len() + len as usize, 0);
+            }
+            FilePart::Stored { chunk, from, len } => {
+                let data = fetcher.fetch(chunk.id).unwrap();
+                assert_eq!(data.len(), chunk.len as usize);
+                content.extend_from_slice(&data[from as usize..][..len as usize]);
+            }
+        }
+    }
+    assert_eq!(holes, 2);
+    assert!(content == expected);
+    for nowhere in [2_000_000, u64::MAX] {
+        assert_eq!(reader.part_at(nowhere).unwrap(), None);
+    }
+}
+
+#[test]
+fn directories_are_read_in_pieces() {
+    let fixture = Fixture::new();
+    for n in 0..2000 {
+        fs::write(fixture.source().join(format!("file {n:04}")), [1]).unwrap();
+    }
+    fixture.backup();
+    let source = fixture.source();
+    let repository = Arc::new(fixture.repository);
+    let ids = repository.snapshot_ids().unwrap();
+    let snapshot = repository.snapshot(ids[0]).unwrap();
+    assert!(repository.snapshot(Id::ZERO).unwrap_err().is_damage());
+
+    let mut content = snapshot.root;
+    for component in source.as_os_str().as_bytes().split(|byte| *byte == b'/') {
+        if component.is_empty() {
+            continue;
+        }
+        let mut top = repository.open_directory(&content).unwrap();
+        let chunk = top.next_chunk().unwrap().unwrap();
+        assert_eq!(chunk.nodes.len(), 1);
+        assert_eq!(chunk.nodes[0].name, component);
+        assert!(repository.open_node(&chunk.nodes[0]).is_err());
+        let NodeKind::Dir { content: below, .. } = chunk.nodes[0].kind.clone() else {
+            panic!("no directory");
+        };
+        content = below;
+    }
+    let mut directory = repository.open_directory(&content).unwrap();
+    let (mut chunks, mut names) = (0, Vec::new());
+    while let Some(chunk) = directory.next_chunk().unwrap() {
+        assert_eq!(repository.directory_chunk(chunk.id).unwrap(), chunk.nodes);
+        let mut file = repository.open_node(&chunk.nodes[0]).unwrap();
+        let mut read = Vec::new();
+        file.read_to_end(&mut read).unwrap();
+        assert_eq!(read, [1]);
+        chunks += 1;
+        names.extend(chunk.nodes.into_iter().map(|node| node.name));
+    }
+    assert!(chunks > 1, "{chunks}");
+    assert_eq!(names.len(), 2000);
+    assert!(names.is_sorted());
 }

@@ -1,0 +1,172 @@
+//! Which snapshots there are, by time, host and tag.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use keepwatch_core::tree::Content;
+use keepwatch_core::{Id, Repository, Result};
+
+use crate::names;
+
+/// A snapshot as a directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown {
+    pub id: Id,
+    pub name: Arc<str>,
+    pub short: Arc<str>,
+    pub time: Timestamp,
+    pub root: Arc<Content>,
+    host: Arc<[u8]>,
+    tags: Arc<[Vec<u8>]>,
+}
+
+/// All snapshots at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// The oldest first.
+    pub all: Vec<Shown>,
+    by_name: HashMap<Arc<str>, usize>,
+    by_id: HashMap<Arc<str>, usize>,
+    pub hosts: BTreeMap<Vec<u8>, Vec<usize>>,
+    pub tags: BTreeMap<Vec<u8>, Vec<usize>>,
+}
+
+impl View {
+    fn new(mut all: Vec<Shown>) -> Self {
+        all.sort_by_key(|shown| (shown.time, shown.id));
+        let mut view = View::default();
+        let mut short: HashMap<String, usize> = HashMap::new();
+        for shown in &all {
+            *short.entry(first_digits(shown.id)).or_default() += 1;
+        }
+        for (n, shown) in all.iter_mut().enumerate() {
+            let digits = first_digits(shown.id);
+            let mut name: Arc<str> = names::of_time(shown.time).into();
+            // Several in a second, as from several hosts: the first has the plain name.
+            if view.by_name.contains_key(&name) {
+                name = format!("{name}-{digits}").into();
+            }
+            if view.by_name.contains_key(&name) {
+                name = format!("{}-{}", names::of_time(shown.time), shown.id).into();
+            }
+            shown.short = match short.get(&digits) {
+                Some(1) => digits.into(),
+                _ => shown.id.to_string().into(),
+            };
+            shown.name = name.clone();
+            view.by_name.insert(name, n);
+            view.by_id.insert(shown.short.clone(), n);
+            view.hosts.entry(shown.host.to_vec()).or_default().push(n);
+            for tag in shown.tags.iter() {
+                let tagged = view.tags.entry(tag.clone()).or_default();
+                if tagged.last() != Some(&n) {
+                    tagged.push(n);
+                }
+            }
+        }
+        view.all = all;
+        view
+    }
+
+    pub fn by_time(&self, name: &[u8]) -> Option<(usize, &Shown)> {
+        let n = *self.by_name.get(std::str::from_utf8(name).ok()?)?;
+        Some((n, &self.all[n]))
+    }
+
+    /// By the digits that are listed.
+    pub fn by_id(&self, name: &[u8]) -> Option<&Shown> {
+        let n = *self.by_id.get(std::str::from_utf8(name).ok()?)?;
+        Some(&self.all[n])
+    }
+}
+
+fn first_digits(id: Id) -> String {
+    id.to_string()[..8].to_owned()
+}
+
+/// The snapshots, looked for again when somebody asks and the last look is old.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    repository: Arc<Repository>,
+    age: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    looked: Option<Instant>,
+    known: HashMap<Id, Shown>,
+    /// Those that are damaged: said once.
+    damaged: HashSet<Id>,
+    view: Arc<View>,
+}
+
+impl Snapshots {
+    pub fn new(repository: Arc<Repository>, age: Duration) -> Self {
+        Self {
+            repository,
+            age,
+            state: Mutex::default(),
+        }
+    }
+
+    pub fn view(&self) -> Result<Arc<View>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.looked.is_some_and(|at| at.elapsed() < self.age) {
+            return Ok(state.view.clone());
+        }
+        match self.look(&mut state) {
+            Ok(()) => {}
+            // What is known stays readable while the storage is out of reach.
+            Err(error) if state.looked.is_some() => {
+                tracing::warn!(
+                    error = keepwatch_core::with_causes(&error),
+                    "cannot look for new snapshots"
+                );
+            }
+            Err(error) => return Err(error),
+        }
+        state.looked = Some(Instant::now());
+        Ok(state.view.clone())
+    }
+
+    fn look(&self, state: &mut State) -> Result<()> {
+        let present: HashSet<Id> = self.repository.snapshot_ids()?.into_iter().collect();
+        let before = state.known.len();
+        state.known.retain(|id, _| present.contains(id));
+        let mut changed = state.known.len() != before || state.looked.is_none();
+        for id in present {
+            if state.known.contains_key(&id) || state.damaged.contains(&id) {
+                continue;
+            }
+            match self.repository.snapshot(id) {
+                Ok(snapshot) => {
+                    changed = true;
+                    let tags = snapshot.tags.iter().map(|tag| names::of_text(tag));
+                    let shown = Shown {
+                        id,
+                        name: "".into(),
+                        short: "".into(),
+                        time: snapshot.time,
+                        root: Arc::new(snapshot.root),
+                        host: names::of_text(&snapshot.host).into(),
+                        tags: tags.collect(),
+                    };
+                    state.known.insert(id, shown);
+                }
+                Err(error) if error.is_damage() => {
+                    tracing::error!(%id, error = keepwatch_core::with_causes(&error), "a snapshot is left out");
+                    // It may also have been forgotten just now, and then does not come back.
+                    state.damaged.insert(id);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if changed {
+            state.view = Arc::new(View::new(state.known.values().cloned().collect()));
+        }
+        Ok(())
+    }
+}
