@@ -89,15 +89,11 @@ impl DatabaseSettings {
             Self::Sqlite(settings) => Ok(vec![sqlite::stream(settings, &folder, scratch)?]),
             Self::Command(settings) => {
                 let name = settings.name.as_deref().unwrap_or("output");
-                let mut inherited = environment.harmless();
-                for (name, value) in &settings.environment {
-                    inherited.insert(name.into(), value.expose().into());
-                }
                 Ok(vec![dump::stream(
                     folder.join(name),
                     dump::Spec {
                         argv: settings.command.clone(),
-                        environment: inherited,
+                        environment: command_environment(settings, environment),
                     },
                     dump::Whole::ByStatus,
                     settings.stall_timeout,
@@ -156,12 +152,24 @@ impl DatabaseSettings {
                 })?;
                 let spec = dump::Spec {
                     argv,
-                    environment: environment.harmless(),
+                    environment: command_environment(settings, environment),
                 };
                 feed::feed(&spec, dump)
             }
         }
     }
+}
+
+/// What a command gets, whether it prints a dump or takes it back.
+fn command_environment(
+    settings: &CommandSettings,
+    environment: &Environment,
+) -> BTreeMap<OsString, OsString> {
+    let mut inherited = environment.harmless();
+    for (name, value) in &settings.environment {
+        inherited.insert(name.into(), value.expose().into());
+    }
+    inherited
 }
 
 /// Where a program is, by the `PATH` of what programs inherit.

@@ -14,7 +14,7 @@ fn what_a_command_prints_goes_in_and_back() {
         "command": ["sh", "-c", "seq 100000; echo \"$SECRET\""],
         "environment": { "SECRET": "hunter2" },
         "name": "numbers",
-        "restore": ["sh", "-c", format!("cat >{}", out.display())],
+        "restore": ["sh", "-c", format!("(cat; echo \"$SECRET\") >{}", out.display())],
     }));
     one.probe(&world.environment()).unwrap();
     assert!(!format!("{one:?}").contains("hunter2"));
@@ -22,8 +22,9 @@ fn what_a_command_prints_goes_in_and_back() {
     assert_eq!(world.listed()[0].0, "numbers");
     world.restore(&one, "numbers", None, false).unwrap();
     let back = std::fs::read_to_string(&out).unwrap();
-    assert_eq!(back.lines().count(), 100_001);
-    assert!(back.ends_with("100000\nhunter2\n"));
+    assert_eq!(back.lines().count(), 100_002);
+    // Both commands have the environment of the settings.
+    assert!(back.ends_with("100000\nhunter2\nhunter2\n"));
 }
 
 #[test]
