@@ -88,7 +88,7 @@ pub enum Place {
     /// In a directory of this machine.
     Local(PathBuf),
     /// Elsewhere.
-    Remote(keepwatch_remote::Remote, Options),
+    Remote(Box<(keepwatch_remote::Remote, Options)>),
 }
 
 impl Place {
@@ -100,10 +100,10 @@ impl Place {
                 "remote",
                 "the path is a directory of this machine",
             )),
-            (Location::Remote(at), remote) => Ok(Self::Remote(
-                at,
-                remote.map_or_else(Options::default, |remote| remote.0.clone()),
-            )),
+            (Location::Remote(at), remote) => {
+                let options = remote.map_or_else(Options::default, |remote| remote.0.clone());
+                Ok(Self::Remote(Box::new((at, options))))
+            }
         }
     }
 
@@ -111,7 +111,8 @@ impl Place {
     pub fn open(self) -> Result<Arc<dyn Storage>> {
         match self {
             Self::Local(path) => Ok(Arc::new(LocalStorage::open(path)?)),
-            Self::Remote(at, options) => {
+            Self::Remote(place) => {
+                let (at, options) = *place;
                 keepwatch_remote::open(&at, &options, runtime()?.handle()).map_err(raise)
             }
         }
@@ -121,7 +122,8 @@ impl Place {
     pub fn create(self) -> Result<Arc<dyn Storage>> {
         match self {
             Self::Local(path) => Ok(Arc::new(LocalStorage::create_dir(path)?)),
-            Self::Remote(at, options) => {
+            Self::Remote(place) => {
+                let (at, options) = *place;
                 keepwatch_remote::create(&at, &options, runtime()?.handle()).map_err(raise)
             }
         }

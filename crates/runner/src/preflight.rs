@@ -97,7 +97,7 @@ mod tests {
         );
         let read = |_: &str| unreachable!("it names no file");
         let loaded = Config::load(Some(&text), &std::collections::BTreeMap::new(), &read);
-        loaded.unwrap().config
+        loaded.expect("it works").config
     }
 
     fn found(job: &str, last: Option<Timestamp>) -> Vec<String> {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_is_not_mounted_is_missed() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().expect("it works");
         let path = dir.path().display();
         let told = found(&format!("preflight = {{ mounted = [\"{path}\"] }}"), None);
         assert_eq!(told, [format!("nothing is mounted at {path}")]);

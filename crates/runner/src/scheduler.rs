@@ -72,16 +72,17 @@ pub fn serve(runner: Runner, control: Control<'_>) -> Result<()> {
     let _held = runner.state().hold_schedules()?;
     let mut scheduler = Scheduler::new(runner)?;
     let teller = Teller::start(scheduler.current.clone());
-    while !control.stop.load(Ordering::Relaxed) {
-        if let Some(runner) = (control.reload)() {
+    let Control { stop, reload, beat } = control;
+    while !stop.load(Ordering::Relaxed) {
+        if let Some(runner) = reload() {
             scheduler.replace(runner);
         }
         scheduler.look(&teller);
-        (control.beat)(&scheduler.standing());
+        beat(&scheduler.standing());
         scheduler.wait();
     }
     tracing::info!("stopping");
-    scheduler.end(control.beat);
+    scheduler.end(beat);
     teller.end();
     Ok(())
 }

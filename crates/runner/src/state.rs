@@ -297,17 +297,29 @@ mod tests {
 
     #[test]
     fn a_run_that_nobody_holds_was_interrupted() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        let held = state.hold_job("a").unwrap().unwrap();
-        assert!(state.hold_job("a").unwrap().is_none());
-        state.remember(&run(1, "a", Status::Running)).unwrap();
-        assert_eq!(state.runs().unwrap()[0].status, Status::Running);
+        let dir = tempfile::tempdir().expect("it works");
+        let state = State::open(dir.path()).expect("it works");
+        let held = state.hold_job("a").expect("it works").expect("it works");
+        assert!(state.hold_job("a").expect("it works").is_none());
+        state
+            .remember(&run(1, "a", Status::Running))
+            .expect("it works");
+        assert_eq!(state.runs().expect("it works")[0].status, Status::Running);
         drop(held);
-        assert_eq!(state.runs().unwrap()[0].status, Status::Interrupted);
-        let _held = state.hold_job("a").unwrap().unwrap();
-        state.remember(&run(2, "a", Status::Running)).unwrap();
-        let of_all: Vec<Status> = state.runs().unwrap().iter().map(|run| run.status).collect();
+        assert_eq!(
+            state.runs().expect("it works")[0].status,
+            Status::Interrupted
+        );
+        let _held = state.hold_job("a").expect("it works").expect("it works");
+        state
+            .remember(&run(2, "a", Status::Running))
+            .expect("it works");
+        let of_all: Vec<Status> = state
+            .runs()
+            .expect("it works")
+            .iter()
+            .map(|run| run.status)
+            .collect();
         assert_eq!(of_all, [Status::Running, Status::Interrupted]);
     }
 
@@ -321,19 +333,27 @@ mod tests {
         assert_eq!(runs.len(), MOST_RUNS);
         assert_eq!(runs[0].id, "0");
         assert_ne!(runs[1].id, "1");
-        assert_eq!(runs.back().unwrap().id, (MOST_RUNS + 4).to_string());
+        assert_eq!(
+            runs.back().expect("it works").id,
+            (MOST_RUNS + 4).to_string()
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_told_and_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = State::open(dir.path()).unwrap();
-        std::fs::write(dir.path().join(RUNS), "{").unwrap();
-        let error = state.remember(&run(1, "a", Status::Done)).unwrap_err();
+        let dir = tempfile::tempdir().expect("it works");
+        let state = State::open(dir.path()).expect("it works");
+        std::fs::write(dir.path().join(RUNS), "{").expect("it works");
+        let error = state
+            .remember(&run(1, "a", Status::Done))
+            .expect_err("it fails");
         assert!(error.to_string().contains(RUNS), "{error}");
-        assert_eq!(std::fs::read(dir.path().join(RUNS)).unwrap(), b"{");
+        assert_eq!(
+            std::fs::read(dir.path().join(RUNS)).expect("it works"),
+            b"{"
+        );
         let newer = r#"{"version":2,"runs":[]}"#;
-        std::fs::write(dir.path().join(RUNS), newer).unwrap();
+        std::fs::write(dir.path().join(RUNS), newer).expect("it works");
         assert!(state.runs().is_err());
     }
 }

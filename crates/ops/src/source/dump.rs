@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use keepwatch_core::{Source, Stream};
@@ -84,7 +84,7 @@ type Ended = Arc<Mutex<Option<Result<(), String>>>>;
 struct Running {
     child: Child,
     output: ChildStdout,
-    complaint: JoinHandle<Output>,
+    complaint: Receiver<Output>,
 }
 
 struct Dump {
@@ -117,7 +117,7 @@ impl Dump {
         self.running = Some(Running {
             child,
             output,
-            complaint: std::thread::spawn(move || listen(errors)),
+            complaint: listen(errors),
         });
         Ok(())
     }
@@ -165,7 +165,7 @@ impl Dump {
         drop(running.output);
         let program = name_of(&self.spec.argv);
         let status = running.child.wait();
-        let said = running.complaint.join().unwrap_or_default().text();
+        let said = heard(&running.complaint);
         match status {
             Ok(status) if status.success() => {}
             Ok(status) => {
@@ -179,7 +179,9 @@ impl Dump {
         let whole = match self.whole {
             Whole::ByStatus => true,
             Whole::Begins(magic) => self.first.starts_with(magic),
-            Whole::Ends(line) => String::from_utf8_lossy(&self.last).contains(line),
+            Whole::Ends(line) => String::from_utf8_lossy(&self.last)
+                .lines()
+                .any(|last| last.starts_with(line)),
         };
         match whole {
             true => Ok(()),
@@ -238,12 +240,24 @@ pub(super) fn end_group(mut child: Child) {
     let _ = child.wait();
 }
 
-/// The end of what a program complains of.
-pub(super) fn listen(mut errors: impl Read) -> Output {
-    let mut output = Output::default();
-    let mut buffer = [0; 4096];
-    while let Ok(length @ 1..) = errors.read(&mut buffer) {
-        output.push(&buffer[..length]);
-    }
-    output
+/// Hears what a program complains of, to its end.
+pub(super) fn listen(mut errors: impl Read + Send + 'static) -> Receiver<Output> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut output = Output::default();
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = errors.read(&mut buffer) {
+            output.push(&buffer[..length]);
+        }
+        // Nobody may want to know.
+        let _ = sender.send(output);
+    });
+    receiver
+}
+
+/// What a program that has ended complained of. One that it has left behind may keep the line open,
+/// and is not waited for.
+pub(super) fn heard(complaint: &Receiver<Output>) -> String {
+    let output = complaint.recv_timeout(Duration::from_secs(2));
+    output.unwrap_or_default().text()
 }

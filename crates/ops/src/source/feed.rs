@@ -2,10 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::{ChildStdin, Stdio};
-use std::thread;
 
 use super::SourceError;
-use super::dump::{Spec, end_group, listen};
+use super::dump::{Spec, end_group, heard, listen};
 use crate::process::name_of;
 
 /// Feeds a program all that is read, and waits for it to succeed.
@@ -26,7 +25,7 @@ pub(super) fn feed(spec: &Spec, mut dump: impl Read) -> Result<(), SourceError> 
         end_group(child);
         return Err(failed("it takes nothing".to_owned()));
     };
-    let complaint = thread::spawn(move || listen(errors));
+    let complaint = listen(errors);
     let fed = pour(&mut dump, &mut input);
     if let Err(Poured::NotRead(error)) = &fed {
         // Half of a dump is none: the program must not see its end.
@@ -35,7 +34,7 @@ pub(super) fn feed(spec: &Spec, mut dump: impl Read) -> Result<(), SourceError> 
     }
     drop(input);
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    let said = complaint.join().unwrap_or_default().text();
+    let said = heard(&complaint);
     match (status.success(), fed) {
         (true, Ok(())) => Ok(()),
         (true, Err(_)) => Err(failed("it ended before it had taken everything".to_owned())),

@@ -45,7 +45,7 @@ pub(super) fn streams(
     };
     let dump = |file: String, what: Vec<String>| {
         let mut argv = vec![dumper.clone()];
-        argv.extend(client.connection());
+        argv.extend(client.connection(is_mariadb));
         argv.extend(OPTIONS.map(str::to_owned));
         if settings.binlog_position {
             argv.push(match is_mariadb {
@@ -115,6 +115,7 @@ pub(super) struct Client<'s> {
     settings: &'s MysqlSettings,
     inherited: &'s Environment,
     program: String,
+    is_mariadb: bool,
     own: BTreeMap<OsString, OsString>,
     environment: BTreeMap<OsString, OsString>,
 }
@@ -134,6 +135,7 @@ impl<'s> Client<'s> {
         Ok(Self {
             settings,
             inherited,
+            is_mariadb: is_mariadb(&program, inherited)?,
             program,
             own,
             environment,
@@ -143,16 +145,12 @@ impl<'s> Client<'s> {
     /// The program that dumps, and whether it is MariaDB's.
     fn dumper(&self) -> Result<(String, bool), SourceError> {
         let dumper = first_of(self.inherited, &["mariadb-dump", "mysqldump"])?;
-        let is_mariadb = dumper.ends_with("mariadb-dump") || {
-            let argv = [dumper.clone(), "--version".to_owned()];
-            let said = ask(self.inherited, &self.own, &argv)?;
-            said.iter().any(|line| line.contains("MariaDB"))
-        };
+        let is_mariadb = is_mariadb(&dumper, self.inherited)?;
         Ok((dumper, is_mariadb))
     }
 
-    /// A file of options has to be named first.
-    fn connection(&self) -> Vec<String> {
+    /// A file of options has to be named first. MySQL's own programs say TLS otherwise.
+    fn connection(&self, is_mariadb: bool) -> Vec<String> {
         let settings = self.settings;
         let mut argv = Vec::new();
         if let Some(file) = &settings.option_file {
@@ -172,17 +170,20 @@ impl<'s> Client<'s> {
         if let Some(user) = &settings.user {
             argv.push(format!("--user={user}"));
         }
-        match settings.tls {
-            Tls::Default => {}
-            Tls::Off => argv.push("--skip-ssl".to_owned()),
-            Tls::Verify => argv.push("--ssl-verify-server-cert".to_owned()),
-        }
+        let tls = match (settings.tls, is_mariadb) {
+            (Tls::Default, _) => None,
+            (Tls::Off, true) => Some("--skip-ssl"),
+            (Tls::Verify, true) => Some("--ssl-verify-server-cert"),
+            (Tls::Off, false) => Some("--ssl-mode=DISABLED"),
+            (Tls::Verify, false) => Some("--ssl-mode=VERIFY_IDENTITY"),
+        };
+        argv.extend(tls.map(str::to_owned));
         argv
     }
 
     fn query(&self, sql: &str) -> Result<Vec<String>, SourceError> {
         let mut argv = vec![self.program.clone()];
-        argv.extend(self.connection());
+        argv.extend(self.connection(self.is_mariadb));
         argv.extend(["--batch", "--skip-column-names", "--execute"].map(str::to_owned));
         argv.push(sql.to_owned());
         ask(self.inherited, &self.own, &argv)
@@ -208,7 +209,7 @@ impl<'s> Client<'s> {
         };
         let name = dumped.strip_suffix(".sql").ok_or_else(no_dump)?;
         let mut argv = vec![self.program.clone()];
-        argv.extend(self.connection());
+        argv.extend(self.connection(self.is_mariadb));
         argv.push("--default-character-set=utf8mb4".to_owned());
         argv.push("--binary-mode".to_owned());
         let spec = Spec {
@@ -231,8 +232,10 @@ impl<'s> Client<'s> {
         let name = &database_name(name).ok_or_else(no_dump)?;
         let into = target.into.as_deref().unwrap_or(name);
         let sql = format!(
-            "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {}",
-            text(into)
+            "SELECT (SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = {into}) \
+             + (SELECT COUNT(*) FROM information_schema.routines WHERE routine_schema = {into}) \
+             + (SELECT COUNT(*) FROM information_schema.events WHERE event_schema = {into})",
+            into = text(into)
         );
         let taken = self.query(&sql)?.first().is_none_or(|count| count != "0");
         if taken && !target.force {
@@ -245,6 +248,16 @@ impl<'s> Client<'s> {
             false => feed(&spec, Renamed::new(dump, name, into)),
         }
     }
+}
+
+/// Both have programs of the old names.
+fn is_mariadb(program: &str, environment: &Environment) -> Result<bool, SourceError> {
+    if program.starts_with("mariadb") {
+        return Ok(true);
+    }
+    let argv = [program.to_owned(), "--version".to_owned()];
+    let said = ask(environment, &BTreeMap::new(), &argv)?;
+    Ok(said.iter().any(|line| line.contains("MariaDB")))
 }
 
 fn first_of(environment: &Environment, programs: &[&str]) -> Result<String, SourceError> {

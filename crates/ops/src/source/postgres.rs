@@ -133,7 +133,9 @@ impl<'s> Client<'s> {
     fn databases(&self) -> Result<Vec<String>, SourceError> {
         let sql =
             "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
-        self.query(FIRST, sql)
+        // Who may do little may do it only in his own.
+        let first = self.settings.databases.first();
+        self.query(first.map_or(FIRST, String::as_str), sql)
     }
 
     pub fn restore(

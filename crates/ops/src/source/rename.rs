@@ -106,7 +106,7 @@ mod tests {
     fn renamed(dump: &[u8], step: usize) -> Vec<u8> {
         let mut out = Vec::new();
         let mut renamed = Renamed::new(Slowly(dump, step), "shop", "copy");
-        renamed.read_to_end(&mut out).unwrap();
+        renamed.read_to_end(&mut out).expect("it is read");
         out
     }
 

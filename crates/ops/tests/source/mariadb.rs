@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, settings};
 
-fn of(server: &MariaDb, more: Value) -> Value {
+fn of(server: &MariaDb, more: &Value) -> Value {
     let mut all = json!({
         "kind": "mariadb",
         "socket": server.socket(),
@@ -34,7 +34,7 @@ fn all_of_a_server_comes_back() {
     let server = MariaDb::start();
     server.run(SHOP);
     let world = World::new();
-    let all = settings(of(&server, json!({ "users": true })));
+    let all = settings(of(&server, &json!({ "users": true })));
     all.probe(&world.environment()).unwrap();
     world.backup(&all).unwrap();
     let names: Vec<String> = world.listed().into_iter().map(|(name, _)| name).collect();
@@ -72,7 +72,7 @@ fn names_that_lead_elsewhere_or_mean_something_else_come_back() {
         ));
     }
     let world = World::new();
-    let all = settings(of(&server, json!({ "users": true })));
+    let all = settings(of(&server, &json!({ "users": true })));
     world.backup(&all).unwrap();
     let mut listed: Vec<String> = world.listed().into_iter().map(|(name, _)| name).collect();
     listed.sort();
@@ -101,7 +101,7 @@ fn what_has_not_changed_is_stored_once() {
         "USE other; INSERT INTO t SELECT a.seq * 1000 + b.seq FROM seq_1_to_1000 a, seq_1_to_100 b",
     );
     let world = World::new();
-    let one = settings(of(&server, json!({ "databases": ["other"] })));
+    let one = settings(of(&server, &json!({ "databases": ["other"] })));
     let first = world.backup(&one).unwrap();
     let again = world.backup(&one).unwrap();
     assert!(first.bytes.new > 500_000);
@@ -109,7 +109,7 @@ fn what_has_not_changed_is_stored_once() {
     assert!(again.bytes.new < first.bytes.new / 10, "{:?}", again.bytes);
     let together = settings(of(
         &server,
-        json!({ "databases": ["other", "shop"], "together": true }),
+        &json!({ "databases": ["other", "shop"], "together": true }),
     ));
     world.backup(&together).unwrap();
     assert_eq!(world.listed().len(), 1);
@@ -126,7 +126,7 @@ fn what_has_not_changed_is_stored_once() {
 fn who_is_not_let_in_is_told_without_the_password() {
     let server = MariaDb::start();
     let world = World::new();
-    let wrong = settings(of(&server, json!({ "password": "hunter2" })));
+    let wrong = settings(of(&server, &json!({ "password": "hunter2" })));
     let error = wrong.probe(&world.environment()).unwrap_err().to_string();
     assert!(error.contains("Access denied"), "{error}");
     assert!(!error.contains("hunter2") && !format!("{wrong:?}").contains("hunter2"));
@@ -135,7 +135,7 @@ fn who_is_not_let_in_is_told_without_the_password() {
             .streams("db", &world.environment(), world.dir.path())
             .is_err()
     );
-    let none = settings(of(&server, json!({ "databases": ["nowhere"] })));
+    let none = settings(of(&server, &json!({ "databases": ["nowhere"] })));
     let error = none.streams("db", &world.environment(), world.dir.path());
     assert!(matches!(error, Err(SourceError::NoDatabase { .. })));
 }
@@ -149,7 +149,7 @@ fn a_server_that_dies_in_the_middle_leaves_no_snapshot() {
          INSERT INTO other.big SELECT seq, REPEAT(MD5(seq), 30) FROM seq_1_to_40000",
     );
     let world = World::new();
-    let one = settings(of(&server, json!({ "databases": ["other"] })));
+    let one = settings(of(&server, &json!({ "databases": ["other"] })));
     let mut streams = one
         .streams("db", &world.environment(), world.dir.path())
         .unwrap();
@@ -205,7 +205,7 @@ fn the_password_is_in_no_argument() {
          CREATE TABLE big.t AS SELECT seq, REPEAT(MD5(seq), 30) AS filling FROM seq_1_to_5000",
     );
     let world = World::new();
-    let one = settings(of(&server, json!({ "databases": ["big"] })));
+    let one = settings(of(&server, &json!({ "databases": ["big"] })));
     let streams = one.streams("db", &world.environment(), world.dir.path());
     let keepwatch_core::Source::Stream(Some(mut stream), _) = streams.unwrap().remove(0) else {
         panic!("it is a stream");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{World, settings};
 
-fn of(server: &Postgres, more: Value) -> Value {
+fn of(server: &Postgres, more: &Value) -> Value {
     let mut all = json!({
         "kind": "postgres",
         "host": "127.0.0.1",
@@ -31,7 +31,7 @@ fn all_of_a_server_comes_back() {
          CREATE ROLE clerk;",
     );
     let world = World::new();
-    let all = settings(of(&server, json!({})));
+    let all = settings(of(&server, &json!({})));
     all.probe(&world.environment()).unwrap();
     world.backup(&all).unwrap();
     let names: Vec<String> = world.listed().into_iter().map(|(name, _)| name).collect();
@@ -66,7 +66,7 @@ fn half_a_dump_changes_nothing() {
         "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 50000) i",
     );
     let world = World::new();
-    let one = settings(of(&server, json!({ "databases": ["shop"] })));
+    let one = settings(of(&server, &json!({ "databases": ["shop"] })));
     world.backup(&one).unwrap();
     assert_eq!(world.listed().len(), 1, "roles are for those who want all");
     let whole = world.dump("shop.pgdump");
@@ -93,11 +93,11 @@ fn half_a_dump_changes_nothing() {
 fn who_is_not_let_in_is_told_without_the_password() {
     let server = Postgres::start();
     let world = World::new();
-    let wrong = settings(of(&server, json!({ "password": "hunter2" })));
+    let wrong = settings(of(&server, &json!({ "password": "hunter2" })));
     let error = wrong.probe(&world.environment()).unwrap_err().to_string();
     assert!(error.contains("password authentication failed"), "{error}");
     assert!(!error.contains("hunter2") && !format!("{wrong:?}").contains("hunter2"));
-    let none = settings(of(&server, json!({ "databases": ["nowhere"] })));
+    let none = settings(of(&server, &json!({ "databases": ["nowhere"] })));
     let error = none.streams("db", &world.environment(), world.dir.path());
     assert!(matches!(error, Err(SourceError::NoDatabase { .. })));
 }
