@@ -10,6 +10,9 @@ use keepwatch_core::{Id, Repository, Result};
 
 use crate::names;
 
+/// After so long a damaged snapshot is looked at again: somebody may have mended it.
+const MENDED: Duration = Duration::from_secs(60);
+
 /// A snapshot as a directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Shown {
@@ -98,8 +101,8 @@ pub(crate) struct Snapshots {
 struct State {
     looked: Option<Instant>,
     known: HashMap<Id, Shown>,
-    /// Those that are damaged: said once.
-    damaged: HashSet<Id>,
+    /// Those that are damaged, and when that was seen last: said once.
+    damaged: HashMap<Id, Instant>,
     view: Arc<View>,
 }
 
@@ -138,12 +141,14 @@ impl Snapshots {
         state.known.retain(|id, _| present.contains(id));
         let mut changed = state.known.len() != before || state.looked.is_none();
         for id in present {
-            if state.known.contains_key(&id) || state.damaged.contains(&id) {
+            let seen = state.damaged.get(&id);
+            if state.known.contains_key(&id) || seen.is_some_and(|at| at.elapsed() < MENDED) {
                 continue;
             }
             match self.repository.snapshot(id) {
                 Ok(snapshot) => {
                     changed = true;
+                    state.damaged.remove(&id);
                     let tags = snapshot.tags.iter().map(|tag| names::of_text(tag));
                     let shown = Shown {
                         id,
@@ -157,9 +162,11 @@ impl Snapshots {
                     state.known.insert(id, shown);
                 }
                 Err(error) if error.is_damage() => {
-                    tracing::error!(%id, error = keepwatch_core::with_causes(&error), "a snapshot is left out");
                     // It may also have been forgotten just now, and then does not come back.
-                    state.damaged.insert(id);
+                    if state.damaged.insert(id, Instant::now()).is_none() {
+                        let error = keepwatch_core::with_causes(&error);
+                        tracing::error!(%id, error, "a snapshot is left out");
+                    }
                 }
                 Err(error) => return Err(error),
             }

@@ -93,7 +93,7 @@ impl Scene {
                 keep = {{ last = 3 }}
                 prune = true
                 [[jobs.nightly.hooks.finally]]
-                command = ["sh", "-c", "echo $KEEPWATCH_STATUS >>{folder}/hooks"]
+                command = ["sh", "-c", "echo $$KEEPWATCH_STATUS >>{folder}/hooks"]
                 [jobs.drill]
                 kind = "drill"
                 repository = "bucket"
@@ -180,7 +180,7 @@ fn end(child: Child) {
 fn all_of_it_runs_and_says_how_it_went() {
     let (mut server, mut database) = (S3::start(), MariaDb::start());
     database.run(
-        "CREATE DATABASE shop; CREATE TABLE shop.orders (id INT, what VARCHAR(100)); \
+        "CREATE DATABASE shop; USE shop; CREATE TABLE shop.orders (id INT, what VARCHAR(100)); \
          INSERT INTO shop.orders SELECT seq, MD5(seq) FROM seq_1_to_5000",
     );
     let scene = Scene::new(&server, &database);

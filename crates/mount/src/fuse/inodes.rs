@@ -63,6 +63,14 @@ impl Inodes {
                 (Some(key), NodeKind::Socket) => self.hash.hash_one((snapshot, key, 's')),
                 (None, _) => of_name(),
             },
+            // Another snapshot may have this name by and by, and what is in it is another file: the
+            // kernel must not take the one for the other.
+            EntryKind::Snapshot {
+                dir: Dir::Stored(content),
+                time,
+            } => self
+                .hash
+                .hash_one((of_name(), time.as_nanosecond(), content)),
             _ => of_name(),
         };
         // 0 is none, and 1 the top.

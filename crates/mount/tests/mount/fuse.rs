@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use keepwatch_mount::Error;
 use keepwatch_mount::fuse::{MountOptions, Mounted, mount};
@@ -160,6 +161,34 @@ fn new_snapshots_appear() {
     for top in ["hosts/other", "tags/tag"] {
         let top = view.at.join(top).join("2026-03-02T10-00-00Z");
         assert_eq!(fs::read(top.join(inside).join("file")).unwrap(), b"1");
+    }
+}
+
+#[test]
+fn a_name_that_another_snapshot_gets_shows_that_one() {
+    let scene = Scene::new();
+    write(&scene.source(), "file", b"1");
+    scene.backup();
+    write(&scene.source(), "file", b"2");
+    // In the same second: it has a longer name as long as the first is there.
+    scene.backup_as("2026-03-01T10:00:00.5Z", "other", &[]);
+    let view = View::new(scene);
+    let source = view.scene.source();
+    let inside = source.strip_prefix("/").unwrap().join("file");
+    let file = view.at.join("snapshots/2026-03-01T10-00-00Z").join(inside);
+    assert_eq!(fs::read(&file).unwrap(), b"1");
+    let (snapshots, _) = view.scene.repository.snapshots().unwrap();
+    let now = jiff::Timestamp::now();
+    let first = snapshots[0].0;
+    view.scene.repository.forget(&[first], now, false).unwrap();
+    // The kernel asks again after a second.
+    let begun = Instant::now();
+    while fs::read(&file).unwrap() != b"2" {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "it shows the old one"
+        );
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -133,9 +133,11 @@ impl<'s> Client<'s> {
     fn databases(&self) -> Result<Vec<String>, SourceError> {
         let sql =
             "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1";
-        // Who may do little may do it only in his own.
-        let first = self.settings.databases.first();
-        self.query(first.map_or(FIRST, String::as_str), sql)
+        match (self.query(FIRST, sql), self.settings.databases.first()) {
+            // Who may do little may do it only in his own.
+            (Err(error), Some(own)) => self.query(own, sql).map_err(|_| error),
+            (asked, _) => asked,
+        }
     }
 
     pub fn restore(
