@@ -38,9 +38,10 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keepwatch_core::Source;
+use keepwatch_core::{Source, Stream};
 
 use crate::hook::Environment;
 use crate::process::ask::{Answer, Bounds, Runner};
@@ -170,6 +171,34 @@ fn command_environment(
         inherited.insert(name.into(), value.expose().into());
     }
     inherited
+}
+
+/// The databases that are named, if the server has them all; or all that it has.
+fn chosen(named: &[String], there: Vec<String>) -> Result<Vec<String>, SourceError> {
+    if named.is_empty() {
+        return Ok(there);
+    }
+    match named.iter().find(|name| !there.contains(name)) {
+        Some(name) => Err(SourceError::NoDatabase { name: name.clone() }),
+        None => Ok(named.to_vec()),
+    }
+}
+
+/// How a stream ended, once it has.
+type Ended = Arc<Mutex<Option<Result<(), String>>>>;
+
+/// A source that says by `ended` whether it was whole.
+fn told_by(path: PathBuf, reader: impl Read + Send + 'static, ended: Ended) -> Source {
+    Source::stream(Stream {
+        path,
+        reader: Box::new(reader),
+        finish: Box::new(move || {
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended
+                .take()
+                .unwrap_or_else(|| Err("it was not read to its end".to_owned()))
+        }),
+    })
 }
 
 /// Where a program is, by the `PATH` of what programs inherit.

@@ -7,14 +7,15 @@ use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keepwatch_core::{Source, Stream};
+use keepwatch_core::Source;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use super::{Ended, told_by};
 use crate::process::{Output, name_of, timespec};
 
 /// So much of the end is looked at.
@@ -66,20 +67,8 @@ pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole, stall: Option<Dura
         last: Vec::new(),
         ended: ended.clone(),
     };
-    Source::stream(Stream {
-        path,
-        reader: Box::new(reader),
-        finish: Box::new(move || {
-            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            ended
-                .take()
-                .unwrap_or_else(|| Err("it was not read to its end".to_owned()))
-        }),
-    })
+    told_by(path, reader, ended)
 }
-
-/// How the dump ended, when it has.
-type Ended = Arc<Mutex<Option<Result<(), String>>>>;
 
 struct Running {
     child: Child,

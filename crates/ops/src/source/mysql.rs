@@ -12,7 +12,7 @@ use super::feed::feed;
 use super::names::{database_name, file_name};
 use super::rename::Renamed;
 use super::settings::{MysqlSettings, Tls};
-use super::{RestoreTarget, SourceError, ask, find};
+use super::{RestoreTarget, SourceError, ask, chosen, find};
 use crate::hook::Environment;
 
 /// Databases of the server itself.
@@ -30,19 +30,10 @@ pub(super) fn streams(
 ) -> Result<Vec<Source>, SourceError> {
     let client = Client::new(settings, environment)?;
     let (dumper, is_mariadb) = client.dumper()?;
-    let there = client.databases()?;
-    for name in &settings.databases {
-        if !there.contains(name) {
-            return Err(SourceError::NoDatabase { name: name.clone() });
-        }
+    let mut wanted = chosen(&settings.databases, client.databases()?)?;
+    if settings.databases.is_empty() {
+        wanted.retain(|name| !OWN.contains(&name.as_str()));
     }
-    let wanted: Vec<String> = match settings.databases.is_empty() {
-        false => settings.databases.clone(),
-        true => there
-            .into_iter()
-            .filter(|name| !OWN.contains(&name.as_str()))
-            .collect(),
-    };
     let dump = |file: String, what: Vec<String>| {
         let mut argv = vec![dumper.clone()];
         argv.extend(client.connection(is_mariadb));

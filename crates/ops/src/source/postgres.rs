@@ -11,7 +11,7 @@ use super::dump::{Spec, Whole, stream};
 use super::feed::feed;
 use super::names::{database_name, file_name};
 use super::settings::{PostgresSettings, Tls};
-use super::{RestoreTarget, SourceError, ask};
+use super::{RestoreTarget, SourceError, ask, chosen};
 use crate::hook::Environment;
 
 /// Where to ask what there is.
@@ -24,20 +24,9 @@ pub(super) fn streams(
     environment: &Environment,
 ) -> Result<Vec<Source>, SourceError> {
     let client = Client::new(settings, environment)?;
-    let there = client.databases()?;
-    for name in &settings.databases {
-        if !there.contains(name) {
-            return Err(SourceError::NoDatabase { name: name.clone() });
-        }
-    }
-    let all = settings.databases.is_empty();
-    let wanted = if all {
-        there
-    } else {
-        settings.databases.clone()
-    };
+    let wanted = chosen(&settings.databases, client.databases()?)?;
     let mut streams = Vec::new();
-    if settings.roles.unwrap_or(all) {
+    if settings.roles.unwrap_or(settings.databases.is_empty()) {
         let spec = client.spec(&["pg_dumpall", "--globals-only", "--no-password"]);
         let end = Whole::Ends("-- PostgreSQL database cluster dump complete");
         let path = folder.join("globals.sql");

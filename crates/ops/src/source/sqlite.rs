@@ -3,16 +3,16 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use keepwatch_core::fs::{AtomicFile, Replace};
-use keepwatch_core::{Source, Stream, with_causes};
+use keepwatch_core::{Source, with_causes};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
 use super::settings::SqliteSettings;
-use super::{RestoreTarget, SourceError};
+use super::{Ended, RestoreTarget, SourceError, told_by};
 
 /// The first bytes of a database (<https://sqlite.org/fileformat2.html>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -27,7 +27,7 @@ struct Copy {
     path: PathBuf,
     scratch: PathBuf,
     content: Option<BufReader<File>>,
-    ended: Arc<Mutex<Option<Result<(), String>>>>,
+    ended: Ended,
 }
 
 pub(super) fn stream(
@@ -38,23 +38,14 @@ pub(super) fn stream(
     let name = settings.path.file_name().ok_or(SourceError::Settings {
         problem: "path: it names no file",
     })?;
-    let ended = Arc::new(Mutex::new(None));
+    let ended = Ended::default();
     let reader = Copy {
         path: settings.path.clone(),
         scratch: scratch.to_owned(),
         content: None,
         ended: ended.clone(),
     };
-    Ok(Source::stream(Stream {
-        path: folder.join(name),
-        reader: Box::new(reader),
-        finish: Box::new(move || {
-            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            ended
-                .take()
-                .unwrap_or_else(|| Err("it was not read to its end".to_owned()))
-        }),
-    }))
+    Ok(told_by(folder.join(name), reader, ended))
 }
 
 impl Read for Copy {
