@@ -75,6 +75,7 @@ __all__ = [
     "RefreshReport",
     "RefusedPhoto",
     "Region",
+    "Remote",
     "Repository",
     "RestoreReport",
     "SealedInfo",
