@@ -57,7 +57,7 @@ pub(super) enum Whole {
 /// A stream that runs the program when it is read, and gives it up when nothing comes for as long as
 /// `stall`.
 pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole, stall: Option<Duration>) -> Source {
-    let ended: Ended = Arc::default();
+    let ended = Ended::default();
     let reader = Dump {
         spec,
         whole,
