@@ -61,9 +61,12 @@ struct JobView {
 
 /// The jobs of the configuration.
 #[utoipa::path(get, path = "/api/v1/jobs", tag = "vault", responses((status = 200, body = JobList)))]
-async fn list(State(app): State<Arc<App>>) -> Reply<JobList> {
+async fn list(State(app): State<Arc<App>>) -> Result<Reply<JobList>> {
     let config = app.config();
-    let states = app.jobs.states(config.jobs.keys());
+    let names: Vec<String> = config.jobs.keys().cloned().collect();
+    let states = app
+        .blocking(move |app| Ok(app.jobs.states(names.iter())))
+        .await?;
     let jobs = config
         .jobs
         .iter()
@@ -77,9 +80,9 @@ async fn list(State(app): State<Arc<App>>) -> Reply<JobList> {
             last: state.last,
             last_success: state.last_success,
         });
-    Reply(JobList {
+    Ok(Reply(JobList {
         jobs: jobs.collect(),
-    })
+    }))
 }
 
 /// Starts a job.
@@ -126,9 +129,10 @@ async fn runs(
     State(app): State<Arc<App>>,
     Query(asked): Query<RunsAsked>,
 ) -> Result<Reply<RunList>> {
+    let limit = limit(asked.limit, 100)?;
     let runs = app
-        .jobs
-        .runs(asked.job.as_deref(), limit(asked.limit, 100)?);
+        .blocking(move |app| Ok(app.jobs.runs(asked.job.as_deref(), limit)))
+        .await?;
     Ok(Reply(RunList { runs }))
 }
 
@@ -137,9 +141,11 @@ async fn runs(
     responses((status = 200, body = Run)))]
 async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Reply<Run>> {
     let run = app
-        .jobs
-        .run(&id)
-        .ok_or_else(|| ApiError::not_found("Run"))?;
+        .blocking(move |app| {
+            let run = app.jobs.run(&id);
+            run.ok_or_else(|| ApiError::not_found("Run"))
+        })
+        .await?;
     Ok(Reply(run))
 }
 
