@@ -14,7 +14,7 @@ mod scan;
 mod source;
 mod virtual_tree;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::fs::Excludes;
 use crate::id::Id;
 use crate::index::Segment;
+use crate::parallel::join;
 use crate::progress::Progress;
 use crate::repository::{Repository, to_json};
 use crate::snapshot::{Mode, Name, Pending, Snapshot};
@@ -191,7 +192,6 @@ impl Repository {
             set: self.set_id(&options.host, &paths),
         };
         let _only_one = self.cache().lock_set(&owner.set)?;
-        let leftovers = self.own_pending(&owner)?;
         let mut cache = match self.cache().files_database() {
             Some(path) if !options.dry_run => Some(FileCache::open(&path)?),
             Some(path) if path.exists() => Some(FileCache::open(&path)?),
@@ -206,8 +206,19 @@ impl Repository {
             (Mode::Differential, None) if cache.is_some() => Mode::Full,
             (mode, _) => mode,
         };
-        let parent = self.parent(last, &options.host, &paths)?;
-        let mut avoid = self.packs_to_avoid()?;
+        // Each of them is several questions. Where the storage is far away the answers take longest.
+        let at_once = self.storage().parallelism();
+        let ((leftovers, parent), avoid) = join(
+            at_once,
+            || {
+                let leftovers = || self.own_pending(&owner);
+                join(at_once, leftovers, || {
+                    self.parent(last, &options.host, &paths)
+                })
+            },
+            || self.packs_to_avoid(),
+        );
+        let (leftovers, parent, mut avoid) = (leftovers?, parent?, avoid?);
         let mut held = Vec::new();
         for attempt in 0..TRIES {
             let mut saver = Saver::new(self, Some(owner), avoid.clone(), options.dry_run)?;
@@ -340,13 +351,27 @@ impl Repository {
 
     /// Packs that a new backup had better not rest on: those that a collector names, and those that
     /// the index names and that are not there.
-    fn packs_to_avoid(&self) -> Result<HashSet<Id>> {
-        self.refresh_index()?;
-        let mut avoid = self.named_packs()?;
-        let present = self.list_packs()?;
-        let index = self.index()?;
-        let missing = index.packs().filter(|(id, _)| !present.contains_key(id));
-        avoid.extend(missing.map(|(id, _)| id));
+    pub(crate) fn packs_to_avoid(&self) -> Result<HashSet<Id>> {
+        let at_once = self.storage().parallelism();
+        let (refreshed, (named, present)) = join(
+            at_once,
+            || self.refresh_index(),
+            || join(at_once, || self.named_packs(), || self.list_packs()),
+        );
+        refreshed?;
+        let (mut avoid, mut present) = (named?, present?);
+        let missing = |present: &HashMap<Id, u64>| -> Result<Vec<Id>> {
+            let index = self.index()?;
+            let packs = index.packs().map(|(id, _)| id);
+            Ok(packs.filter(|id| !present.contains_key(id)).collect())
+        };
+        let mut lost = missing(&present)?;
+        if !lost.is_empty() {
+            // Another backup may have written them after the packs were listed.
+            present = self.list_packs()?;
+            lost = missing(&present)?;
+        }
+        avoid.extend(lost);
         Ok(avoid)
     }
 
@@ -407,6 +432,19 @@ impl Repository {
         result
     }
 
+    /// Reads sources whole, for the chunks that `saver` wants; no snapshot is made of them.
+    pub(crate) fn chunks_of(
+        &self,
+        mut sources: Vec<Source>,
+        saver: &Saver<'_>,
+        options: &BackupOptions,
+        progress: &dyn Progress,
+    ) -> Result<Vec<PathError>> {
+        let mode = Mode::Full;
+        let done = self.pass(&mut sources, saver, None, mode, None, options, progress)?;
+        Ok(done.errors)
+    }
+
     /// Names what is backed up, for pending objects and the cache, without telling it.
     fn set_id(&self, host: &str, paths: &[Name]) -> Id {
         let key = self.ring().id_key.derive("keepwatch v1 backup set");
@@ -437,7 +475,7 @@ impl Repository {
 
     /// The snapshot that this one follows.
     fn parent(&self, last: Option<Run>, host: &str, paths: &[Name]) -> Result<Option<Id>> {
-        let present: HashSet<Id> = self.list(ObjectKind::Snapshot)?.into_iter().collect();
+        let present = self.list(ObjectKind::Snapshot)?;
         if let Some(run) = last
             && present.contains(&run.snapshot)
         {
@@ -446,11 +484,11 @@ impl Repository {
         if self.needs_full("finding the last backup").is_err() {
             return Ok(None);
         }
-        let (snapshots, _) = self.snapshots()?;
+        let (snapshots, _) = self.read_listed::<Snapshot>(ObjectKind::Snapshot, &present)?;
         Ok(snapshots
             .into_iter()
-            .rev()
-            .find(|(_, snapshot)| snapshot.host == host && snapshot.paths == paths)
+            .filter(|(_, snapshot)| snapshot.host == host && snapshot.paths == paths)
+            .max_by_key(|(id, snapshot)| (snapshot.time, *id))
             .map(|(id, _)| id))
     }
 }

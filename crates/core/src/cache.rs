@@ -76,6 +76,11 @@ impl Cache {
         &self.index_dir
     }
 
+    /// Where packs of trees are kept of a storage that is far away.
+    pub fn trees_dir(&self) -> PathBuf {
+        self.dir.join("trees")
+    }
+
     /// The database of files seen by backups, if it outlives this process.
     pub fn files_database(&self) -> Option<PathBuf> {
         self.lasting.then(|| self.dir.join("files.sqlite"))
@@ -130,12 +135,12 @@ impl Drop for Cache {
     }
 }
 
-fn private_name() -> Result<String> {
+pub(crate) fn private_name() -> Result<String> {
     let random: [u8; 8] = random_bytes()?;
     Ok(format!("tmp-{}", hex::encode(random)))
 }
 
-fn make_dir(dir: &Path) -> Result<()> {
+pub(crate) fn make_dir(dir: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -143,7 +148,7 @@ fn make_dir(dir: &Path) -> Result<()> {
         .map_err(Error::io("make the folder", dir))
 }
 
-fn new_file(path: &Path) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .write(true)
         .create_new(true)

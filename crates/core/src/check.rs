@@ -104,6 +104,10 @@ impl Repository {
     /// [`Error::Interrupted`] when `progress` says to stop.
     pub fn check(&self, read: ReadData, progress: &dyn Progress) -> Result<CheckReport> {
         let mut checked = Checked::default();
+        // Copies of trees on this machine would hide what has become of them.
+        if let Some(trees) = self.trees() {
+            trees.clear();
+        }
         let (findings, index, packs) = self.check_structure(&mut checked, progress)?;
         checked.chunks = index.entries.len();
         let selected = self.select(read, &packs)?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::chunker::{Chunker, ChunkerId, ChunkerParams};
 use crate::error::{Error, Result};
 use crate::id::Id;
+use crate::storage::{ObjectName, Storage};
 
 /// The format version that this crate writes.
 pub const FORMAT_VERSION: u8 = 1;
@@ -125,6 +126,12 @@ impl Config {
         serde_json::from_slice::<Self>(bytes)
             .map_err(|error| Error::damaged("config", error))?
             .validated()
+    }
+
+    /// The id of the repository in a storage, if one is there and says it. Nobody has proven it.
+    pub fn id_in(storage: &dyn Storage) -> Option<[u8; 16]> {
+        let bytes = storage.read(&ObjectName::config()).ok()?;
+        Some(*Self::parse(&bytes).ok()?.id())
     }
 
     fn validated(self) -> Result<Self> {

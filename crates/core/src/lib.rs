@@ -16,6 +16,7 @@ pub mod index;
 pub mod retention;
 pub mod storage;
 pub mod tree;
+mod tree_packs;
 
 mod backup;
 mod browse;
@@ -34,10 +35,12 @@ mod listing;
 mod mark;
 mod object;
 mod pack;
+mod parallel;
 mod parity;
 mod progress;
 mod read;
 mod reader;
+mod refill;
 mod repair;
 mod repository;
 mod restore;
@@ -73,6 +76,7 @@ pub use parity::{
 };
 pub use progress::{Progress, Silent};
 pub use reader::{ChunkFetcher, FileChunk, FilePart, FileReader};
+pub use refill::{RefillReport, Remains};
 pub use repair::RepairReport;
 pub use repository::{InitOptions, Repository};
 pub use restore::{Overwrite, RestoreOptions, RestoreReport, restore_tree};

@@ -89,13 +89,19 @@ impl ChunkReader {
         Ok(cipher)
     }
 
-    fn cipher_of_pack(&self, repository: &Repository, pack: Id) -> Result<Arc<BlobCipher>> {
+    fn cipher_of_pack(
+        &self,
+        repository: &Repository,
+        kind: BlobKind,
+        pack: Id,
+    ) -> Result<Arc<BlobCipher>> {
         let lock = "no thread panics while it holds this lock";
         if let Some(found) = self.packs.read().expect(lock).get(&pack) {
             return Ok(found.clone());
         }
         let name = ObjectName::new(ObjectKind::Pack, pack);
-        let bytes = repository.storage().read_range(&name, 0, SESSION_HEADER)?;
+        let mut bytes = Vec::new();
+        repository.read_of_pack(kind, pack, 0, SESSION_HEADER, &mut bytes)?;
         let object = name.to_string();
         let header = Header::parse(&bytes, ObjectKind::Pack, &self.repository, &object)?;
         let cipher = self.cipher(&header, &object)?;
@@ -201,12 +207,21 @@ impl Repository {
     }
 
     fn read_at(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<Opened> {
-        let cipher = self.chunks().cipher_of_pack(self, place.pack)?;
-        let name = ObjectName::new(ObjectKind::Pack, place.pack);
+        let opened = self.read_place(id, place, scratch);
+        match (&opened, self.trees()) {
+            // A copy on this machine can be damaged, too: what counts is what the storage has.
+            (Err(error), Some(trees)) if error.is_damage() && trees.drop_pack(place.pack) => {
+                self.read_place(id, place, scratch)
+            }
+            _ => opened,
+        }
+    }
+
+    fn read_place(&self, id: &Id, place: &Location, scratch: &mut Scratch) -> Result<Opened> {
+        let cipher = self.chunks().cipher_of_pack(self, place.kind, place.pack)?;
         let mut sealed = std::mem::take(&mut scratch.sealed);
         let (offset, len) = (u64::from(place.offset), place.stored_len as usize);
-        self.storage()
-            .read_range_into(&name, offset, len, &mut sealed)?;
+        self.read_of_pack(place.kind, place.pack, offset, len, &mut sealed)?;
         let info = BlobInfo {
             id: *id,
             kind: place.kind,
@@ -216,6 +231,25 @@ impl Repository {
         let opened = open_verified(&cipher, self.ring(), &info, &mut sealed, scratch);
         scratch.sealed = sealed;
         opened
+    }
+
+    /// A part of a pack, from a copy on this machine where there is one or will be.
+    fn read_of_pack(
+        &self,
+        kind: BlobKind,
+        pack: Id,
+        offset: u64,
+        len: usize,
+        buffer: &mut Vec<u8>,
+    ) -> Result<()> {
+        if kind == BlobKind::Tree
+            && let Some(trees) = self.trees()
+            && trees.read(self.storage(), pack, offset, len, buffer)?
+        {
+            return Ok(());
+        }
+        let name = ObjectName::new(ObjectKind::Pack, pack);
+        Ok(self.storage().read_range_into(&name, offset, len, buffer)?)
     }
 }
 

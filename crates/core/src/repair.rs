@@ -81,7 +81,7 @@ impl Repository {
 
     /// Removes pending and gc objects that say nothing any more. Backups and `prune` refuse to work
     /// beside them, because they cannot know what they said.
-    fn remove_damaged_records<T: DeserializeOwned>(
+    fn remove_damaged_records<T: DeserializeOwned + Send>(
         &self,
         kind: ObjectKind,
         report: &mut RepairReport,

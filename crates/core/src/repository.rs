@@ -22,9 +22,11 @@ use crate::index::{Frozen, LocalIndex, Segment};
 use crate::keyring::{Keyring, Role};
 use crate::keyslot::KeySlot;
 use crate::object::{self, Session};
+use crate::parallel::{join, map};
 use crate::read::ChunkReader;
 use crate::snapshot::{Snapshot, Trashed};
 use crate::storage::{ObjectKind, ObjectName, Storage, StorageError};
+use crate::tree_packs::TreePacks;
 
 /// The version of snapshot, trash, pending and gc records.
 const RECORD_VERSION: u64 = 1;
@@ -84,6 +86,8 @@ pub struct Repository {
     index: RwLock<LocalIndex>,
     index_read: AtomicBool,
     chunks: ChunkReader,
+    /// Copies of packs of trees, where the storage is far away.
+    trees: Option<TreePacks>,
 }
 
 impl Repository {
@@ -160,12 +164,18 @@ impl Repository {
         credential: &Credential,
         cache: &CachePlace,
     ) -> Result<Self> {
-        let config_bytes = read_config(&*storage)?;
+        // Each of the two is a question and a wait.
+        let (config_bytes, keys) = join(
+            storage.parallelism(),
+            || read_config(&*storage),
+            || read_key_slots(&*storage),
+        );
+        let config_bytes = config_bytes?;
         let config = Config::parse(&config_bytes)?;
         let mut problem = None;
         // The newest keys first: a crash in a rotation may have left a slot twice, and what is
         // written under the old keys can be read by whoever the rotation was to keep out.
-        let slots = key_slots(&*storage, &config)?;
+        let slots = sort_key_slots(keys?, &config);
         if slots.own.is_empty() && !slots.foreign.is_empty() {
             problem = Some(Error::damaged("config", "no key slot belongs to it"));
         }
@@ -219,6 +229,7 @@ impl Repository {
         let index = LocalIndex::open(cache.index_dir())?;
         Ok(Self {
             chunks: ChunkReader::new(*config.id(), ring.clone()),
+            trees: storage.is_far().then(|| TreePacks::new(cache.trees_dir())),
             storage,
             config,
             ring,
@@ -268,6 +279,10 @@ impl Repository {
 
     pub(crate) fn chunks(&self) -> &ChunkReader {
         &self.chunks
+    }
+
+    pub(crate) fn trees(&self) -> Option<&TreePacks> {
+        self.trees.as_ref()
     }
 
     pub(crate) fn needs_full(&self, operation: &'static str) -> Result<()> {
@@ -332,13 +347,26 @@ impl Repository {
     /// All records of a kind that can be read, and what is wrong with the others.
     ///
     /// A record that another process removes meanwhile is left out.
-    pub(crate) fn read_records<T: DeserializeOwned>(
+    pub(crate) fn read_records<T: DeserializeOwned + Send>(
         &self,
         kind: ObjectKind,
     ) -> Result<(Vec<(Id, T)>, Problems)> {
+        let ids = self.list(kind)?;
+        self.read_listed(kind, &ids)
+    }
+
+    /// As [`Repository::read_records`], of those that were listed.
+    pub(crate) fn read_listed<T: DeserializeOwned + Send>(
+        &self,
+        kind: ObjectKind,
+        ids: &[Id],
+    ) -> Result<(Vec<(Id, T)>, Problems)> {
         let (mut records, mut problems) = (Vec::new(), Vec::new());
-        for id in self.list(kind)? {
-            match self.read_record(kind, id) {
+        let read = map(ids, self.storage.parallelism(), |id| {
+            self.read_record(kind, *id)
+        });
+        for (&id, record) in ids.iter().zip(read) {
+            match record {
                 Ok(record) => records.push((id, record)),
                 Err(Error::Storage(StorageError::NotFound { .. })) => {}
                 Err(error @ Error::NeedsFullKey { .. }) => return Err(error),
@@ -418,18 +446,26 @@ impl Repository {
             index.retain(&|id| present.contains(id))?;
             let covered: HashSet<Id> = index.covered().collect();
             let mut vanished = false;
-            for &id in present.difference(&covered) {
-                match self.read_object(ObjectKind::Index, id) {
-                    Ok(bytes) => match Segment::decode(&bytes) {
-                        Ok(segment) => index.add(&[id], &segment)?,
+            let new: Vec<Id> = present.difference(&covered).copied().collect();
+            // No more of them in memory than are fetched at once.
+            let at_once = self.storage.parallelism();
+            for ids in new.chunks(at_once) {
+                let read = map(ids, at_once, |id| self.read_object(ObjectKind::Index, *id));
+                for (&id, object) in ids.iter().zip(read) {
+                    match object {
+                        Ok(bytes) => match Segment::decode(&bytes) {
+                            Ok(segment) => index.add(&[id], &segment)?,
+                            Err(error) => {
+                                let name = ObjectName::new(ObjectKind::Index, id);
+                                problems.push((name, Error::damaged(name, error)));
+                            }
+                        },
+                        // A collector has just replaced it by another one.
+                        Err(Error::Storage(StorageError::NotFound { .. })) => vanished = true,
                         Err(error) => {
-                            let name = ObjectName::new(ObjectKind::Index, id);
-                            problems.push((name, Error::damaged(name, error)));
+                            problems.push((ObjectName::new(ObjectKind::Index, id), error));
                         }
-                    },
-                    // A collector has just replaced it by another one.
-                    Err(Error::Storage(StorageError::NotFound { .. })) => vanished = true,
-                    Err(error) => problems.push((ObjectName::new(ObjectKind::Index, id), error)),
+                    }
                 }
             }
             if !vanished {
@@ -440,6 +476,11 @@ impl Repository {
             tracing::warn!(object = %name, %error, "an index object is left out");
         }
         self.index_read.store(true, Ordering::Release);
+        if let Some(trees) = &self.trees
+            && problems.is_empty()
+        {
+            trees.sweep(&|| index.packs().map(|(id, _)| id).collect());
+        }
         Ok(problems)
     }
 
@@ -577,16 +618,30 @@ pub(crate) struct KeySlots {
 }
 
 pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlots> {
+    Ok(sort_key_slots(read_key_slots(storage)?, config))
+}
+
+/// Key slots as they were read.
+type RawSlots = Vec<(Id, std::result::Result<Vec<u8>, StorageError>)>;
+
+fn read_key_slots(storage: &dyn Storage) -> Result<RawSlots> {
     let mut ids = Vec::new();
     storage.list(ObjectKind::Key, &mut |id, _| ids.push(id))?;
     ids.sort();
+    let read = map(&ids, storage.parallelism(), |id| {
+        storage.read(&ObjectName::new(ObjectKind::Key, *id))
+    });
+    Ok(ids.into_iter().zip(read).collect())
+}
+
+fn sort_key_slots(read: RawSlots, config: &Config) -> KeySlots {
     let mut slots = KeySlots {
         own: Vec::new(),
         foreign: Vec::new(),
     };
-    for id in ids {
+    for (id, read) in read {
         let name = ObjectName::new(ObjectKind::Key, id);
-        let slot = match storage.read(&name) {
+        let slot = match read {
             // It has just been renewed or removed.
             Err(StorageError::NotFound { .. }) => continue,
             Err(error) => Err(error.into()),
@@ -605,5 +660,5 @@ pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlo
     slots
         .own
         .sort_by_key(|(_, slot)| std::cmp::Reverse(epoch(slot)));
-    Ok(slots)
+    slots
 }

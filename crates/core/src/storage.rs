@@ -154,6 +154,12 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     fn parallelism(&self) -> usize {
         1
     }
+
+    /// Whether each operation is a journey over a network: what is small and read often is then
+    /// fetched together and kept on this machine.
+    fn is_far(&self) -> bool {
+        false
+    }
 }
 
 /// Refuses to read whole objects of sizes that none of their kind has.

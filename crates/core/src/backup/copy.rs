@@ -4,6 +4,7 @@
 //! of this repository. Chunks keep their boundaries. What an earlier copy of the same paths holds is
 //! found again by walking its tree here and there side by side, and is not read again.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -111,6 +112,7 @@ impl Repository {
                 to: self,
                 snapshot: &snapshot,
                 pair: pair.map(|(original, _, copy)| (original, copy)),
+                names: None,
                 options,
                 progress,
             };
@@ -127,6 +129,28 @@ impl Repository {
         report.duration_s = started.elapsed().as_secs_f64();
         progress.finish();
         Ok(report)
+    }
+
+    /// Makes the trees of a snapshot there once more, for the chunks that `saver` wants. `names` are
+    /// the data chunks there by what they are called here.
+    pub(crate) fn trees_from(
+        &self,
+        from: &Repository,
+        snapshot: &Snapshot,
+        names: &HashMap<Id, Id>,
+        saver: &Saver<'_>,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let job = Job {
+            from,
+            to: self,
+            snapshot,
+            pair: None,
+            names: Some(names),
+            options: &CopyOptions::default(),
+            progress,
+        };
+        job.pass(saver).map(drop)
     }
 
     fn copy_snapshot(
@@ -205,6 +229,8 @@ struct Job<'a> {
     snapshot: &'a Snapshot,
     /// An earlier snapshot there, and its copy here.
     pair: Option<(&'a Snapshot, &'a Snapshot)>,
+    /// What chunks there are called here, where that is known already.
+    names: Option<&'a HashMap<Id, Id>>,
     options: &'a CopyOptions,
     progress: &'a dyn Progress,
 }
@@ -345,12 +371,13 @@ impl Job<'_> {
                 }
             };
             let (reply, ids) = bounded(1);
-            let known = match &mut earlier {
-                Some(earlier) => match earlier.copy_of(path, &content)? {
+            let known = match (self.names, &mut earlier) {
+                (Some(names), _) => self.named(names, &content, &mut scratch)?,
+                (None, Some(earlier)) => match earlier.copy_of(path, &content)? {
                     Some(copy) => all_ids(self.to, saver, &copy, &mut scratch)?,
                     None => None,
                 },
-                None => None,
+                (None, None) => None,
             };
             send(Item::Copied(Box::new(CopiedFile {
                 name: node.name,
@@ -378,6 +405,24 @@ impl Job<'_> {
             send(Item::Leave)?;
         }
         Ok(())
+    }
+
+    /// The chunks of a content there by their names here, if all are known.
+    fn named(
+        &self,
+        names: &HashMap<Id, Id>,
+        content: &Content,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Vec<Id>>> {
+        let mut all = Vec::new();
+        let mut ids = ContentIds::new(content)?;
+        while let Some(id) = ids.next(self.from, scratch)? {
+            match names.get(&id) {
+                Some(here) => all.push(*here),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(all))
     }
 
     fn copy_files(

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -65,6 +65,8 @@ pub(crate) struct Saver<'r> {
     claimed: Mutex<HashSet<Id>>,
     /// Packs that a collector names: to be treated as absent.
     avoid: HashSet<Id>,
+    /// Only these are stored, when there are such.
+    wanted: Option<Arc<HashSet<Id>>>,
     /// Packs of earlier sessions that hold chunks of this backup.
     used: Mutex<HashSet<Id>>,
     open: [Mutex<Option<PackBuilder>>; 2],
@@ -114,6 +116,7 @@ impl<'r> Saver<'r> {
             packs_to_checkpoint: PACKS_TO_CHECKPOINT,
             claimed: Mutex::default(),
             avoid,
+            wanted: None,
             used: Mutex::default(),
             open: [const { Mutex::new(None) }; 2],
             full,
@@ -132,6 +135,13 @@ impl<'r> Saver<'r> {
     #[must_use]
     pub fn cautious(mut self) -> Self {
         self.packs_to_checkpoint = 1;
+        self
+    }
+
+    /// Stores these chunks alone, and computes the ids of all others.
+    #[must_use]
+    pub fn only(mut self, wanted: Arc<HashSet<Id>>) -> Self {
+        self.wanted = Some(wanted);
         self
     }
 
@@ -155,6 +165,9 @@ impl<'r> Saver<'r> {
     /// Stores a chunk unless it is there, and gives its id.
     pub fn save(&self, kind: BlobKind, plaintext: &[u8], tools: &mut Tools) -> Result<Id> {
         let id = chunk_id(self.repository.ring(), kind, plaintext);
+        if self.wanted.as_ref().is_some_and(|all| !all.contains(&id)) {
+            return Ok(id);
+        }
         // The claim comes before the look into the index: at a checkpoint a chunk enters the index
         // before it leaves the claims, so it is always seen in one of them.
         if !lock(&self.claimed).insert(id) {

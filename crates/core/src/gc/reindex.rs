@@ -7,7 +7,7 @@ use crate::gc::fail_on;
 use crate::gc::view::View;
 use crate::id::Id;
 use crate::index::{Entry, Segment};
-use crate::repository::Repository;
+use crate::repository::{FrozenIndex, Repository};
 use crate::segment::MAX_ENTRIES;
 use crate::storage::ObjectKind;
 
@@ -24,7 +24,25 @@ impl Repository {
         if named.all(stays) && index.covered.len() < MANY_INDEX_OBJECTS {
             return Ok(());
         }
-        let mut rebuilt = Rebuilt::new(view);
+        self.rewrite_index(index, &view.trashed, &stays)
+    }
+
+    /// Replaces all index objects by ones without these packs, whether they are there or not.
+    pub(crate) fn drop_from_index(&self, packs: &HashSet<Id>) -> Result<()> {
+        let trash = self.trash()?;
+        let trashed = trash.iter().map(|(_, trashed)| trashed.snapshot).collect();
+        self.refresh_index().and_then(fail_on)?;
+        let index = self.frozen_index()?;
+        self.rewrite_index(&index, &trashed, &|pack| !packs.contains(pack))
+    }
+
+    fn rewrite_index(
+        &self,
+        index: &FrozenIndex,
+        trashed: &HashSet<Id>,
+        stays: &dyn Fn(&Id) -> bool,
+    ) -> Result<()> {
+        let mut rebuilt = Rebuilt::new(index, trashed);
         index.entries.for_each(&mut |_, entry, pack, size| {
             if stays(pack) {
                 rebuilt.push(entry, pack, size);
@@ -52,11 +70,11 @@ struct Rebuilt {
 }
 
 impl Rebuilt {
-    fn new(view: &View) -> Self {
-        let (published, forgotten) = (&view.index.published, &view.index.forgotten);
+    fn new(index: &FrozenIndex, trashed: &HashSet<Id>) -> Self {
+        let (published, forgotten) = (&index.published, &index.forgotten);
         // Kept once more: another collector may be writing an index that still says that the
         // snapshot was published, having read the index before it was forgotten.
-        let still_needed = |id: &&Id| published.contains(*id) || view.trashed.contains(*id);
+        let still_needed = |id: &&Id| published.contains(*id) || trashed.contains(*id);
         let mut segments = Self {
             done: Vec::new(),
             packs: BTreeMap::new(),

@@ -31,6 +31,8 @@ pub enum Remedy {
     OtherRepository,
     /// Other objects, which say the same.
     Rebuilt,
+    /// Its content, stored again in other objects.
+    Refilled,
 }
 
 /// One object that is whole again.
@@ -53,6 +55,8 @@ pub struct MendReport {
     pub mended: Vec<Mended>,
     /// What could not be mended.
     pub errors: Vec<CheckError>,
+    /// The packs among them, in order: their content may be [stored again](Repository::refill).
+    pub lost_packs: Vec<Id>,
 }
 
 impl Repository {
@@ -451,6 +455,7 @@ impl Mending<'_> {
         self.groups(&mut lost)?;
         let mut lost: Vec<Id> = lost.into_iter().collect();
         lost.sort();
+        self.report.lost_packs.clone_from(&lost);
         for id in lost {
             let name = ObjectName::new(ObjectKind::Pack, id);
             let what = match present.contains(&id) {
