@@ -112,7 +112,7 @@ pub struct RemoteArgs {
     /// KEEPWATCH_REMOTE_PASSWORD
     #[arg(long, global = true, value_name = "FILE")]
     pub remote_password_file: Option<PathBuf>,
-    /// The private key of SSH, or the key of a Google service account
+    /// The private key of SSH, the key of a Google service account, or a configuration of rclone
     #[arg(long, global = true, value_name = "FILE")]
     pub remote_key_file: Option<PathBuf>,
     /// The known hosts of SSH, in place of its own

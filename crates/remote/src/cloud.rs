@@ -1,16 +1,17 @@
 //! Objects in a store that OpenDAL knows.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use keepwatch_core::id::Id;
 use keepwatch_core::storage::{
     ObjectKind, ObjectName, RemoteFault, Storage, StorageError, check_object_size, check_range,
     max_object_size,
 };
-use opendal::{Buffer, ErrorKind, Operator};
+use opendal::{Buffer, Entry, ErrorKind, Operator};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -375,36 +376,50 @@ impl Storage for CloudStorage {
     fn parallelism(&self) -> usize {
         self.connections
     }
+
+    fn is_far(&self) -> bool {
+        true
+    }
 }
 
 impl CloudStorage {
     async fn list_once(&self, kind: ObjectKind, top: &str) -> opendal::Result<Vec<(Id, u64)>> {
         let mut found = Vec::new();
-        let lister = self
-            .operator
-            .lister_with(top)
-            .recursive(self.flat || kind == ObjectKind::Pack)
-            .await;
-        let mut lister = match lister {
-            Ok(lister) => lister,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-            Err(error) => return Err(error),
-        };
-        loop {
-            let entry = match lister.try_next().await {
-                Ok(Some(entry)) => entry,
-                Ok(None) => return Ok(found),
-                // A directory that is not there yet is an empty one.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(found),
-                Err(error) => return Err(error),
-            };
-            let Some(id) = object_at(kind, entry.path()) else {
-                continue;
-            };
+        let mut take = |entry: &Entry| {
             let metadata = entry.metadata();
-            if metadata.is_file() {
+            if let Some(id) = object_at(kind, entry.path())
+                && metadata.is_file()
+            {
                 found.push((id, metadata.content_length()));
             }
+        };
+        if self.flat || kind != ObjectKind::Pack {
+            self.entries(top, self.flat).await?.iter().for_each(take);
+            return Ok(found);
+        }
+        // Packs are in many folders, each of which is a question: not one after the other.
+        let folders = self.entries(top, false).await?;
+        let folders = folders
+            .iter()
+            .filter(|entry| entry.metadata().is_dir() && entry.path() != top);
+        let listings = folders.map(|folder| self.entries(folder.path(), false));
+        let mut listings = pin!(stream::iter(listings).buffer_unordered(self.connections));
+        while let Some(entries) = listings.try_next().await? {
+            entries.iter().for_each(&mut take);
+        }
+        Ok(found)
+    }
+
+    /// What is in a directory. One that is not there yet is an empty one.
+    async fn entries(&self, directory: &str, recursive: bool) -> opendal::Result<Vec<Entry>> {
+        let lister = self.operator.lister_with(directory).recursive(recursive);
+        let found = match lister.await {
+            Ok(lister) => lister.try_collect().await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            found => found,
         }
     }
 }

@@ -18,16 +18,16 @@ use tokio::process::Child;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::launch::Launcher;
+use crate::launch::{Launcher, Manners};
 use crate::options::Limits;
 use crate::pace::Pace;
 use crate::retry::Fault;
 use crate::sftp::is_missing;
 
-/// What goes in one request: OpenSSH's limit.
-const PIECE: usize = 255 << 10;
-/// So many requests are on their way at once, which fills a line with 50 ms of delay.
-const WINDOW: usize = 16;
+/// So many requests are on their way at once, at most.
+const MOST_REQUESTS: u16 = 16;
+/// So many directories are listed at once.
+const LISTINGS: usize = 8;
 /// So much of what a program says is kept, in bytes.
 const SAID: usize = 4096;
 
@@ -53,6 +53,7 @@ pub(crate) struct Connection {
     sftp: Sftp,
     child: Child,
     said: Said,
+    manners: Manners,
     stall: Duration,
     upload: Option<Arc<Pace>>,
     download: Option<Arc<Pace>>,
@@ -111,7 +112,11 @@ impl Lines {
             sftp: idle.sftp,
             child: idle.child,
             said: idle.said,
-            stall: self.stall,
+            manners: self.launcher.manners,
+            stall: match self.launcher.manners.stands_between {
+                true => self.stall * 10,
+                false => self.stall,
+            },
             upload: self.upload.clone(),
             download: self.download.clone(),
             _permit: permit,
@@ -153,7 +158,7 @@ impl Lines {
             }
         });
         let options = SftpOptions::new()
-            .max_pending_requests(NonZeroU16::MIN.saturating_add(WINDOW as u16))
+            .max_pending_requests(NonZeroU16::MIN.saturating_add(MOST_REQUESTS))
             .requests_buffer_size(NonZeroUsize::MIN.saturating_add(64 << 10))
             .responses_buffer_size(NonZeroUsize::MIN.saturating_add(64 << 10));
         match timeout(self.stall, Sftp::new(stdin, stdout, options)).await {
@@ -180,8 +185,15 @@ impl Connection {
                 _ => RemoteFault::Refused,
             };
             let text = format!("{said}");
+            let passes = self.manners.stands_between && matches!(kind, SftpErrorKind::Failure);
             lines.give_back(self);
-            return Fault::Lasting(Trouble { fault, text });
+            return match passes {
+                true => Fault::Passing(Trouble {
+                    fault: RemoteFault::Unavailable,
+                    text,
+                }),
+                false => Fault::Lasting(Trouble { fault, text }),
+            };
         }
         // It is no more, or in an unknown state.
         self.child.start_kill().ok();
@@ -249,8 +261,9 @@ impl Connection {
     }
 
     async fn write_pieces(&self, file: &File, content: Bytes) -> Result<(), SftpError> {
-        let pieces = (0..content.len()).step_by(PIECE).map(|at| {
-            let piece = content.slice(at..content.len().min(at + PIECE));
+        let Manners { piece, window, .. } = self.manners;
+        let pieces = (0..content.len()).step_by(piece).map(|at| {
+            let piece = content.slice(at..content.len().min(at + piece));
             let mut file = file.clone();
             async move {
                 file.seek(std::io::SeekFrom::Start(at as u64)).await?;
@@ -260,7 +273,7 @@ impl Connection {
                 self.within(file.write_all_zero_copy(&mut [piece])).await
             }
         });
-        let window = if self.upload.is_some() { 1 } else { WINDOW };
+        let window = if self.upload.is_some() { 1 } else { window };
         let mut writing = pin!(stream::iter(pieces).buffer_unordered(window));
         while writing.try_next().await?.is_some() {}
         Ok(())
@@ -274,7 +287,7 @@ impl Connection {
         path: &Path,
     ) -> Result<bool, SftpError> {
         let mut fs = self.sftp.fs();
-        if !self.sftp.support_hardlink() {
+        if !(self.manners.links && self.sftp.support_hardlink()) {
             self.within(file.close()).await?;
             if self.size(path).await?.is_some() {
                 return Ok(false);
@@ -347,11 +360,12 @@ impl Connection {
     }
 
     async fn read_pieces(&self, file: &File, offset: u64, len: u64) -> Result<Vec<u8>, SftpError> {
-        let pieces = (0..len).step_by(PIECE).map(|at| {
-            let wanted = (len - at).min(PIECE as u64) as usize;
+        let Manners { piece, window, .. } = self.manners;
+        let pieces = (0..len).step_by(piece).map(|at| {
+            let wanted = (len - at).min(piece as u64) as usize;
             self.read_piece(file.clone(), offset + at, wanted)
         });
-        let window = if self.download.is_some() { 1 } else { WINDOW };
+        let window = if self.download.is_some() { 1 } else { window };
         let mut reading = pin!(stream::iter(pieces).buffered(window));
         let mut bytes = Vec::with_capacity(len as usize);
         while let Some(piece) = reading.try_next().await? {
@@ -409,7 +423,7 @@ impl Connection {
                 let entries = this.entries(&top.join(&inside)).await?;
                 Ok::<_, SftpError>((inside, entries))
             });
-            let mut listings = pin!(stream::iter(listings).buffer_unordered(WINDOW / 2));
+            let mut listings = pin!(stream::iter(listings).buffer_unordered(LISTINGS));
             let mut below = Vec::new();
             while let Some((inside, entries)) = listings.try_next().await? {
                 for (name, size, is_directory) in entries {
@@ -513,7 +527,10 @@ impl Said {
             let problem = last.unwrap_or(&"it was denied");
             return Fault::Lasting(told(RemoteFault::Denied, problem));
         }
-        if has("subsystem request failed") || has("didn't find section in config file") {
+        if has("subsystem request failed")
+            || has("didn't find section in config file")
+            || has("Failed to load config file")
+        {
             let problem = last.unwrap_or(&"it is not there");
             return Fault::Lasting(told(RemoteFault::Refused, problem));
         }

@@ -1,4 +1,4 @@
-//! The program that speaks SFTP on its standard input and output: `ssh`.
+//! Programs that speak SFTP on their standard input and output: `ssh` and `rclone`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::location::Sftp;
@@ -21,15 +22,52 @@ const ASKPASS: &str = "#!/bin/sh\nprintf '%s\\n' \"$KEEPWATCH_SSH_PASSWORD\"\n";
 /// How a program is started, each time a connection is needed.
 pub(crate) struct Launcher {
     pub program: &'static str,
+    /// What the server at the other end can do.
+    pub manners: Manners,
     arguments: Vec<OsString>,
     password: Option<Password>,
 }
 
-/// A password, and the script that tells it.
-struct Password {
-    secret: zeroize::Zeroizing<String>,
-    script: Script,
+/// How a server is best talked to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manners {
+    /// What goes in one request, in bytes.
+    pub piece: usize,
+    /// So many requests are on their way at once.
+    pub window: usize,
+    /// Whether it makes links when it says so.
+    pub links: bool,
+    /// Whether another server stands behind it: a failure without a reason may pass, and an answer
+    /// takes ten times as long at most.
+    pub stands_between: bool,
 }
+
+/// A password, and how the program gets it.
+enum Password {
+    /// A script tells it to `ssh`.
+    Asked {
+        secret: Zeroizing<String>,
+        script: Script,
+    },
+    /// That of rclone's configuration is in its environment.
+    Given(Zeroizing<String>),
+}
+
+/// OpenSSH: 255 KiB is its limit, and so many at once fill a line with 50 ms of delay.
+const OPENSSH: Manners = Manners {
+    piece: 255 << 10,
+    window: 16,
+    links: true,
+    stands_between: false,
+};
+/// rclone hands a file on while it is read or written, from beginning to end. It says that it makes
+/// links, and does not.
+const RCLONE: Manners = Manners {
+    piece: 32 << 10,
+    window: 1,
+    links: false,
+    stands_between: true,
+};
 
 /// A script in a directory of its own, both of which go when this does.
 struct Script {
@@ -85,16 +123,51 @@ impl Launcher {
                 program: "ssh",
                 source,
             })?;
-            Ok::<_, Error>(Password {
+            Ok::<_, Error>(Password::Asked {
                 secret: secret.clone(),
                 script,
             })
         });
         Ok(Self {
             program: "ssh",
+            manners: OPENSSH,
             arguments,
             password: password.transpose()?,
         })
+    }
+
+    /// `rclone`, which reaches what its configuration calls by a name.
+    pub fn rclone(name: &str, path: &str, options: &Options) -> Self {
+        let patience = format!("--timeout={}s", options.limits.stall.as_secs().max(1));
+        let words = [
+            "serve",
+            "sftp",
+            "--stdio",
+            // Each of several processes sees at once what the others do.
+            "--dir-cache-time=0s",
+            "--poll-interval=0s",
+            // Otherwise each object is asked for its time.
+            "--use-server-modtime",
+            // There is nobody to answer.
+            "--ask-password=false",
+            "--contimeout=15s",
+            // Failures are tried again here.
+            "--low-level-retries=3",
+            &patience,
+            "--",
+        ];
+        let at = format!("{name}:{path}");
+        let mut arguments: Vec<OsString> = Vec::new();
+        if let Some(file) = &options.credentials.key_file {
+            arguments.extend(["--config".into(), file.into()]);
+        }
+        arguments.extend(words.into_iter().chain([&*at]).map(OsString::from));
+        Self {
+            program: "rclone",
+            manners: RCLONE,
+            arguments,
+            password: options.credentials.secret.clone().map(Password::Given),
+        }
     }
 
     /// Starts it.
@@ -107,11 +180,23 @@ impl Launcher {
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .env_remove("SSH_ASKPASS");
-        if let Some(password) = &self.password {
-            command
-                .env(PASSWORD, password.secret.as_str())
-                .env("SSH_ASKPASS", password.script.path())
-                .env("SSH_ASKPASS_REQUIRE", "force");
+        // What opens the vault is no business of theirs.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"KEEPWATCH_") {
+                command.env_remove(name);
+            }
+        }
+        match &self.password {
+            Some(Password::Asked { secret, script }) => {
+                command
+                    .env(PASSWORD, secret.as_str())
+                    .env("SSH_ASKPASS", script.path())
+                    .env("SSH_ASKPASS_REQUIRE", "force");
+            }
+            Some(Password::Given(secret)) => {
+                command.env("RCLONE_CONFIG_PASS", secret.as_str());
+            }
+            None => {}
         }
         command.spawn()
     }

@@ -33,6 +33,13 @@ pub enum Remote {
     },
     /// `sftp://USER@HOST:PORT/PATH`, or `/~/PATH` for one in the home directory.
     Sftp(Sftp),
+    /// `rclone://REMOTE/PATH`: whatever rclone reaches by that name of its configuration.
+    Rclone {
+        /// The name.
+        name: String,
+        /// The directory there; may be empty.
+        path: String,
+    },
     /// `webdavs://HOST/PATH`, and `webdav://` without TLS.
     WebDav {
         /// The address, as `https` or `http`.
@@ -75,7 +82,8 @@ pub struct Sftp {
 
 impl Location {
     /// The schemes of addresses.
-    pub const SCHEMES: [&'static str; 6] = ["azblob", "gs", "s3", "sftp", "webdav", "webdavs"];
+    pub const SCHEMES: [&'static str; 7] =
+        ["azblob", "gs", "rclone", "s3", "sftp", "webdav", "webdavs"];
 
     /// Reads a path or an address. What holds no `://` is a path.
     ///
@@ -83,10 +91,16 @@ impl Location {
     /// [`Error::Address`] when it looks like an address and is none that is known, or holds a
     /// password.
     pub fn parse(text: &OsStr) -> Result<Self> {
-        let address = text.to_str().filter(|text| text.contains("://"));
-        match address {
-            Some(address) => Remote::parse(address).map(Location::Remote),
-            None => Ok(Location::Local(PathBuf::from(text))),
+        let name = text.to_str().unwrap_or_default();
+        if name.contains("://") {
+            return Remote::parse(name).map(Location::Remote);
+        }
+        // Others write it so. A directory of that name would be what nobody means, on this machine.
+        match name.split_once(':') {
+            Some((scheme, _)) if Self::SCHEMES.contains(&scheme) => Err(bad(format!(
+                "an address begins with {scheme}://, and a directory of that name with ./"
+            ))),
+            _ => Ok(Location::Local(PathBuf::from(text))),
         }
     }
 
@@ -140,6 +154,10 @@ impl Remote {
                 prefix: prefix(&url)?,
                 account: query.take("account"),
                 endpoint: query.url("endpoint")?,
+            },
+            "rclone" => Remote::Rclone {
+                name: rclone_name(&url)?,
+                path: prefix(&url)?,
             },
             "sftp" => Remote::Sftp(Sftp::read(&url)?),
             scheme @ ("webdav" | "webdavs") => {
@@ -243,6 +261,7 @@ impl fmt::Display for Remote {
                 add("endpoint", endpoint.as_ref().map(Url::as_str));
                 write!(f, "azblob://{container}/{prefix}")?;
             }
+            Remote::Rclone { name, path } => write!(f, "rclone://{name}/{path}")?,
             Remote::WebDav { url } => {
                 let rest = url.as_str().trim_start_matches(url.scheme());
                 match url.scheme() {
@@ -320,6 +339,18 @@ fn host(url: &Url, what: &str) -> Result<String> {
     }
 }
 
+/// A name of rclone's configuration. What else rclone takes in its place can hold a password.
+fn rclone_name(url: &Url) -> Result<String> {
+    let name = host(url, "remote of rclone")?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
+    match name.starts_with('-') || !name.chars().all(plain) {
+        true => Err(bad(
+            "a remote of rclone is a name of its configuration".to_owned()
+        )),
+        false => Ok(name),
+    }
+}
+
 /// A path without slashes at its ends, all of whose parts are names.
 fn prefix(url: &Url) -> Result<String> {
     let path = percent_encoding::percent_decode_str(url.path());
@@ -357,6 +388,8 @@ mod tests {
             "gs://bucket/dots/are..names",
             "sftp://host/srv/backup",
             "sftp://user@host:2222/~/backup",
+            "rclone://My-Drive/backups/laptop",
+            "rclone://drive/",
             "webdavs://host/dav/backup",
             "webdav://127.0.0.1:8080/backup",
         ] {
@@ -368,7 +401,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_a_path() {
-        for text in ["/srv/backup", "backup", "s3:/x", "C:/x", "a b"] {
+        for text in ["/srv/backup", "backup", "./s3:/x", "C:/x", "a b"] {
             let location = parse(text).expect("a path");
             assert_eq!(location.as_path(), Some(Path::new(text)));
         }
@@ -391,6 +424,11 @@ mod tests {
             ("sftp://-l@host/a", "does not begin with -"),
             ("gs://bucket/a//b", "a name"),
             ("s3://bucket/a%0ab", "control character"),
+            ("rclone:drive:backup", "begins with rclone://"),
+            ("sftp:user@host:/srv", "begins with sftp://"),
+            ("rclone:///a", "remote of rclone"),
+            ("rclone://-v/a", "a name of its configuration"),
+            ("rclone://:s3,secret_access_key=x:/a", "empty host"),
             ("://", "relative URL"),
         ] {
             let error = parse(text).expect_err(text).to_string();

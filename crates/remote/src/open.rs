@@ -67,13 +67,14 @@ pub fn create(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Ar
 
 /// The storage that a program speaks SFTP for.
 fn sftp(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Option<SftpStorage>> {
-    let Remote::Sftp(to) = remote else {
-        return Ok(None);
+    let (launcher, root) = match remote {
+        Remote::Sftp(to) => (Launcher::ssh(to, options)?, &*to.path),
+        Remote::Rclone { name, path } => (Launcher::rclone(name, path, options), ""),
+        _ => return Ok(None),
     };
-    let launcher = Launcher::ssh(to, options)?;
     Ok(Some(SftpStorage::new(
         launcher,
-        &to.path,
+        root,
         remote.to_string(),
         &options.limits,
         runtime,
@@ -252,7 +253,7 @@ fn operator(remote: &Remote, options: &Options) -> Result<(Operator, Commit)> {
             }
             (Operator::new(webdav), Commit::Move)
         }
-        Remote::Sftp(_) => {
+        Remote::Sftp(_) | Remote::Rclone { .. } => {
             unreachable!("a program speaks for it")
         }
     };

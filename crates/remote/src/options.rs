@@ -76,11 +76,13 @@ impl Limits {
 pub struct Credentials {
     /// A user name (WebDAV), an access key id (S3) or an account (Azure).
     pub user: Option<String>,
-    /// Its password or secret key; for SFTP the password, or that of the key file.
+    /// Its password or secret key; for SFTP the password, or that of the key file; for rclone that of
+    /// its configuration.
     pub secret: Option<Zeroizing<String>>,
     /// A session token (S3).
     pub token: Option<Zeroizing<String>>,
-    /// A private key (SFTP), or the key of a service account in JSON (Google).
+    /// A private key (SFTP), the key of a service account in JSON (Google), or a configuration of
+    /// rclone.
     pub key_file: Option<PathBuf>,
     /// Known hosts of SSH; otherwise those of SSH's configuration.
     pub known_hosts: Option<PathBuf>,

@@ -221,6 +221,10 @@ impl Storage for SftpStorage {
     fn parallelism(&self) -> usize {
         self.lines.most()
     }
+
+    fn is_far(&self) -> bool {
+        true
+    }
 }
 
 impl SftpStorage {

@@ -54,6 +54,40 @@ fn a_bucket_is_a_repository_like_any_other() {
 }
 
 #[test]
+fn what_rclone_reaches_is_a_repository() {
+    let server = S3::start();
+    let world = World::new();
+    world.write("src/a", tree::noise(3_000_000, 1));
+    world.write("src/deep/b", b"b");
+    let configuration = format!(
+        "[cloud]\ntype = s3\nprovider = Other\nendpoint = http://127.0.0.1:{}\n\
+         access_key_id = {}\nsecret_access_key = {}\nno_check_bucket = true\n",
+        server.port(),
+        s3::ACCESS_KEY,
+        s3::SECRET_KEY
+    );
+    world.write("rclone.conf", configuration);
+    let address = format!("rclone://cloud/{}/laptop", s3::BUCKET);
+    let there = |args: &[&str]| {
+        let mut command = world.command(["--repo", &address, "--remote-key-file", "rclone.conf"]);
+        // rclone of Debian 12 reaches no bucket where this is set.
+        run(command.args(args).env_remove("AWS_CA_BUNDLE"))
+    };
+    there(&["init"]).ok();
+    there(&["backup", "src"]).ok();
+    there(&["backup", "src"]).ok();
+    there(&["check", "--read-data"]).ok();
+    there(&["forget", "--keep-last", "1"]).ok();
+    there(&["restore", "latest", "--target", "out"]).ok();
+    let inside = world
+        .path("out")
+        .join(world.path("src").strip_prefix("/").unwrap());
+    tree::assert_same_tree(&world.path("src"), &inside);
+    let objects = std::fs::read_dir(server.bucket().join("laptop/tmp"));
+    assert!(objects.is_err() || objects.unwrap().next().is_none());
+}
+
+#[test]
 fn an_address_with_a_password_is_refused() {
     let world = World::empty();
     let told = world
