@@ -9,6 +9,7 @@ mod commands;
 mod configuration;
 mod credentials;
 mod exit;
+mod from;
 mod interrupt;
 #[cfg(feature = "vision")]
 mod jobs;

@@ -6,9 +6,9 @@ use clap::Args;
 use keepwatch_core::CopyOptions;
 use serde::Serialize;
 
-use crate::args::Global;
 use crate::commands::{Context, Outcome};
 use crate::exit::Code;
+use crate::from::FromCredential;
 use crate::open::open;
 use crate::output::counted;
 use crate::select::{FilterArgs, several};
@@ -23,18 +23,9 @@ pub struct CopyArgs {
     /// The repository to copy from
     #[arg(long, value_name = "DIR|ADDRESS")]
     from: PathBuf,
-    /// Read its passphrase from the first line of a file [default: what opens --repo]
-    #[arg(long, value_name = "FILE", group = "from_credential")]
-    from_password_file: Option<PathBuf>,
-    /// Run a command, without a shell, that prints its passphrase
-    #[arg(long, value_name = "COMMAND", group = "from_credential")]
-    from_password_command: Option<String>,
-    /// Open it with a key file of 32 bytes
-    #[arg(long, value_name = "FILE", group = "from_credential")]
-    from_key_file: Option<PathBuf>,
-    /// Open it with the age identities in a file
-    #[arg(long, value_name = "FILE", group = "from_credential")]
-    from_identity: Option<PathBuf>,
+    /// What opens it.
+    #[command(flatten)]
+    credential: FromCredential,
     /// Read and count, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
@@ -53,7 +44,7 @@ struct Copied<'a> {
 /// Copies snapshots into the repository.
 pub fn run(args: &CopyArgs, context: &mut Context) -> Outcome {
     let to = context.open()?;
-    let from = open(&args.global(&context.global))?;
+    let from = open(&args.credential.global(&args.from, &context.global))?;
     let snapshots = several(&from.repository, &args.snapshots, &args.filter.filter())?;
     let options = CopyOptions {
         dry_run: args.dry_run,
@@ -80,27 +71,4 @@ pub fn run(args: &CopyArgs, context: &mut Context) -> Outcome {
         human_size(report.bytes_stored)
     ))?;
     Ok(Code::Ok)
-}
-
-impl CopyArgs {
-    /// The options as they are for the other repository.
-    fn global(&self, global: &Global) -> Global {
-        let mut other = Global {
-            repo: Some(self.from.clone()),
-            ..global.clone()
-        };
-        let given = self.from_password_file.is_some()
-            || self.from_password_command.is_some()
-            || self.from_key_file.is_some()
-            || self.from_identity.is_some();
-        if given {
-            other.password_file.clone_from(&self.from_password_file);
-            other
-                .password_command
-                .clone_from(&self.from_password_command);
-            other.key_file.clone_from(&self.from_key_file);
-            other.identity.clone_from(&self.from_identity);
-        }
-        other
-    }
 }

@@ -68,7 +68,10 @@ fn parity_mends_damage_and_loss() {
         told.text()
     );
     let report = world.run(["repair", "--json"]).ok().json();
-    assert_eq!(fields(&report), ["bytes", "errors", "mended", "objects"]);
+    assert_eq!(
+        fields(&report),
+        ["bytes", "errors", "lost_packs", "mended", "objects"]
+    );
     assert_eq!(report["mended"][0]["from"], "parity");
     world.run(["check", "--read-data"]).ok();
 
@@ -109,4 +112,49 @@ fn a_copy_mends_it() {
     assert_eq!(report["mended"][0]["from"], "other_repository");
     world.run(["check", "--read-data"]).ok();
     world.run(["repair", "index", "--from", copy]).code(2);
+}
+
+#[test]
+fn its_sources_and_repositories_with_other_keys_mend_it() {
+    let world = filled();
+    let other = world.path("other");
+    let other = other.to_str().unwrap();
+    world.write("other-key", [8; 32]);
+    let there = |args: &[&str]| {
+        let key = ["--repo", other, "--key-file", "other-key"];
+        world.run_bare([&key[..], args].concat()).ok()
+    };
+    there(&["init"]);
+    let repo = world.path("repo");
+    let repo = repo.to_str().unwrap();
+    there(&["copy", "--from", repo, "--from-key-file", "key"]);
+    let lose = || {
+        for pack in packs(&world) {
+            fs::remove_file(pack).unwrap();
+        }
+        world.run(["check"]).code(13);
+    };
+    lose();
+    let source = world.path("src");
+    let source = source.to_str().unwrap();
+    let report = world
+        .run(["repair", "--source", source, "--json"])
+        .ok()
+        .json();
+    assert_eq!(report["mended"][0]["from"], "refilled");
+    assert_eq!(report["lost_packs"].as_array().unwrap().len(), 0);
+    world.run(["check", "--read-data"]).ok();
+    assert_eq!(world.snapshot_count(), 1, "no snapshot is made");
+
+    lose();
+    let from = ["--from", other, "--from-key-file", "other-key"];
+    let told = world.run([&["repair"], &from[..]].concat()).ok();
+    assert!(told.stderr.contains("in others now"), "{}", told.stderr);
+    world.run(["check", "--read-data"]).ok();
+
+    // What is not there any more is told.
+    lose();
+    world.write("elsewhere/x", b"x");
+    let told = world.run(["repair", "--source", "elsewhere"]).code(3);
+    assert!(told.stderr.contains("still missing"), "{}", told.stderr);
 }
