@@ -3,7 +3,8 @@
 same server of S3 (s3s-fs) on loopback, to it over a line with latency, and to the same sshd.
 
 Each tool makes a new repository in turn, all with their defaults, again and again in another order;
-the figure is the median. What was stored is looked at with the tool's own check afterwards.
+the figure is the median. What keepwatch has stored is looked at with its check afterwards. restic's
+cannot be: of what it has written, s3s-fs lists it only a part.
 """
 
 from __future__ import annotations
@@ -129,7 +130,8 @@ def first_backup(tool: str, place: Place, data: Path, work: Path) -> Cost:
         call = calls[tool]
         measure([*call, "init"], environment, work)
         cost = measure([*call, "backup", data], environment, work)
-        measure([*call, "check"], environment, work)
+        if tool == "keepwatch":
+            measure([*call, "check"], environment, work)
         return cost
 
 
