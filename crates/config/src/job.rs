@@ -93,6 +93,10 @@ pub struct JobConfig {
     /// `drill`: a program that looks at what was restored, where it was restored.
     #[serde(default)]
     pub check: Option<HookSettings>,
+    /// `drill`: databases whose dumps are restored into one of their own for a moment, and where: a
+    /// name under `databases` of the snapshot, and that of a server in the configuration.
+    #[serde(default)]
+    pub scratch: BTreeMap<String, String>,
     /// `drill`: how old the newest snapshot may be.
     #[serde(default, with = "optional_duration")]
     pub max_age: Option<Duration>,
@@ -259,6 +263,7 @@ impl JobConfig {
             }
         }
         known("databases", self.databases.iter(), &config.databases)?;
+        known("scratch", self.scratch.values(), &config.databases)?;
         known("notify", self.notify.iter().flatten(), &config.notify)?;
         self.check_kind()?;
         for pattern in &self.exclude {
@@ -308,6 +313,7 @@ impl JobConfig {
             ("all", self.all),
             ("check", self.check.is_some()),
             ("max_age", self.max_age.is_some()),
+            ("scratch", !self.scratch.is_empty()),
         ];
         let other = of_backup
             .iter()

@@ -30,6 +30,7 @@ mod feed;
 mod mysql;
 mod names;
 mod postgres;
+mod rehearse;
 mod rename;
 mod settings;
 mod sqlite;
@@ -47,6 +48,7 @@ use crate::hook::Environment;
 use crate::process::ask::{Answer, Bounds, Runner};
 
 pub use error::SourceError;
+pub use rehearse::Rehearsed;
 pub use settings::{
     CommandSettings, DatabaseSettings, MysqlSettings, PostgresSettings, SqliteSettings, Tls,
 };
@@ -217,6 +219,15 @@ fn search(environment: &Environment) -> Vec<PathBuf> {
         .unwrap_or_default();
     search.retain(|dir| dir.is_absolute());
     search
+}
+
+/// The number that a server has said.
+fn count(program: &str, said: &[String]) -> Result<u64, SourceError> {
+    let number = said.first().and_then(|line| line.trim().parse().ok());
+    number.ok_or_else(|| SourceError::Failed {
+        program: program.to_owned(),
+        problem: "it says no number".to_owned(),
+    })
 }
 
 /// Asks a program something, and gives the lines that it says.

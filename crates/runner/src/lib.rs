@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+mod dumps;
 mod error;
 mod nice;
 mod preflight;
@@ -20,6 +21,7 @@ mod state;
 mod tell;
 mod work;
 
+pub use dumps::{dumps_of, with_dump};
 pub use error::{Error, Result};
 pub use record::{Destination, DrillFault, RunRecord, Status};
 pub use repositories::{Opened, Repositories, identities};

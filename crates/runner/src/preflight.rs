@@ -61,13 +61,13 @@ pub(crate) fn problems(
     problems
 }
 
-/// Databases that could not be dumped.
+/// Databases that could not be dumped, or into which nothing could be restored.
 pub(crate) fn databases(
     config: &Config,
     job: &JobConfig,
     environment: &Environment,
 ) -> Vec<String> {
-    let named = job.databases.iter();
+    let named = job.databases.iter().chain(job.scratch.values());
     named
         .filter_map(|name| {
             let error = config.databases.get(name)?.probe(environment).err()?;

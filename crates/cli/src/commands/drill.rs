@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::{Context, Outcome};
+use crate::configuration::ConfigArgs;
 use crate::credentials::PASSWORD_VARIABLE;
 use crate::exit::{Code, Failure, of_drill};
 use crate::interrupt::stop_flag;
@@ -37,6 +38,12 @@ pub struct DrillArgs {
     /// Fail if the snapshot is older, as 26h or 7d
     #[arg(long, value_name = "TIME", value_parser = age)]
     max_age: Option<SignedDuration>,
+    /// Restore the dumps of this database for a moment into one of its own on a server of the
+    /// configuration, and remove it again
+    #[arg(long, value_name = "NAME=SERVER", value_parser = pair)]
+    scratch: Vec<(String, String)>,
+    #[command(flatten)]
+    config: ConfigArgs,
     /// How long the command after `--` may take
     #[arg(long, value_name = "TIME", value_parser = age, requires = "command", default_value = "5m")]
     timeout: SignedDuration,
@@ -72,6 +79,16 @@ pub fn run(args: &DrillArgs, context: &mut Context) -> Outcome {
     if let Some(Err(error)) = check.as_ref().map(HookSettings::check_alone) {
         return Err(Failure::usage(error.to_string()));
     }
+    let mut scratch = Vec::new();
+    if !args.scratch.is_empty() {
+        let config = args.config.load()?.config;
+        for (name, server) in &args.scratch {
+            let settings = config.databases.get(server);
+            let unknown = || format!("the configuration has no database {server:?}");
+            let settings = settings.ok_or_else(|| Failure::usage(unknown()))?;
+            scratch.push((name.clone(), settings.clone()));
+        }
+    }
     let plan = DrillPlan {
         options: DrillOptions {
             files: args.files,
@@ -81,6 +98,7 @@ pub fn run(args: &DrillArgs, context: &mut Context) -> Outcome {
             stop: Some(stop),
         },
         check,
+        scratch,
         max_age: args.max_age.map(positive),
         facts: RunFacts {
             job: "drill".to_owned(),
@@ -121,9 +139,22 @@ pub fn run(args: &DrillArgs, context: &mut Context) -> Outcome {
         ("content", human_size(number("bytes") as u64)),
         ("time to restore", human_seconds(number("restore_seconds"))),
     ])?;
+    if !args.scratch.is_empty() {
+        let tried = format!("{} with {} tables", number("databases"), number("tables"));
+        context.out.facts(&[("databases", tried)])?;
+    }
     context.out.line(match ended.fault {
         None => "the drill is passed",
         Some(_) => "THE DRILL FAILED",
     })?;
     Ok(code)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, server)) if !name.is_empty() && !server.is_empty() => {
+            Ok((name.to_owned(), server.to_owned()))
+        }
+        _ => Err("it is a name in the snapshot, =, and a server of the configuration".to_owned()),
+    }
 }

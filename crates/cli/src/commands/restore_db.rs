@@ -1,13 +1,10 @@
 //! `keepwatch restore-db`
 
-use std::io::{self, PipeReader, Read, pipe};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-
 use clap::Args;
-use keepwatch_core::{Repository, Snapshot, with_causes};
+use keepwatch_core::{Repository, Snapshot};
 use keepwatch_ops::hook::Environment;
 use keepwatch_ops::source::{FOLDER, RestoreTarget};
+use keepwatch_runner::{dumps_of, with_dump};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};
@@ -67,22 +64,9 @@ pub fn run(args: &RestoreDbArgs, context: &mut Context) -> Outcome {
         force: args.force,
     };
     let environment = Environment::new(std::env::vars_os());
-    let (reader, mut writer) = pipe()?;
-    let (told, ended) = channel();
-    let reader = Dump {
-        pipe: reader,
-        ended,
-    };
-    let repository = &opened.repository;
-    thread::scope(|scope| {
-        let (snapshot, path) = (&snapshot, &path);
-        scope.spawn(move || {
-            let read = repository.dump(snapshot, path.as_bytes(), &mut writer);
-            // Told before the pipe ends: nobody is to take half of it for all.
-            let _ = told.send(read.map(drop).map_err(|error| with_causes(&error)));
-            drop(writer);
-        });
-        settings.restore(&dump, Box::new(reader), &target, &environment)
+    with_dump(&opened.repository, &snapshot, name, &dump, |reader| {
+        let restored = settings.restore(&dump, reader, &target, &environment);
+        restored.map_err(Failure::from)
     })?;
     if context.out.json {
         context.out.json(&Restored {
@@ -102,15 +86,7 @@ fn find(
     name: &str,
     dump: Option<&str>,
 ) -> Result<String, Failure> {
-    let folder = format!("{FOLDER}/{name}");
-    let mut all = Vec::new();
-    repository.list_tree(snapshot, folder.as_bytes(), false, &mut |entry| {
-        if entry.kind == "file" {
-            let path = String::from_utf8_lossy(&entry.path.0).into_owned();
-            all.push(path.rsplit('/').next().unwrap_or_default().to_owned());
-        }
-        Ok(())
-    })?;
+    let all = dumps_of(repository, snapshot, name)?;
     match (dump, all.as_slice()) {
         (Some(dump), _) if all.iter().any(|known| known == dump) => Ok(dump.to_owned()),
         (None, [only]) => Ok(only.clone()),
@@ -118,25 +94,5 @@ fn find(
             "which dump? There are {}",
             all.join(", ")
         ))),
-    }
-}
-
-/// What comes out of the vault. Its end counts only when all of it was there.
-struct Dump {
-    pipe: PipeReader,
-    ended: Receiver<Result<(), String>>,
-}
-
-impl Read for Dump {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.pipe.read(buffer)? {
-            0 if !buffer.is_empty() => match self.ended.recv() {
-                Ok(Ok(())) => Ok(0),
-                Ok(Err(error)) => Err(io::Error::other(error)),
-                // It was told already.
-                Err(_) => Ok(0),
-            },
-            length => Ok(length),
-        }
     }
 }

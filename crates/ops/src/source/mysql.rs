@@ -12,7 +12,7 @@ use super::feed::feed;
 use super::names::{database_name, file_name};
 use super::rename::Renamed;
 use super::settings::{MysqlSettings, Tls};
-use super::{RestoreTarget, SourceError, ask, chosen, find};
+use super::{RestoreTarget, SourceError, ask, chosen, count, find};
 use crate::hook::Environment;
 
 /// Databases of the server itself.
@@ -189,6 +189,23 @@ impl<'s> Client<'s> {
         self.query("SHOW DATABASES")
     }
 
+    /// How many tables a database has.
+    pub fn tables(&self, name: &str) -> Result<u64, SourceError> {
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.tables \
+             WHERE table_schema = {} AND table_type = 'BASE TABLE'",
+            text(name)
+        );
+        count(&self.program, &self.query(&sql)?)
+    }
+
+    /// Removes a database, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), SourceError> {
+        let quoted = name.replace('`', "``");
+        let sql = format!("DROP DATABASE IF EXISTS `{quoted}`");
+        self.query(&sql).map(drop)
+    }
+
     pub fn restore(
         &self,
         dumped: &str,
@@ -239,6 +256,13 @@ impl<'s> Client<'s> {
             false => feed(&spec, Renamed::new(dump, name, into)),
         }
     }
+}
+
+/// Whether a dump is of several databases, or of what all of them share.
+pub(super) fn is_several(dumped: &str) -> bool {
+    dumped
+        .strip_suffix(".sql")
+        .is_some_and(|name| SEVERAL.contains(&name))
 }
 
 /// Both have programs of the old names.

@@ -11,7 +11,7 @@ use super::dump::{Spec, Whole, stream};
 use super::feed::feed;
 use super::names::{database_name, file_name};
 use super::settings::{PostgresSettings, Tls};
-use super::{RestoreTarget, SourceError, ask, chosen};
+use super::{RestoreTarget, SourceError, ask, chosen, count};
 use crate::hook::Environment;
 
 /// Where to ask what there is.
@@ -129,6 +129,21 @@ impl<'s> Client<'s> {
         }
     }
 
+    /// How many tables a database has.
+    pub fn tables(&self, name: &str) -> Result<u64, SourceError> {
+        let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+                   WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%' \
+                   AND n.nspname <> 'information_schema'";
+        count("psql", &self.query(name, sql)?)
+    }
+
+    /// Removes a database, if it is there.
+    pub fn remove(&self, name: &str) -> Result<(), SourceError> {
+        let quoted = name.replace('"', "\"\"");
+        self.query(FIRST, &format!("DROP DATABASE IF EXISTS \"{quoted}\""))
+            .map(drop)
+    }
+
     pub fn restore(
         &self,
         dumped: &str,
@@ -154,6 +169,7 @@ impl<'s> Client<'s> {
             })?;
         let into = target.into.as_deref().unwrap_or(&name);
         let mut replaces = false;
+        let mut made = false;
         if self.databases()?.iter().any(|there| there == into) {
             let sql = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                        WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
@@ -171,6 +187,7 @@ impl<'s> Client<'s> {
                 FIRST,
                 &format!("CREATE DATABASE \"{quoted}\" TEMPLATE template0"),
             )?;
+            made = true;
         }
         let mut spec = self.spec(&[
             "pg_restore",
@@ -183,7 +200,13 @@ impl<'s> Client<'s> {
             spec.argv
                 .extend(["--clean", "--if-exists"].map(str::to_owned));
         }
-        feed(&spec, dump)
+        let fed = feed(&spec, dump);
+        if let (true, Err(_)) = (made, &fed)
+            && let Err(error) = self.remove(into)
+        {
+            tracing::warn!(%error, database = into, "an empty database is left");
+        }
+        fed
     }
 }
 

@@ -148,6 +148,34 @@ pub(super) fn probe(settings: &SqliteSettings) -> Result<(), SourceError> {
         .map_err(SourceError::sqlite("read", path))
 }
 
+/// Writes a copy to a directory of its own, checks it, and counts its tables.
+pub(super) fn rehearse(dump: impl Read, scratch: &Path) -> Result<u64, SourceError> {
+    let dir = tempfile::Builder::new()
+        .prefix("keepwatch-sqlite-")
+        .tempdir_in(scratch)
+        .map_err(SourceError::file("make a directory in", scratch))?;
+    let path = dir.path().join("copy");
+    let settings = SqliteSettings { path: path.clone() };
+    restore(&settings, dump, &RestoreTarget::default())?;
+    let copy = open(&path)?;
+    let failed = || SourceError::sqlite("check", &path);
+    let found: String = copy
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(failed())?;
+    if found != "ok" {
+        return Err(SourceError::Failed {
+            program: "SQLite".to_owned(),
+            problem: format!("the database is damaged: {found}"),
+        });
+    }
+    let tables = copy.query_row(
+        "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        [],
+        |row| row.get::<_, u32>(0),
+    );
+    tables.map(u64::from).map_err(failed())
+}
+
 /// Writes the file anew, whole or not at all.
 pub(super) fn restore(
     settings: &SqliteSettings,

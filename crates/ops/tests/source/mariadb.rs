@@ -226,3 +226,23 @@ fn the_password_is_in_no_argument() {
     assert_eq!(seen, 1);
     drop(stream);
 }
+
+#[test]
+fn a_dump_is_tried_and_leaves_nothing() {
+    let server = MariaDb::start();
+    server.run(SHOP);
+    let world = World::new();
+    let all = settings(of(&server, &json!({ "users": true })));
+    world.backup(&all).unwrap();
+    let before = server.run("SHOW DATABASES");
+    let dump = world.dump("shop.sql");
+    let tried = world.rehearse(&all, "shop.sql", dump.clone()).unwrap();
+    assert_eq!(tried.map(|back| back.tables), Some(2));
+    let accounts = world.dump("users.sql");
+    assert_eq!(world.rehearse(&all, "users.sql", accounts).unwrap(), None);
+    // One that breaks off in a statement fails, and leaves nothing either.
+    let at = dump.windows(6).position(|part| part == b"INSERT").unwrap();
+    let half = dump[..at + 20].to_vec();
+    world.rehearse(&all, "shop.sql", half).unwrap_err();
+    assert_eq!(server.run("SHOW DATABASES"), before);
+}

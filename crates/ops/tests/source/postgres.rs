@@ -110,3 +110,38 @@ fn who_is_not_let_in_is_told_without_the_password() {
     let error = none.streams("db", &world.environment(), world.dir.path());
     assert!(matches!(error, Err(SourceError::NoDatabase { .. })));
 }
+
+#[test]
+fn a_dump_is_tried_and_leaves_nothing() {
+    let server = Postgres::start();
+    server.create_database("shop");
+    server.run(
+        "shop",
+        "CREATE TABLE a (b int); CREATE TABLE c (d int); CREATE VIEW v AS SELECT 1",
+    );
+    let world = World::new();
+    let all = settings(of(&server, &json!({})));
+    world.backup(&all).unwrap();
+    let databases = "SELECT datname FROM pg_database ORDER BY 1";
+    let before = server.run("postgres", databases);
+    let dump = world.dump("shop.pgdump");
+    let tried = world.rehearse(&all, "shop.pgdump", dump.clone()).unwrap();
+    assert_eq!(tried.map(|back| back.tables), Some(2));
+    assert_eq!(
+        world.rehearse(&all, "globals.sql", Vec::new()).unwrap(),
+        None
+    );
+    let half = dump[..dump.len() / 2].to_vec();
+    world
+        .rehearse(&all, "shop.pgdump", half.clone())
+        .unwrap_err();
+    // Nor does a restore that fails leave the database that it has made.
+    let target = keepwatch_ops::source::RestoreTarget {
+        into: Some("half".to_owned()),
+        force: false,
+    };
+    let half = Box::new(std::io::Cursor::new(half));
+    let failed = all.restore("shop.pgdump", half, &target, &world.environment());
+    assert!(failed.is_err());
+    assert_eq!(server.run("postgres", databases), before);
+}

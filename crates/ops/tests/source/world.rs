@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keepwatch_core::storage::MemoryStorage;
 use keepwatch_core::{BackupReport, Error, Repository, Silent, Snapshot};
 use keepwatch_ops::hook::Environment;
-use keepwatch_ops::source::{DatabaseSettings, RestoreTarget, SourceError};
+use keepwatch_ops::source::{DatabaseSettings, Rehearsed, RestoreTarget, SourceError};
 use keepwatch_testkit::vault;
 
 pub struct World {
@@ -102,5 +102,16 @@ impl World {
         let result = settings.restore(name, reader, &target, &self.environment());
         poured.join().unwrap();
         result
+    }
+
+    /// Tries a dump, for a moment.
+    pub fn rehearse(
+        &self,
+        settings: &DatabaseSettings,
+        name: &str,
+        dump: Vec<u8>,
+    ) -> Result<Option<Rehearsed>, SourceError> {
+        let dump = Box::new(std::io::Cursor::new(dump));
+        settings.rehearse(name, dump, self.dir.path(), &self.environment())
     }
 }

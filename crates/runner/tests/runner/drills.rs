@@ -79,3 +79,44 @@ fn damage_and_age_fail_it_each_in_its_own_way() {
     let record = run(&world.runner(&jobs("")), "d");
     assert_eq!(record.status, Status::Failed, "{record:?}");
 }
+
+#[test]
+fn databases_are_tried_where_nothing_else_is() {
+    let world = World::new();
+    world.init("disk");
+    let path = world.path("shop.db");
+    let database = rusqlite::Connection::open(&path).unwrap();
+    database
+        .execute_batch("CREATE TABLE a (b INT); CREATE TABLE c (d INT); INSERT INTO a VALUES (1)")
+        .unwrap();
+    drop(database);
+    let settings = "[databases.shop]\nkind = \"sqlite\"\npath = \"@/shop.db\"\n\
+                    [databases.scratch]\nkind = \"sqlite\"\npath = \"@/shop.db\"\n";
+    let text = |databases: &str, scratch: &str| {
+        format!(
+            "{settings}[jobs.b]\nkind = \"backup\"\nrepository = \"disk\"\npaths = [\"@/source\"]\n\
+             databases = [{databases}]\n\
+             [jobs.d]\nkind = \"drill\"\nrepository = \"disk\"\nscratch = {{ {scratch} }}\n"
+        )
+    };
+    let runner = world.runner(&text("\"shop\"", "shop = \"scratch\""));
+    assert_eq!(run(&runner, "b").status, Status::Done);
+    let record = run(&runner, "d");
+    assert_eq!(record.status, Status::Done, "{record:?}");
+    assert_eq!(
+        (&record.summary["databases"], &record.summary["tables"]),
+        (&1.into(), &2.into())
+    );
+
+    // A snapshot without it proves nothing of it.
+    let without = text("", "shop = \"scratch\"").replace("[jobs.b]", "[jobs.b]\ntags = [\"x\"]");
+    let runner = world.runner(&without);
+    world.later(60);
+    assert_eq!(run(&runner, "b").status, Status::Done);
+    let record = run(&runner, "d");
+    assert_eq!(
+        (record.status, record.fault),
+        (Status::Failed, Some(DrillFault::Content)),
+        "{record:?}"
+    );
+}
