@@ -1,5 +1,6 @@
 //! A directory of a snapshot, read as far as somebody looked.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keepwatch_core::tree::{Content, Node, NodeKind};
@@ -63,7 +64,12 @@ fn memory(node: &Node) -> usize {
 pub(crate) struct Listing {
     content: Arc<Content>,
     known: Mutex<Known>,
+    /// How many bytes it takes, about.
+    memory: AtomicUsize,
 }
+
+/// Buffers of a directory that is not read to its end yet, about.
+const READER: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -84,6 +90,15 @@ struct Part {
 }
 
 impl Known {
+    fn memory(&self) -> usize {
+        let parts = self.parts.iter();
+        let parts: usize = parts
+            .map(|part| size_of::<Part>() + part.first.len() + part.last.len())
+            .sum();
+        let reader = if self.reader.is_some() { READER } else { 0 };
+        size_of::<Listing>() + parts + reader
+    }
+
     /// Reads one more chunk; gives whether there was one.
     fn extend(
         &mut self,
@@ -137,7 +152,24 @@ impl Listing {
         Self {
             content,
             known: Mutex::default(),
+            memory: AtomicUsize::new(size_of::<Self>()),
         }
+    }
+
+    /// How many bytes it takes, about.
+    pub fn memory(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    fn extend(
+        &self,
+        known: &mut Known,
+        repository: &Arc<Repository>,
+        cache: &NodeCache,
+    ) -> Result<bool> {
+        let more = known.extend(repository, &self.content, cache);
+        self.memory.store(known.memory(), Ordering::Relaxed);
+        more
     }
 
     /// The entry of this name: what it is stored with, and where it is among that.
@@ -160,7 +192,7 @@ impl Listing {
                 let at = nodes.binary_search_by(|node| node.name.as_slice().cmp(name));
                 return Ok(at.ok().map(|at| (nodes, at)));
             }
-            if !known.extend(repository, &self.content, cache)? {
+            if !self.extend(&mut known, repository, cache)? {
                 return Ok(None);
             }
         }
@@ -175,7 +207,7 @@ impl Listing {
     ) -> Result<Option<(Nodes, usize)>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         while known.count <= n {
-            if !known.extend(repository, &self.content, cache)? {
+            if !self.extend(&mut known, repository, cache)? {
                 return Ok(None);
             }
         }

@@ -1,7 +1,7 @@
 //! Which snapshots there are, by time, host and tag.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -94,16 +94,18 @@ fn first_digits(id: Id) -> String {
 pub(crate) struct Snapshots {
     repository: Arc<Repository>,
     age: Duration,
+    /// What was seen, and when.
+    seen: Mutex<Option<(Instant, Arc<View>)>>,
+    /// Locked by who looks.
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    looked: Option<Instant>,
     known: HashMap<Id, Shown>,
     /// Those that are damaged, and when that was seen last: said once.
     damaged: HashMap<Id, Instant>,
-    view: Arc<View>,
+    view: Option<Arc<View>>,
 }
 
 impl Snapshots {
@@ -111,35 +113,59 @@ impl Snapshots {
         Self {
             repository,
             age,
+            seen: Mutex::default(),
             state: Mutex::default(),
         }
     }
 
+    /// The snapshots. Only who finds what is known too old looks: the others have it as it is, and
+    /// wait for nothing, however far away the storage is.
     pub fn view(&self) -> Result<Arc<View>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.looked.is_some_and(|at| at.elapsed() < self.age) {
-            return Ok(state.view.clone());
-        }
-        match self.look(&mut state) {
-            Ok(()) => {}
-            // What is known stays readable while the storage is out of reach.
-            Err(error) if state.looked.is_some() => {
-                tracing::warn!(
-                    error = keepwatch_core::with_causes(&error),
-                    "cannot look for new snapshots"
-                );
+        let old = match self.seen() {
+            Some((at, view)) if at.elapsed() < self.age => return Ok(view),
+            seen => seen.map(|(_, view)| view),
+        };
+        let mut state = match (self.state.try_lock(), old) {
+            (Ok(state), _) => state,
+            (Err(TryLockError::Poisoned(state)), _) => state.into_inner(),
+            (Err(TryLockError::WouldBlock), Some(old)) => return Ok(old),
+            (Err(TryLockError::WouldBlock), None) => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner)
             }
-            Err(error) => return Err(error),
+        };
+        // Somebody may have looked while this one waited.
+        if let Some((at, view)) = self.seen()
+            && at.elapsed() < self.age
+        {
+            return Ok(view);
         }
-        state.looked = Some(Instant::now());
-        Ok(state.view.clone())
+        let looked = self.look(&mut state);
+        let view = match (looked, &state.view) {
+            (Ok(()), Some(view)) => view.clone(),
+            (Ok(()), None) => Arc::default(),
+            // What is known stays readable while the storage is out of reach.
+            (Err(error), Some(view)) => {
+                let error = keepwatch_core::with_causes(&error);
+                tracing::warn!(error, "cannot look for new snapshots");
+                view.clone()
+            }
+            (Err(error), None) => return Err(error),
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Some((Instant::now(), view.clone()));
+        Ok(view)
+    }
+
+    fn seen(&self) -> Option<(Instant, Arc<View>)> {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.clone()
     }
 
     fn look(&self, state: &mut State) -> Result<()> {
         let present: HashSet<Id> = self.repository.snapshot_ids()?.into_iter().collect();
         let before = state.known.len();
         state.known.retain(|id, _| present.contains(id));
-        let mut changed = state.known.len() != before || state.looked.is_none();
+        let mut changed = state.known.len() != before || state.view.is_none();
         for id in present {
             let seen = state.damaged.get(&id);
             if state.known.contains_key(&id) || seen.is_some_and(|at| at.elapsed() < MENDED) {
@@ -172,7 +198,7 @@ impl Snapshots {
             }
         }
         if changed {
-            state.view = Arc::new(View::new(state.known.values().cloned().collect()));
+            state.view = Some(Arc::new(View::new(state.known.values().cloned().collect())));
         }
         Ok(())
     }

@@ -15,8 +15,9 @@ use crate::listing::{Listing, NodeCache, Nodes};
 use crate::lru::Lru;
 use crate::snapshots::{Shown, Snapshots, View};
 
-/// How many directories are remembered by where their chunks begin.
+/// How many directories are remembered by where their chunks begin, and in how many bytes.
 const MAX_LISTINGS: usize = 4096;
+const LISTINGS: usize = 64 << 20;
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +189,7 @@ impl Tree {
         Ok(Arc::new(Self {
             snapshots: Snapshots::new(repository.clone(), options.refresh),
             repository,
-            listings: Mutex::new(Lru::new(MAX_LISTINGS, usize::MAX)),
+            listings: Mutex::new(Lru::new(MAX_LISTINGS, LISTINGS)),
             nodes: NodeCache::new(options.entry_cache),
             chunks: Arc::new(chunks),
             // What is read ahead must not push itself out.
@@ -203,11 +204,10 @@ impl Tree {
         }
         let key = Id::of(&bytes);
         let mut listings = self.listings.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = listings.get(&key) {
-            return found;
-        }
-        let listing = Arc::new(Listing::new(content.clone()));
-        listings.insert(key, listing.clone(), 0);
+        let found = listings.get(&key);
+        let listing = found.unwrap_or_else(|| Arc::new(Listing::new(content.clone())));
+        // It has grown by what was read of it meanwhile.
+        listings.insert(key, listing.clone(), listing.memory());
         listing
     }
 

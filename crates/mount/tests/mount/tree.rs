@@ -2,11 +2,15 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use keepwatch_core::storage::ObjectKind;
 use keepwatch_core::tree::NodeKind;
 use keepwatch_mount::{Dir, EntryKind, Tree, TreeOptions};
 use keepwatch_testkit::tree::{noise, write};
+use keepwatch_testkit::{FaultStorage, Op, OpKind, When, vault};
 
 use crate::scene::{Scene, components, content, descend, list, names, varied_tree};
 
@@ -134,6 +138,46 @@ fn new_and_forgotten_snapshots_show() {
         .forget(&[id], jiff::Timestamp::now(), false)
         .unwrap();
     assert_eq!(names(&tree, &Dir::Hosts), ["testhost"]);
+}
+
+#[test]
+fn nobody_waits_for_who_looks_for_new_snapshots() {
+    let scene = Scene::new();
+    write(&scene.source(), "file", b"1");
+    scene.backup();
+    let storage = FaultStorage::new(Arc::new(scene.storage.clone()));
+    let stalled = Arc::new((Barrier::new(2), Barrier::new(2), AtomicBool::new(false)));
+    let hook = {
+        let stalled = stalled.clone();
+        move |op: &Op| {
+            let (reached, released, armed) = &*stalled;
+            let is_look = op.object.kind == ObjectKind::Snapshot && op.kind == OpKind::List;
+            if is_look && op.when == When::Before && armed.swap(false, Ordering::SeqCst) {
+                reached.wait();
+                released.wait();
+            }
+        }
+    };
+    storage.on_op(Box::new(hook));
+    let repository = vault::open(Arc::new(storage), &scene.dir.path().join("other")).unwrap();
+    let options = TreeOptions {
+        refresh: Duration::ZERO,
+        ..TreeOptions::default()
+    };
+    let tree = Tree::new(Arc::new(repository), &options).unwrap();
+    assert_eq!(names(&tree, &Dir::Snapshots).len(), 1);
+    scene.backup_as("2026-03-02T10:00:00Z", "other", &[]);
+    let (reached, released, armed) = &*stalled;
+    armed.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let looks = scope.spawn(|| names(&tree, &Dir::Snapshots).len());
+        reached.wait();
+        // The storage does not answer: what is known is shown.
+        assert_eq!(names(&tree, &Dir::Snapshots).len(), 1);
+        released.wait();
+        assert_eq!(looks.join().unwrap(), 2);
+    });
+    assert_eq!(names(&tree, &Dir::Snapshots).len(), 2);
 }
 
 #[test]
