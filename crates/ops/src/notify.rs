@@ -44,7 +44,10 @@ pub use dispatch::{Delivery, DispatchOptions, Dispatcher, Outcome, Told};
 pub use error::{NotifyError, RetryAfter};
 pub use heartbeat::{Heartbeat, HeartbeatSettings};
 pub use http::{Network, Roots};
-pub use mqtt::{Component, Entity, Mqtt, MqttSettings};
+pub use mqtt::{
+    Component, Entity, EntityState, LivePart, Mqtt, MqttSettings, PictureSource, Publisher,
+    PublisherOptions, Shown,
+};
 pub use ntfy::{Ntfy, NtfySettings};
 pub use settings::{Target, TargetSettings};
 pub use smtp::{Smtp, SmtpSecurity, SmtpSettings};

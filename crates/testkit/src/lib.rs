@@ -12,7 +12,8 @@
 //! - [`onnx`] writes small networks.
 //! - [`mariadb`] and [`postgres`] start database servers.
 //! - [`proxy`] is a line that goes bad.
-//! - [`program`] runs any server for a test, [`s3`] one for objects and [`ssh`] one for files.
+//! - [`program`] runs any server for a test, [`s3`] one for objects, [`ssh`] one for files and
+//!   [`mosquitto`] one for messages.
 //! - [`testdata`] finds the fixtures.
 
 #[cfg(feature = "camera")]
@@ -22,6 +23,7 @@ pub mod corrupt;
 mod crash_disk;
 mod fault;
 pub mod mariadb;
+pub mod mosquitto;
 mod no_space;
 pub mod onnx;
 pub mod postgres;

@@ -5,6 +5,7 @@
 mod broker;
 mod dispatch;
 mod http;
+mod live;
 mod mail;
 mod port;
 mod sink;
