@@ -17,6 +17,7 @@ use keepwatch_ops::notify::{Notification, Severity};
 use keepwatch_ops::schedule::{Decision, Schedule, ScheduleSettings};
 
 use crate::error::{Error, Result};
+use crate::presence::Presence;
 use crate::runner::{Asked, Runner};
 use crate::state::Slot;
 
@@ -72,18 +73,23 @@ pub fn serve(runner: Runner, control: Control<'_>) -> Result<()> {
     let _held = runner.state().hold_schedules()?;
     let mut scheduler = Scheduler::new(runner)?;
     let teller = Teller::start(scheduler.current.clone());
+    let mut presence = Presence::start(scheduler.runner().config());
     let Control { stop, reload, beat } = control;
     while !stop.load(Ordering::Relaxed) {
         if let Some(runner) = reload() {
             scheduler.replace(runner);
+            presence.follow(scheduler.runner().config());
         }
         scheduler.look(&teller);
-        beat(&scheduler.standing());
+        let standing = scheduler.standing();
+        presence.show(scheduler.runner().config(), &standing);
+        beat(&standing);
         scheduler.wait();
     }
     tracing::info!("stopping");
     scheduler.end(beat);
     teller.end();
+    presence.end();
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use keepwatch_config::{Config, ServerTls};
 use keepwatch_core::crypto::Credential;
 use keepwatch_core::events::{EventStore as _, Store};
 use keepwatch_core::with_causes;
-use keepwatch_runner::{Setup, identities};
+use keepwatch_runner::{CameraTeller, Setup, WatchedCameras, identities};
 use keepwatch_vision::Watch;
 use keepwatch_vision::recognition::{Plan, PlateFiles};
 use serde_json::Value;
@@ -133,6 +133,7 @@ pub struct Server {
     app: Arc<App>,
     certificates: Option<Arc<Certificates>>,
     maintenance: Maintenance,
+    news: CameraTeller,
     listeners: Vec<(TcpListener, SocketAddr)>,
     stop: watch::Sender<bool>,
     engine: EngineOf,
@@ -191,6 +192,7 @@ impl Server {
         let maintenance = Maintenance::start(app.clone(), certificates.clone(), lists);
         Ok(Self {
             maintenance: maintenance.map_err(ServerError::Thread)?,
+            news: CameraTeller::start(&app.config(), watched(&app)),
             app,
             certificates,
             listeners: Vec::new(),
@@ -260,6 +262,7 @@ impl Server {
             app,
             certificates,
             maintenance,
+            news,
             listeners,
             stop,
             engine,
@@ -284,6 +287,7 @@ impl Server {
         drop(router);
         let mut shutdown = std::pin::pin!(shutdown);
         let maintenance = Arc::new(maintenance);
+        let news = Arc::new(news);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
@@ -292,7 +296,11 @@ impl Server {
                         continue;
                     };
                     let (app, engine, maintenance) = (app.clone(), engine.clone(), maintenance.clone());
-                    let done = tokio::task::spawn_blocking(move || apply(&app, &engine, &maintenance, &read));
+                    let news = news.clone();
+                    let done = tokio::task::spawn_blocking(move || {
+                        apply(&app, &engine, &maintenance, &read);
+                        news.follow(&app.config());
+                    });
                     if let Err(error) = done.await {
                         tracing::error!(%error, "reading the configuration again panicked");
                     }
@@ -304,6 +312,8 @@ impl Server {
         let closing = app.clone();
         let closed = tokio::task::spawn_blocking(move || {
             let closed = closing.watch.close();
+            // Nobody else holds it: a configuration that is being read was waited for.
+            drop(news);
             closing.jobs.close();
             (closed, closing.store.head())
         });
@@ -352,6 +362,18 @@ fn keys(config: &Config, store: &Store) -> Result<Vec<Credential>, ServerError> 
         );
     }
     Ok(keys)
+}
+
+/// The cameras, for whoever is told of them.
+fn watched(app: &Arc<App>) -> WatchedCameras {
+    // What waits for a broker that hangs does not keep the server from ending.
+    let (opens, names) = (Arc::downgrade(app), app.clone());
+    WatchedCameras {
+        store: app.store.clone(),
+        watch: app.watch.clone(),
+        names: Box::new(move || names.cameras.names()),
+        open: Arc::new(move |media| opens.upgrade()?.open_media(media).ok()),
+    }
 }
 
 fn certificates(config: &Config, store: &Store) -> Result<Option<Arc<Certificates>>, ServerError> {

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::RetentionConfig;
 use keepwatch_core::crypto::PublicKey;
 use keepwatch_core::events::{Event, Store, check_camera_name};
+use keepwatch_runner::{CameraTeller, WatchedCameras};
 use keepwatch_vision::recognition::PlateFiles;
 use keepwatch_vision::{
     CameraSettings, CameraStatus, CameraUrl, Decode, Record, State, Watch, source,
@@ -83,7 +84,8 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
         context.out.note(notice);
     }
     // Who names cameras here does not mean those of the usual file as well.
-    let mut cameras = match args.camera.is_empty() || args.config.is_named() {
+    let from_file = args.camera.is_empty() || args.config.is_named();
+    let mut cameras = match from_file {
         true => loaded.config.cameras.clone(),
         false => BTreeMap::new(),
     };
@@ -122,12 +124,17 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             recovered.closed.len()
         ));
     }
-    let watch = Watch::new(store.clone(), store.media())?;
+    let watch = Arc::new(Watch::new(store.clone(), store.media())?);
     let mut lists = None;
     if let Some((plan, of_plates)) = plan {
         watch.set_recognition(plan.with(&store))?;
         lists = of_plates;
     }
+    // Of cameras that are named here alone nobody is told: others may show those of the file.
+    let news = from_file.then(|| {
+        let watched = watched(&store, &watch, cameras.keys().cloned().collect());
+        CameraTeller::start(&loaded.config, watched)
+    });
     for (name, settings) in cameras {
         let source = source::of(&settings);
         watch.add(name, settings, source)?;
@@ -160,7 +167,8 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
     screen.clear();
     let status = watch.status();
     let events = watch.events().clone();
-    let stopped = watch.stop();
+    let stopped = watch.close();
+    drop(news);
     for event in events.try_iter() {
         show(&event, context)?;
     }
@@ -172,6 +180,21 @@ pub fn run(args: WatchArgs, context: &mut Context) -> Outcome {
             Code::Partly
         }
     })
+}
+
+/// The cameras, for whoever is told of them.
+fn watched(store: &Arc<Store>, watch: &Arc<Watch>, names: Vec<String>) -> WatchedCameras {
+    // What waits for a broker that hangs does not keep the store from ending.
+    let (opens, key) = (Arc::downgrade(store), store.clip_credential());
+    WatchedCameras {
+        store: store.clone(),
+        watch: watch.clone(),
+        names: Box::new(move || names.clone()),
+        open: Arc::new(move |media| {
+            let media_of = opens.upgrade()?.media();
+            media_of.open(media, key.as_ref()?).ok()
+        }),
+    }
 }
 
 fn purge(store: &Store, retention: &RetentionConfig) {

@@ -188,6 +188,9 @@ fn who_breaks_down_is_reported_gone_and_one_part_says_nothing_of_the_other() {
     let mut ear = broker.listen("keepwatch/host1/#");
     let cameras = start(port, LivePart::Cameras);
     let run = start(broker.port, LivePart::Jobs);
+    for publisher in [&cameras, &run] {
+        publisher.show(&entity(Component::Sensor, "any"), None);
+    }
     let mut seen: Vec<_> = (0..2).map(|_| ear.next()).collect();
     seen.sort_by(|a, b| a.topic.cmp(&b.topic));
     let topics = [AVAILABILITY, "keepwatch/host1/run/availability"];
@@ -224,10 +227,11 @@ fn a_broker_that_hangs_holds_nobody_up() {
         options,
     )
     .unwrap();
+    let motion = entity(Component::BinarySensor, "motion_door");
+    publisher.show(&motion, None);
     broker.listen(AVAILABILITY).next();
     broker.freeze();
     let begun = Instant::now();
-    let motion = entity(Component::BinarySensor, "motion_door");
     for at in 0..10_000 {
         publisher.show(&motion, text(&at.to_string()));
     }

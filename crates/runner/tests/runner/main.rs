@@ -4,6 +4,7 @@
 
 mod backups;
 mod drills;
+mod presence;
 mod schedules;
 mod surroundings;
 mod world;

@@ -10,10 +10,10 @@ use keepwatch_runner::{Error, RunRecord, Runner, State, Status};
 
 use crate::world::{NOON, PATIENCE, World};
 
-const AT: &str = "[jobs.j]\nkind = \"backup\"\nrepository = \"disk\"\npaths = [\"@/source\"]\n\
+pub const AT: &str = "[jobs.j]\nkind = \"backup\"\nrepository = \"disk\"\npaths = [\"@/source\"]\n\
                   schedule = { times = [\"02:30\"] }\n";
 
-struct Serving {
+pub struct Serving {
     stop: Arc<AtomicBool>,
     /// How often the clock was looked at.
     looks: Arc<AtomicU64>,
@@ -21,7 +21,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn start(runner: Runner) -> Self {
+    pub fn start(runner: Runner) -> Self {
         let (stop, looks) = (
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicU64::new(0)),
@@ -54,7 +54,7 @@ impl Serving {
         }
     }
 
-    fn end(self) {
+    pub fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap().unwrap();
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
 
 mod bench;
+mod brokers;
 mod cameras;
 mod contract;
 mod crowd;

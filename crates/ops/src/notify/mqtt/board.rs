@@ -90,6 +90,10 @@ impl Board {
         self.lock().stop
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.lock().by_id.is_empty()
+    }
+
     /// Waits so long, or until this is to stop.
     pub fn pause(&self, time: Duration) {
         let slots = self.lock();

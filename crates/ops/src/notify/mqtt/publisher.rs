@@ -108,7 +108,7 @@ impl fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// Checks settings and starts a thread that connects.
+    /// Checks settings and starts a thread, which connects when there is something to show.
     ///
     /// # Errors
     /// [`NotifyError::Settings`] with what is wrong. A broker that is away is none.
@@ -195,6 +195,13 @@ impl Teller {
     fn run(&self) {
         let host = self.mqtt.settings.host.as_str();
         let mut failures = 0_u32;
+        // Nobody is there before there is something to show.
+        while self.board.is_empty() {
+            if self.board.stopping() != Stop::No {
+                return;
+            }
+            self.board.wait(self.options.keep_alive);
+        }
         while self.board.stopping() != Stop::Now {
             let error = match self.connect() {
                 Ok(session) => {
