@@ -247,12 +247,14 @@ fn is_unusable(error: &rusqlite::Error) -> bool {
     }
 }
 
-/// All that tells whether a file has changed: not its mode or owner, which change without its content.
+/// All that tells whether a file has changed: not its mode or owner, which change without its content,
+/// and not the number of its device. That is another one for each snapshot of a file system and after
+/// each reboot with disks found in another order, and where another file system takes the place of
+/// one, inode and change time to the nanosecond tell its files from those.
 fn fingerprint(stat: &Stat) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(56);
+    let mut bytes = Vec::with_capacity(40);
     bytes.extend_from_slice(&stat.size.to_le_bytes());
     bytes.extend_from_slice(&stat.ino.to_le_bytes());
-    bytes.extend_from_slice(&stat.dev.to_le_bytes());
     for time in [&stat.mtime, &stat.ctime] {
         bytes.extend_from_slice(&time.secs.to_le_bytes());
         bytes.extend_from_slice(&time.nanos.to_le_bytes());

@@ -4,6 +4,7 @@ mod count;
 mod rules;
 mod virtual_tree;
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,7 +84,7 @@ impl Scan<'_, '_> {
                 let paths: Vec<_> = sources
                     .iter()
                     .filter_map(Source::file_path)
-                    .map(Path::to_owned)
+                    .map(|(path, place)| (path.to_owned(), place.to_owned()))
                     .collect();
                 let trees = sources.iter().filter_map(Source::tree);
                 let known = trees
@@ -145,6 +146,18 @@ fn now() -> Result<Time> {
     })
 }
 
+/// An entry of a directory.
+struct Entry<'n> {
+    dir: Arc<SourceDir>,
+    /// What it is called there.
+    at: Vec<u8>,
+    /// What it is called in the snapshot.
+    name: &'n [u8],
+    /// The key of the directory that it is in in the snapshot.
+    key: DirKey,
+    stat: Stat,
+}
+
 /// A directory that is being walked.
 struct Level<'t> {
     dir: Arc<SourceDir>,
@@ -183,9 +196,10 @@ impl Walker<'_, '_, '_> {
     /// What lies on the way to the sources, which itself is no source.
     fn below(&mut self, root: &Root, dir: Option<SourceDir>) -> Result<()> {
         // The whole file system as a source has no name to be found under.
-        if let (Some(_), Some(dir)) = (root.source, &dir) {
-            let stat = dir.stat().map_err(Error::io("read", "/".as_ref()))?;
-            let again = SourceDir::open(Path::new("/")).map_err(Error::io("open", "/".as_ref()))?;
+        if let (Some(number), Some(_)) = (root.source, &dir) {
+            let place = self.sources[number].place().unwrap_or(Path::new("/"));
+            let again = SourceDir::open(place).map_err(Error::io("open", place))?;
+            let stat = again.stat().map_err(Error::io("read", place))?;
             self.found += 1;
             return self.walk(Arc::new(again), stat.dev, Some(root));
         }
@@ -240,20 +254,23 @@ impl Walker<'_, '_, '_> {
             let tree = tree.clone();
             return self.virtual_tree(&tree, root, name);
         }
-        let stat = match dir {
-            Some(dir) => dir.stat_entry(name),
-            None => Err(std::io::ErrorKind::NotFound.into()),
-        };
-        match (stat, dir) {
-            (Ok(stat), Some(dir)) => {
+        match self.find(dir, name, Some(root)) {
+            Ok((dir, at, stat)) => {
                 self.found += 1;
-                let (dir, key) = (dir.clone(), self.key(name.len() + 1));
-                match self.entry(&dir, key, name, &stat, stat.dev, Some(root))? {
+                let device = stat.dev;
+                let entry = Entry {
+                    dir,
+                    at,
+                    name,
+                    key: self.key(name.len() + 1),
+                    stat,
+                };
+                match self.entry(&entry, device, Some(root))? {
                     Some(level) => self.levels(level),
                     None => Ok(()),
                 }
             }
-            (Err(error), _) => {
+            Err(error) => {
                 let path = self.sources[number].name();
                 self.problem.get_or_insert(Error::Io {
                     operation: "read",
@@ -262,8 +279,27 @@ impl Walker<'_, '_, '_> {
                 });
                 self.failed(&with_causes(&error))
             }
-            (Ok(_), None) => unreachable!("nothing is found without a directory"),
         }
+    }
+
+    /// Where an entry is read, what it is called there, and what it is. A source may be elsewhere
+    /// than in the directory that it is in in the snapshot.
+    fn find(
+        &self,
+        dir: Option<&Arc<SourceDir>>,
+        name: &[u8],
+        explicit: Option<&Root>,
+    ) -> std::io::Result<(Arc<SourceDir>, Vec<u8>, Stat)> {
+        let source = explicit.and_then(|root| root.source);
+        let place = source.and_then(|number| self.sources[number].place());
+        let place = place.and_then(|place| Some((place.parent()?, place.file_name()?)));
+        let (dir, at) = match (place, dir) {
+            (Some((parent, at)), _) => (Arc::new(SourceDir::open(parent)?), at.as_bytes()),
+            (None, Some(dir)) => (dir.clone(), name),
+            (None, None) => return Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let stat = dir.stat_entry(at)?;
+        Ok((dir, at.to_vec(), stat))
     }
 
     fn walk(&mut self, dir: Arc<SourceDir>, device: u64, explicit: Option<&Root>) -> Result<()> {
@@ -294,8 +330,8 @@ impl Walker<'_, '_, '_> {
             self.push_name(&name);
             let (dir, key, device) = (level.dir.clone(), level.key, level.device);
             let explicit = level.explicit.and_then(|root| root.below.get(&name));
-            let stat = match dir.stat_entry(&name) {
-                Ok(stat) => stat,
+            let (dir, at, stat) = match self.find(Some(&dir), &name, explicit) {
+                Ok(found) => found,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => {
                     self.failed(&with_causes(&error))?;
@@ -312,7 +348,14 @@ impl Walker<'_, '_, '_> {
             } else {
                 device
             };
-            if let Some(level) = self.entry(&dir, key, &name, &stat, device, explicit)? {
+            let entry = Entry {
+                dir,
+                at,
+                name: &name,
+                key,
+                stat,
+            };
+            if let Some(level) = self.entry(&entry, device, explicit)? {
                 stack.push(level);
             }
         }
@@ -323,14 +366,12 @@ impl Walker<'_, '_, '_> {
     /// Takes one entry; gives the level of a directory that was entered.
     fn entry<'t>(
         &mut self,
-        dir: &Arc<SourceDir>,
-        key: DirKey,
-        name: &[u8],
-        stat: &Stat,
+        entry: &Entry<'_>,
         device: u64,
         explicit: Option<&'t Root>,
     ) -> Result<Option<Level<'t>>> {
-        let xattrs = match dir.xattrs(name) {
+        let (dir, stat) = (&entry.dir, &entry.stat);
+        let xattrs = match dir.xattrs(&entry.at) {
             Ok(xattrs) => xattrs,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
@@ -340,12 +381,12 @@ impl Walker<'_, '_, '_> {
         };
         let meta = self.metadata(stat, xattrs);
         let kind = match stat.kind {
-            FileKind::Dir => return self.enter(dir, name, meta, stat, device, explicit),
+            FileKind::Dir => return self.enter(entry, meta, device, explicit),
             FileKind::File => {
-                self.file(dir, key, name, meta, stat)?;
+                self.file(entry, meta)?;
                 return Ok(None);
             }
-            FileKind::Symlink => match dir.read_link(name) {
+            FileKind::Symlink => match dir.read_link(&entry.at) {
                 Ok(target) => NodeKind::Symlink { target },
                 Err(error) => {
                     self.failed(&with_causes(&error))?;
@@ -368,7 +409,7 @@ impl Walker<'_, '_, '_> {
             }
         };
         self.send(Item::Node(Node {
-            name: name.to_vec(),
+            name: entry.name.to_vec(),
             meta,
             kind,
         }))?;
@@ -377,13 +418,12 @@ impl Walker<'_, '_, '_> {
 
     fn enter<'t>(
         &mut self,
-        dir: &SourceDir,
-        name: &[u8],
+        entry: &Entry<'_>,
         meta: Metadata,
-        stat: &Stat,
         device: u64,
         explicit: Option<&'t Root>,
     ) -> Result<Option<Level<'t>>> {
+        let stat = &entry.stat;
         if self.rules.is_skipped(stat) {
             self.scan.progress.message(&format!(
                 "{}: left out, it belongs to the repository",
@@ -393,7 +433,7 @@ impl Walker<'_, '_, '_> {
             return Ok(None);
         }
         self.send(Item::Enter {
-            name: name.to_vec(),
+            name: entry.name.to_vec(),
             meta,
         })?;
         let level = if self.scan.options.one_file_system && stat.dev != device && explicit.is_none()
@@ -402,7 +442,7 @@ impl Walker<'_, '_, '_> {
             self.send(Item::LeftOut)?;
             None
         } else {
-            match dir.subdir(name) {
+            match entry.dir.subdir(&entry.at) {
                 Ok(inner) => self.open_level(Arc::new(inner), device, explicit)?,
                 Err(error) => {
                     self.failed(&with_causes(&error))?;
@@ -444,14 +484,8 @@ impl Walker<'_, '_, '_> {
         }))
     }
 
-    fn file(
-        &mut self,
-        dir: &Arc<SourceDir>,
-        key: DirKey,
-        name: &[u8],
-        meta: Metadata,
-        stat: &Stat,
-    ) -> Result<()> {
+    fn file(&mut self, entry: &Entry<'_>, meta: Metadata) -> Result<()> {
+        let (name, key, stat) = (entry.name, entry.key, &entry.stat);
         let seen = match &self.scan.known {
             Some(known) => known.get(&key, name)?,
             None => None,
@@ -486,8 +520,8 @@ impl Walker<'_, '_, '_> {
             .map(|seen| seen.ids)
             .filter(|_| self.scan.last.is_some());
         let what = What::File {
-            dir: dir.clone(),
-            name: name.to_vec(),
+            dir: entry.dir.clone(),
+            name: entry.at.clone(),
         };
         self.read(name, meta, key, before, what)
     }

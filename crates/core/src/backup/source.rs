@@ -53,6 +53,8 @@ pub enum Source {
     Path(PathBuf),
     /// A stream; taken when it has been read.
     Stream(Option<Stream>, PathBuf),
+    /// What is at the second path, in the snapshot under the first: [`Source::read_from`].
+    Placed(PathBuf, PathBuf),
     /// A tree that is no directory of this machine, and where it is to be in the snapshot.
     Tree(VirtualTree, PathBuf),
 }
@@ -67,6 +69,27 @@ impl Source {
         Ok(Source::Path(plain))
     }
 
+    /// What is to be at `path` in the snapshot, and is read at `place`: the same file or directory
+    /// as it was at one moment, in a snapshot that the file system holds.
+    ///
+    /// Patterns, errors and what is remembered of files go by `path`, as if it had been read there;
+    /// files of which the file system says the same at both are not read again. Directories on the
+    /// way to `path` are those of this machine.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when `path` cannot be made absolute; [`Error::Invalid`] when `place` is not
+    /// absolute or has no name.
+    pub fn read_from(path: &Path, place: &Path) -> crate::error::Result<Self> {
+        let plain = plain_path(path).map_err(Error::io("find", path))?;
+        if !place.is_absolute() || place.file_name().is_none() {
+            return Err(Error::Invalid {
+                what: "source",
+                problem: format!("{} is no place to read from", place.display()),
+            });
+        }
+        Ok(Source::Placed(plain, place.to_owned()))
+    }
+
     /// A source that reads a stream.
     pub fn stream(stream: Stream) -> Self {
         let path = stream.path.clone();
@@ -75,21 +98,34 @@ impl Source {
 
     fn path(&self) -> &Path {
         match self {
-            Source::Path(path) | Source::Stream(_, path) | Source::Tree(_, path) => path,
+            Source::Path(path)
+            | Source::Placed(path, _)
+            | Source::Stream(_, path)
+            | Source::Tree(_, path) => path,
         }
     }
 
-    pub(crate) fn file_path(&self) -> Option<&Path> {
+    /// The path of files in the snapshot, and where they are read.
+    pub(crate) fn file_path(&self) -> Option<(&Path, &Path)> {
         match self {
-            Source::Path(path) => Some(path),
+            Source::Path(path) => Some((path, path)),
+            Source::Placed(path, place) => Some((path, place)),
             Source::Stream(..) | Source::Tree(..) => None,
+        }
+    }
+
+    /// Where it is read, if that is not its path.
+    pub(crate) fn place(&self) -> Option<&Path> {
+        match self {
+            Source::Placed(_, place) => Some(place),
+            Source::Path(_) | Source::Stream(..) | Source::Tree(..) => None,
         }
     }
 
     pub(crate) fn tree(&self) -> Option<&VirtualTree> {
         match self {
             Source::Tree(tree, _) => Some(tree),
-            Source::Path(_) | Source::Stream(..) => None,
+            Source::Path(_) | Source::Placed(..) | Source::Stream(..) => None,
         }
     }
 

@@ -162,3 +162,50 @@ fn files_that_the_kernel_makes_up_are_not_empty() {
         .unwrap();
     assert_eq!(content, fs::read(path).unwrap());
 }
+
+/// A snapshot of a file system is elsewhere than what it is of, but has its files.
+#[test]
+fn what_is_read_elsewhere_is_kept_as_if_it_was_read_in_its_place() {
+    let fixture = Fixture::with_tree();
+    let (live, held) = (fixture.source(), fixture.dir.path().join("held/moment"));
+    let options = || BackupOptions::at("2026-11-05T12:00:00Z".parse().unwrap());
+    let backup = |sources| {
+        let report = fixture.repository.backup(sources, &options(), &Silent);
+        report.unwrap()
+    };
+    let first = backup(vec![Source::at(&live).unwrap()]);
+    // The inodes are the same, as in a snapshot; their name and directory are others.
+    fs::create_dir(held.parent().unwrap()).unwrap();
+    fs::rename(&live, &held).unwrap();
+    write(&live, "small", b"after the moment");
+    let placed = || vec![Source::read_from(&live, &held).unwrap()];
+    let second = backup(placed());
+    assert_eq!(second.errors, []);
+    assert_eq!(second.parent, first.snapshot);
+    assert_eq!(second.files.unmodified, first.files.new);
+    fixture.restore("latest", &fixture.target());
+    assert_same_tree(&held, &fixture.target());
+    let (_, snapshot) = fixture.repository.find_snapshot("latest").unwrap();
+    assert_eq!(snapshot.paths[0].to_string(), live.to_str().unwrap());
+    // One that lies in another keeps its own place.
+    let inner = fixture.dir.path().join("held/inner");
+    write(&inner, "from elsewhere", b"inner");
+    fs::create_dir(held.join("home")).unwrap();
+    let mut sources = placed();
+    sources.push(Source::read_from(&live.join("home"), &inner).unwrap());
+    assert_eq!(backup(sources).errors, []);
+    let again = fixture.dir.path().join("again");
+    fixture.restore("latest", &again);
+    assert_eq!(
+        fs::read(again.join("home/from elsewhere")).unwrap(),
+        b"inner"
+    );
+    // A file may have another name there.
+    let file = fixture.dir.path().join("one file");
+    let report = backup(vec![
+        Source::read_from(&file, &inner.join("from elsewhere")).unwrap(),
+    ]);
+    assert_eq!((report.files.new, report.errors), (1, vec![]));
+    assert!(Source::read_from(&file, "relative".as_ref()).is_err());
+    assert!(Source::read_from(&file, "/".as_ref()).is_err());
+}

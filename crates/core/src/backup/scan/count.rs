@@ -12,10 +12,10 @@ use crate::progress::Progress;
 /// Tells the progress of the total every so many files.
 const TELL_EVERY: u64 = 4096;
 
-/// Counts files and bytes beneath `paths`, beginning with what is `known`. What cannot be read does
-/// not count.
+/// Counts files and bytes beneath `paths`, each with where it is read, beginning with what is
+/// `known`. What cannot be read does not count.
 pub(crate) fn count(
-    paths: &[PathBuf],
+    paths: &[(PathBuf, PathBuf)],
     known: (u64, u64),
     options: &BackupOptions,
     progress: &dyn Progress,
@@ -23,8 +23,8 @@ pub(crate) fn count(
 ) {
     let (mut files, mut bytes) = known;
     let mut rules = Rules::new(options);
-    for path in paths {
-        let device = match std::fs::symlink_metadata(path) {
+    for (path, place) in paths {
+        let device = match std::fs::symlink_metadata(place) {
             Ok(meta) if meta.is_dir() => std::os::unix::fs::MetadataExt::dev(&meta),
             Ok(meta) => {
                 files += 1;
@@ -33,7 +33,7 @@ pub(crate) fn count(
             }
             Err(_) => continue,
         };
-        let Ok(top) = SourceDir::open(path) else {
+        let Ok(top) = SourceDir::open(place) else {
             continue;
         };
         let Ok(names) = top.names() else { continue };
