@@ -13,6 +13,7 @@ use keepwatch_ops::hook::{Environment, HookSettings, Hooks, HooksSettings};
 use keepwatch_ops::notify::HeartbeatSettings;
 use keepwatch_ops::schedule::{Schedule, ScheduleSettings};
 use keepwatch_ops::tailscale::TailscaleSettings;
+use keepwatch_ops::volume::{VolumeKind, check_size};
 use serde::{Deserialize, Deserializer};
 
 use crate::Config;
@@ -63,6 +64,12 @@ pub struct JobConfig {
     /// `backup`: files and directories.
     #[serde(default)]
     pub paths: Vec<PathBuf>,
+    /// `backup`: whether they are read from a snapshot that the file system makes of them.
+    #[serde(default)]
+    pub from_snapshot: Option<VolumeKind>,
+    /// With that, for LVM: how much may be written to a volume meanwhile.
+    #[serde(default)]
+    pub snapshot_size: Option<String>,
     /// `backup`: databases, by their names in the configuration.
     #[serde(default)]
     pub databases: Vec<String>,
@@ -301,6 +308,8 @@ impl JobConfig {
         let drill = self.kind == JobKind::Drill;
         let of_backup = [
             ("paths", !self.paths.is_empty()),
+            ("from_snapshot", self.from_snapshot.is_some()),
+            ("snapshot_size", self.snapshot_size.is_some()),
             ("databases", !self.databases.is_empty()),
             ("exclude", !self.exclude.is_empty()),
             ("tags", !self.tags.is_empty()),
@@ -328,6 +337,15 @@ impl JobConfig {
         }
         if backup && self.paths.is_empty() && self.databases.is_empty() {
             return Err("it names neither paths nor databases to back up".to_owned());
+        }
+        if self.from_snapshot.is_some() && self.paths.is_empty() {
+            return Err("from_snapshot: it is for paths".to_owned());
+        }
+        if let Some(size) = &self.snapshot_size {
+            if !matches!(self.from_snapshot, Some(VolumeKind::Lvm | VolumeKind::Auto)) {
+                return Err("snapshot_size: it is for from_snapshot = \"lvm\"".to_owned());
+            }
+            check_size(size).map_err(|error| error.to_string())?;
         }
         if let Some(percent) = self.read_data_percent {
             if self.kind != JobKind::Check {

@@ -8,6 +8,7 @@
 //! - [`service`] writes files for service managers, and tells systemd how the service is.
 //! - [`source`] dumps databases into a backup, and feeds dumps back.
 //! - [`tailscale`] connects a machine before a run.
+//! - [`volume`] makes snapshots of file systems, for backups to read from.
 //!
 //! Each module is one job beside the vault and knows nothing of the others, but [`RunStatus`], how a
 //! run stands, and schedules, which service managers are to keep as well.
@@ -29,5 +30,6 @@ pub mod schedule;
 pub mod service;
 pub mod source;
 pub mod tailscale;
+pub mod volume;
 
 pub use run::{FullSuccess, RunFacts, RunStatus};

@@ -115,6 +115,7 @@ const VAULT: &str = "[repositories.home]\npath = \"/srv/vault\"\nkey_file = \"/k
 fn jobs_say_what_they_do_with_which_repository() {
     let text = format!(
         "{VAULT}[jobs.nightly]\nkind = \"backup\"\nrepository = \"home\"\npaths = [\"docs\"]\n\
+         from_snapshot = \"lvm\"\nsnapshot_size = \"20%ORIGIN\"\n\
          [jobs.drill]\nkind = \"drill\"\nrepository = \"home\"\nsample_files = 20"
     );
     let mut config = load(&text, &[]).expect("it is read").config;
@@ -139,6 +140,13 @@ fn jobs_and_repositories_that_cannot_work_are_refused() {
         "kind = \"check\"\npaths = [\"/a\"]",
         "kind = \"check\"\nread_data_percent = 0",
         "kind = \"backup\"\npaths = [\"/a\"]\nread_data_percent = 5",
+        "kind = \"check\"\nfrom_snapshot = \"btrfs\"",
+        "kind = \"backup\"\npaths = [\"/a\"]\nfrom_snapshot = \"ext4\"",
+        "kind = \"backup\"\npaths = [\"/a\"]\nsnapshot_size = \"5G\"",
+        "kind = \"backup\"\npaths = [\"/a\"]\nfrom_snapshot = \"zfs\"\nsnapshot_size = \"5G\"",
+        "kind = \"backup\"\npaths = [\"/a\"]\nfrom_snapshot = \"lvm\"\nsnapshot_size = \"5\"",
+        "kind = \"backup\"\ndatabases = [\"d\"]\nfrom_snapshot = \"lvm\"\n\
+         [databases.d]\nkind = \"sqlite\"\npath = \"/d\"",
         "kind = \"drill\"\nsample_files = 0",
         "kind = \"prune\"\nsample_bytes = 5",
         "kind = \"prune\"\ntags = [\"a\"]",

@@ -4,6 +4,8 @@
 //! from there, chunk by chunk under their own keys. A repository that does not answer keeps the
 //! others from nothing: what became of each is told apart, and the next run makes up for it.
 
+mod volumes;
+
 use std::sync::atomic::Ordering;
 
 use keepwatch_core::fs::ExcludesBuilder;
@@ -13,7 +15,10 @@ use keepwatch_core::{
     with_causes,
 };
 use keepwatch_ops::source::FOLDER;
+use keepwatch_ops::volume::LEFT_OUT;
 use serde_json::json;
+
+use volumes::Volumes;
 
 use super::{Ended, Task, host_name, problems, prune, summary};
 use crate::record::{Destination, Status};
@@ -109,7 +114,7 @@ fn to_one(
     let (id, snapshot) = match copied {
         Some(copied) => copied,
         None => {
-            let report = read_sources(task, &opened, progress)?;
+            let report = read_sources(task, &opened, &mut ended.problems, progress)?;
             let id = report.snapshot.ok_or_else(|| Error::Invalid {
                 what: "backup",
                 problem: "it made no snapshot".to_owned(),
@@ -198,17 +203,45 @@ fn hand_on(
     })
 }
 
+/// Reads all sources, the paths from snapshots of their file systems if that is wanted. What can
+/// only be told of those snapshots is told in `problems`.
 fn read_sources(
     task: &Task,
     opened: &Opened,
+    problems: &mut Vec<String>,
     progress: &dyn Progress,
 ) -> Result<BackupReport, Error> {
     let mut excludes = ExcludesBuilder::new();
     for pattern in &task.job.exclude {
         excludes = excludes.glob(pattern).map_err(pattern_error)?;
     }
-    let sources = task.job.paths.iter().map(|path| Source::at(path));
-    let mut sources = sources.collect::<Result<Vec<_>, _>>()?;
+    // Last, so that nothing takes it back.
+    excludes = excludes.glob(LEFT_OUT).map_err(pattern_error)?;
+    let mut options = BackupOptions {
+        tags: task.job.tags.clone(),
+        host: host_name(),
+        user: rustix::process::getuid().as_raw().to_string(),
+        program: task.program.to_owned(),
+        excludes: excludes.build().map_err(pattern_error)?,
+        skip: task.never_entered(),
+        stop: Some(task.stop.clone()),
+        ..BackupOptions::at(task.now)
+    };
+    let volumes = Volumes::take(task)?;
+    let report = volumes.sources(task).and_then(|mut sources| {
+        sources.extend(databases(task)?);
+        let missing = volumes.not_in(&options);
+        volumes.skip_in_snapshots(&mut options.skip);
+        let mut report = opened.repository.backup(sources, &options, progress)?;
+        report.errors.extend(missing);
+        Ok(report)
+    });
+    problems.extend(volumes.remove());
+    report
+}
+
+fn databases(task: &Task) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
     for name in &task.job.databases {
         let Some(database) = task.config.databases.get(name) else {
             continue;
@@ -219,17 +252,7 @@ fn read_sources(
             problem: with_causes(&error),
         })?);
     }
-    let options = BackupOptions {
-        tags: task.job.tags.clone(),
-        host: host_name(),
-        user: rustix::process::getuid().as_raw().to_string(),
-        program: task.program.to_owned(),
-        excludes: excludes.build().map_err(pattern_error)?,
-        skip: task.never_entered(),
-        stop: Some(task.stop.clone()),
-        ..BackupOptions::at(task.now)
-    };
-    opened.repository.backup(sources, &options, progress)
+    Ok(sources)
 }
 
 fn pattern_error(error: impl std::error::Error) -> Error {

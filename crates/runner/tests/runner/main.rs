@@ -7,4 +7,5 @@ mod drills;
 mod presence;
 mod schedules;
 mod surroundings;
+mod volumes;
 mod world;
