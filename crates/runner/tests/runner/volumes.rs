@@ -87,9 +87,9 @@ impl Disk {
     fn restored(&self, name: &str) -> PathBuf {
         let target = tempfile::tempdir_in(self.world.dir.path()).unwrap().keep();
         let repository = self.world.open("disk");
-        let (_, snapshot) = repository.find_snapshot("latest").unwrap();
+        let (id, snapshot) = repository.find_snapshot("latest").unwrap();
         let options = RestoreOptions::default();
-        let report = repository.restore(&snapshot, &target, &options, &Silent);
+        let report = repository.restore(&id, &snapshot, b"", &target, &options, &Silent);
         assert_eq!(report.unwrap().errors, []);
         target.join(self.path(name).strip_prefix("/").unwrap())
     }
@@ -192,9 +192,6 @@ fn what_is_on_other_volumes_is_told() {
     // As a path of its own it has its own snapshot, in its place in the other.
     disk.world.later(60);
     let both = "paths = [\"@/mnt/home/ada\", \"@/mnt/home/ada/machines\"]\nexclude = [\"cache/\"]";
-    disk.then("rm -f '@/mnt/home/ada/file' '@/mnt/home/ada/machines/inside'");
-    write(&disk.path("home"), "ada/file", b"file");
-    fs::remove_file(disk.world.path("then")).unwrap();
     assert_done(&run(&disk.runner(both), "home"));
     let restored = disk.restored("home/ada");
     assert_eq!(
