@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 mod output;
+mod wide;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 pub use output::{MAX_OUTPUT, Output};
+pub use wide::WideOutput;
 
 /// As much is read of what was written before the end, lest a process left in the background
 /// that writes on and on is read for ever.

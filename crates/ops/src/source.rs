@@ -47,6 +47,7 @@ use keepwatch_core::{Source, Stream};
 use crate::hook::Environment;
 use crate::process::ask::{Answer, Bounds, Runner};
 
+pub use crate::process::WideOutput;
 pub use error::SourceError;
 pub use rehearse::Rehearsed;
 pub use settings::{

@@ -25,9 +25,13 @@ pub(crate) const LATE: &str = "its listings show late what was written or remove
 /// What a store does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// An object is created only where there is none. Otherwise the store is asked first whether
-    /// there is one, and of two that create the same name at once both succeed.
+    /// An object is created only where there is none. Otherwise of two that create the same name at
+    /// once both succeed.
     pub conditional_create: bool,
+    /// An object that has been there is not replaced, whatever becomes of two at once. Otherwise the
+    /// store is asked each time whether there is one.
+    #[serde(default)]
+    pub refuses_existing: bool,
     /// A listing shows what was written before it began, and not what was removed.
     pub list_after_write: bool,
 }
@@ -98,12 +102,17 @@ impl Capabilities {
             let done = future::try_join_all(tries).await?;
             Ok(done.into_iter().filter(|created| *created).count())
         })?;
+        let refused = conditional
+            && storage.run("write", &path, |_| async {
+                Ok(!create(operator, &path, true).await?)
+            })?;
         let shown = storage.run("list", "tmp/", |_| is_listed(operator, &path))?;
         storage.run("remove", &path, |_| operator.delete(&path))?;
         let gone = !storage.run("list", "tmp/", |_| is_listed(operator, &path))?;
         Ok(Self {
             // None: an earlier try of ours was the one.
-            conditional_create: conditional && created <= 1,
+            conditional_create: refused && created <= 1,
+            refuses_existing: refused,
             list_after_write: shown && gone,
         })
     }

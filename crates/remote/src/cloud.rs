@@ -89,7 +89,9 @@ impl CloudStorage {
             });
         }
         let commit = match self.service {
-            Commit::Conditional if !found.conditional_create => Commit::CheckFirst,
+            Commit::Conditional if !(found.conditional_create || found.refuses_existing) => {
+                Commit::CheckFirst
+            }
             service => service,
         };
         Ok(*self.commit.get_or_init(|| commit))

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use clap::{Args, ValueEnum};
 use keepwatch_core::fs::ExcludesBuilder;
 use keepwatch_core::{BackupOptions, BackupReport, CachePlace, Compression, Mode, Source, Stream};
+use keepwatch_ops::source::WideOutput;
 
 use crate::args::Global;
 use crate::commands::{Context, Outcome};
@@ -287,7 +288,7 @@ fn command_source(path: PathBuf, argv: &[OsString]) -> Result<Source, Failure> {
     let output = child.stdout.take().expect("it was asked for");
     Ok(Source::stream(Stream {
         path,
-        reader: Box::new(output),
+        reader: Box::new(WideOutput::new(output)),
         finish: Box::new(move || match child.wait() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("the command ended with {status}")),

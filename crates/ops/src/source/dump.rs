@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Ended, told_by};
-use crate::process::{Output, name_of, timespec};
+use crate::process::{Output, WideOutput, name_of, timespec};
 
 /// So much of the end is looked at.
 const END: usize = 512;
@@ -72,7 +72,7 @@ pub(super) fn stream(path: PathBuf, spec: Spec, whole: Whole, stall: Option<Dura
 
 struct Running {
     child: Child,
-    output: ChildStdout,
+    output: WideOutput,
     complaint: Receiver<Output>,
 }
 
@@ -105,7 +105,7 @@ impl Dump {
         };
         self.running = Some(Running {
             child,
-            output,
+            output: WideOutput::new(output),
             complaint: listen(errors),
         });
         Ok(())
@@ -168,15 +168,26 @@ impl Dump {
         let whole = match self.whole {
             Whole::ByStatus => true,
             Whole::Begins(magic) => self.first.starts_with(magic),
-            Whole::Ends(line) => String::from_utf8_lossy(&self.last)
-                .lines()
-                .any(|last| last.starts_with(line)),
+            Whole::Ends(line) => ends(&String::from_utf8_lossy(&self.last), line),
         };
         match whole {
             true => Ok(()),
             false => Err(format!("{program} succeeded, but its dump is not whole")),
         }
     }
+}
+
+/// Whether a text ends with this line, after which nothing but comments and the end of PostgreSQL's
+/// `\\restrict` come: the same words may stand among what is dumped.
+fn ends(text: &str, wanted: &str) -> bool {
+    let mut lines = text.lines().rev();
+    lines
+        .find(|line| {
+            let says_nothing =
+                line.is_empty() || *line == "--" || line.starts_with("\\unrestrict ");
+            !says_nothing
+        })
+        .is_some_and(|line| line.starts_with(wanted))
 }
 
 impl Read for Dump {
@@ -249,4 +260,27 @@ pub(super) fn listen(mut errors: impl Read + Send + 'static) -> Receiver<Output>
 pub(super) fn heard(complaint: &Receiver<Output>) -> String {
     let output = complaint.recv_timeout(Duration::from_secs(2));
     output.unwrap_or_default().text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_that_says_something_counts() {
+        let end = "-- Dump completed";
+        for whole in [
+            "INSERT;\n-- Dump completed on 2026-11-29  5:00:00\n",
+            "-- Dump completed\n--\n\n\\unrestrict abc\n\n",
+        ] {
+            assert!(ends(whole, end), "{whole}");
+        }
+        for half in [
+            "",
+            "-- Dump completed\nINSERT INTO t VALUES (1",
+            "x -- Dump completed",
+        ] {
+            assert!(!ends(half, end), "{half}");
+        }
+    }
 }
