@@ -76,7 +76,11 @@ pub(super) fn backup(task: &Task, progress: &dyn Progress) -> Result<Ended, Erro
     let kept = all.clone().any(|there| there.snapshot.is_some());
     match (stopped, kept, first_error) {
         // One is known: there is more to be said than how it ended.
-        (false, false, Some(error)) if ended.destinations.len() == 1 => return Err(error),
+        (false, false, Some(error))
+            if ended.destinations.len() == 1 && ended.problems.is_empty() =>
+        {
+            return Err(error);
+        }
         (true, false, _) => return Err(Error::Interrupted),
         _ => {}
     }
