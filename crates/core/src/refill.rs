@@ -78,8 +78,8 @@ impl Repository {
                 break;
             }
             match remains {
-                Remains::Sources(sources, options) => refill.from_sources(sources, options)?,
-                Remains::Repository(other) => refill.from_repository(other)?,
+                Remains::Sources(sources, options) => refill.read_sources(sources, options)?,
+                Remains::Repository(other) => refill.read_repository(other)?,
             }
         }
         let missing = refill.missing()?;
@@ -206,7 +206,7 @@ impl<'a> Refill<'a> {
         })
     }
 
-    fn from_sources(&mut self, sources: Vec<Source>, options: &BackupOptions) -> Result<()> {
+    fn read_sources(&mut self, sources: Vec<Source>, options: &BackupOptions) -> Result<()> {
         let saver = self.saver()?;
         let read = self
             .repository
@@ -216,7 +216,7 @@ impl<'a> Refill<'a> {
         Ok(())
     }
 
-    fn from_repository(&mut self, other: &Repository) -> Result<()> {
+    fn read_repository(&mut self, other: &Repository) -> Result<()> {
         other.needs_full("reading what is lost elsewhere")?;
         other.refresh_index()?;
         let names = self.data_of(other)?;

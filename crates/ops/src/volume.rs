@@ -328,7 +328,7 @@ impl VolumeSnapshots {
             Volume::Lvm(logical) => {
                 let mut snapshot = logical.snapshot(&name, request.size, &self.programs)?;
                 let dir = request.state.join(&name);
-                let mounted = logical.mount(&mut snapshot, dir.clone(), &self.programs);
+                let mounted = logical.mount(&mut snapshot, &dir, &self.programs);
                 self.made.push(Made::Lvm(snapshot));
                 mounted.map(|()| dir)
             }

@@ -154,7 +154,7 @@ impl Ear {
     ///
     /// # Panics
     /// When the broker is gone.
-    pub fn next(&mut self) -> Heard {
+    pub fn hear(&mut self) -> Heard {
         let mut line = String::new();
         self.lines.read_line(&mut line).expect("it can be read");
         let mut parts = line.trim_end_matches('\n').splitn(3, ' ');
@@ -178,7 +178,7 @@ impl Ear {
     /// When the broker is gone.
     pub fn find(&mut self, topic: &str, wanted: impl Fn(&Heard) -> bool) -> Heard {
         loop {
-            let heard = self.next();
+            let heard = self.hear();
             if heard.topic == topic && wanted(&heard) {
                 return heard;
             }

@@ -95,11 +95,11 @@ impl Logical {
     pub fn mount(
         &self,
         snapshot: &mut Snapshot,
-        dir: PathBuf,
+        dir: &Path,
         programs: &Programs,
     ) -> Result<(), VolumeError> {
-        make_private(&dir)?;
-        snapshot.dir = Some(dir.clone());
+        make_private(dir)?;
+        snapshot.dir = Some(dir.to_owned());
         let options = match self.kind.as_str() {
             "xfs" => "ro,nosuid,nodev,noexec,nouuid,norecovery",
             "ext3" | "ext4" => "ro,nosuid,nodev,noexec,noload",
@@ -107,7 +107,7 @@ impl Logical {
         };
         let device = format!("/dev/{}", snapshot.name);
         let what = format!("mounting the snapshot {}", snapshot.name);
-        let place = text(&dir)?;
+        let place = text(dir)?;
         let argv = ["mount", "-t", &self.kind, "-o", options, &device, place];
         programs.run(&what, &argv).map(drop)
     }

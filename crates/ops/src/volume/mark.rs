@@ -65,12 +65,14 @@ mod tests {
     fn a_job_knows_its_own_names_only() {
         let state = Path::new("/var/lib/keepwatch");
         let mark = Mark::new("home", state);
-        let name = mark.name().unwrap();
+        let name = mark.name().expect("a name");
         assert!(mark.is_of(&name) && mark.is_of(&format!(".{name}")) && is_one(&name));
-        assert_ne!(name, mark.name().unwrap());
+        assert_ne!(name, mark.name().expect("a name"));
         let others = [
-            Mark::new("home-a", state).name().unwrap(),
-            Mark::new("home", Path::new("/elsewhere")).name().unwrap(),
+            Mark::new("home-a", state).name().expect("a name"),
+            Mark::new("home", Path::new("/elsewhere"))
+                .name()
+                .expect("a name"),
             format!("{name}0"),
             "keepwatch-snapshot-home-mine".to_owned(),
             "@home".to_owned(),

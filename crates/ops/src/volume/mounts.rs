@@ -189,8 +189,8 @@ not a line
 
     fn source(path: &str) -> String {
         let mounts = Mounts::parse(TABLE);
-        let mount = mounts.of(Path::new(path)).unwrap();
-        mount.source.to_str().unwrap().to_owned()
+        let mount = mounts.of(Path::new(path)).expect("a mount");
+        mount.source.to_str().expect("text").to_owned()
     }
 
     #[test]
@@ -202,7 +202,7 @@ not a line
         assert_eq!(source("/srv/x"), "/dev/sdc");
         assert_eq!(source("/srv/hidden/x"), "/dev/sdc");
         let mounts = Mounts::parse(TABLE);
-        let home = mounts.of(Path::new("/home/ada")).unwrap();
+        let home = mounts.of(Path::new("/home/ada")).expect("a mount");
         assert_eq!((home.root.to_str(), &*home.kind), (Some("/@home"), "btrfs"));
         assert_eq!(home.device, "0:20");
     }
@@ -233,7 +233,10 @@ not a line
 
     #[test]
     fn this_machine_has_a_root() {
-        let mounts = Mounts::read().unwrap();
-        assert_eq!(mounts.of(Path::new("/")).unwrap().point, Path::new("/"));
+        let mounts = Mounts::read().expect("a table");
+        assert_eq!(
+            mounts.of(Path::new("/")).expect("a mount").point,
+            Path::new("/")
+        );
     }
 }

@@ -24,7 +24,7 @@ fn client_of(broker: &Broker) -> Value {
 fn retained(broker: &Broker, topic: &str, count: usize) -> BTreeMap<String, String> {
     let mut ear = broker.listen(topic);
     let messages = (0..count).map(|_| {
-        let heard = ear.next();
+        let heard = ear.hear();
         assert!(heard.retained, "{heard:?}");
         let text = heard.text();
         (heard.topic, text)

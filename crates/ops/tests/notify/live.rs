@@ -119,7 +119,7 @@ fn of_many_states_the_newest_arrives_and_a_broker_that_forgot_hears_it_again() {
     let configs = ["binary_sensor/host1/motion_door", "sensor/host1/never_told"];
     for config in configs {
         let config = format!("homeassistant/{config}/config");
-        let heard = broker.listen(&config).next();
+        let heard = broker.listen(&config).hear();
         assert!(heard.retained && !heard.payload.is_empty(), "{config}");
     }
     publisher.end();
@@ -144,21 +144,21 @@ fn pictures_are_read_when_they_are_sent_and_those_too_large_are_left_out() {
     }
     broker.restart();
     let mut ear = broker.listen(PICTURE);
-    assert_eq!(ear.next().payload, b"\xff\xd8\n picture");
+    assert_eq!(ear.hear().payload, b"\xff\xd8\n picture");
     assert_eq!(reads.load(Ordering::Relaxed), 1);
     publisher.show(&door, picture(1024 * 1024 + 1));
     let marker = entity(Component::Sensor, "after");
     publisher.show(&marker, text("x"));
-    broker.listen("keepwatch/host1/after/state").next();
+    broker.listen("keepwatch/host1/after/state").hear();
     publisher.show(&door, picture(1024 * 1024));
-    assert_eq!(ear.next().payload.len(), 1024 * 1024);
+    assert_eq!(ear.hear().payload.len(), 1024 * 1024);
     let mut attributes = broker.listen("keepwatch/host1/picture_door/attributes");
-    assert_eq!(attributes.next().text(), "{\"of\":1048576}");
+    assert_eq!(attributes.hear().text(), "{\"of\":1048576}");
     // What is withdrawn is nowhere to be found.
     publisher.withdraw(&door);
     publisher.withdraw(&marker);
     publisher.end();
-    let heard = broker.listen("#").next();
+    let heard = broker.listen("#").hear();
     assert_eq!(heard.topic, AVAILABILITY, "{heard:?}");
 }
 
@@ -191,7 +191,7 @@ fn who_breaks_down_is_reported_gone_and_one_part_says_nothing_of_the_other() {
     for publisher in [&cameras, &run] {
         publisher.show(&entity(Component::Sensor, "any"), None);
     }
-    let mut seen: Vec<_> = (0..2).map(|_| ear.next()).collect();
+    let mut seen: Vec<_> = (0..2).map(|_| ear.hear()).collect();
     seen.sort_by(|a, b| a.topic.cmp(&b.topic));
     let topics = [AVAILABILITY, "keepwatch/host1/run/availability"];
     for (heard, topic) in seen.iter().zip(topics) {
@@ -201,14 +201,14 @@ fn who_breaks_down_is_reported_gone_and_one_part_says_nothing_of_the_other() {
         );
     }
     line.recv().unwrap().shutdown(Shutdown::Both).unwrap();
-    let heard = ear.next();
+    let heard = ear.hear();
     assert_eq!(heard.topic, AVAILABILITY);
     assert_eq!(heard.text(), "offline");
     // It does not hold up its end that the broker cannot be reached.
     cameras.end();
     relay.join().unwrap();
     run.end();
-    let heard = ear.next();
+    let heard = ear.hear();
     assert_eq!(heard.topic, "keepwatch/host1/run/availability");
     assert_eq!(heard.text(), "offline");
 }
@@ -229,7 +229,7 @@ fn a_broker_that_hangs_holds_nobody_up() {
     .unwrap();
     let motion = entity(Component::BinarySensor, "motion_door");
     publisher.show(&motion, None);
-    broker.listen(AVAILABILITY).next();
+    broker.listen(AVAILABILITY).hear();
     broker.freeze();
     let begun = Instant::now();
     for at in 0..10_000 {

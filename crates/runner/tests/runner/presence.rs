@@ -56,7 +56,7 @@ fn a_broker_hears_that_jobs_run_and_that_nobody_would_run_them() {
     assert_eq!(next(&mut other, "attributes"), nothing);
     // Nothing more came there before the end.
     assert_eq!(next(&mut other, "state"), "OFF");
-    let mut rest = [other.next(), other.next()].map(|heard| heard.text());
+    let mut rest = [other.hear(), other.hear()].map(|heard| heard.text());
     rest.sort();
     assert_eq!(rest, ["offline", "online"]);
 }

@@ -40,7 +40,7 @@ impl News {
         while !is_all(self) {
             let mut ear = self.ear.take().unwrap();
             let listening = tokio::task::spawn_blocking(move || {
-                let heard = ear.next();
+                let heard = ear.hear();
                 (ear, heard)
             });
             let (ear, heard) = listening.await.unwrap();

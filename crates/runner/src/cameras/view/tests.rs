@@ -6,7 +6,7 @@ use keepwatch_core::events::Observation;
 
 use super::*;
 
-fn settings(value: Value) -> MqttSettings {
+fn settings(value: &Value) -> MqttSettings {
     let mut all = json!({ "host": "example.org", "cameras": true });
     let more = value.as_object().unwrap().clone();
     all.as_object_mut().unwrap().extend(more);
@@ -86,7 +86,7 @@ fn text(view: &View, item: Item, settings: &MqttSettings) -> Option<(String, Opt
 }
 
 fn state(view: &View, item: Item) -> String {
-    text(view, item, &settings(json!({}))).unwrap().0
+    text(view, item, &settings(&json!({}))).unwrap().0
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn motion_lasts_from_the_first_event_to_the_end_of_the_last() {
 #[test]
 fn the_last_event_is_the_one_that_began_last_and_its_picture_comes_when_it_is_there() {
     let mut view = View::default();
-    let all = settings(json!({}));
+    let all = settings(&json!({}));
     assert!(text(&view, Item::LastEvent, &all).is_none());
     assert!(text(&view, Item::Picture, &all).is_none());
     let (motion, object) = (
@@ -173,8 +173,8 @@ fn the_last_event_is_the_one_that_began_last_and_its_picture_comes_when_it_is_th
 
 #[test]
 fn names_and_plates_and_pictures_are_for_brokers_that_ask() {
-    let with_names = settings(json!({ "names": true }));
-    let without = settings(json!({}));
+    let with_names = settings(&json!({ "names": true }));
+    let without = settings(&json!({}));
     for (kind, label, name) in [
         (EventKind::FaceMatch, "Ada", "person"),
         (EventKind::PlateRead, "AB12", "plate"),
@@ -192,9 +192,9 @@ fn names_and_plates_and_pictures_are_for_brokers_that_ask() {
         }
     }
     assert!(Item::ALL.iter().all(|item| item.is_for(&without)));
-    let none = settings(json!({ "pictures": false }));
+    let none = settings(&json!({ "pictures": false }));
     assert!(!Item::Picture.is_for(&none) && Item::LastEvent.is_for(&none));
-    let off = settings(json!({ "cameras": false }));
+    let off = settings(&json!({ "cameras": false }));
     assert!(!Item::ALL.iter().any(|item| item.is_for(&off)));
 }
 
