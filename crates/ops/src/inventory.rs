@@ -12,7 +12,7 @@
 //!
 //! Private keys, secrets of wireless networks and the history of shells are left out unless each is
 //! asked for. What else people write into files that are kept whole, cron tables for example, is in
-//! the inventory, which is why [`write`] makes a file for its owner alone.
+//! the inventory, which is why [`write()`] makes a file for its owner alone.
 //!
 //! ```
 //! use keepwatch_ops::inventory::{Options, System, collect};
