@@ -151,7 +151,7 @@ fn a_logical_volume_is_mounted_and_taken_away_again() {
             "lvs",
             "case $2 in --separator) echo '  vg/home' ;; *) echo '  home' ;; esac",
         );
-        machine.does("mount", "mkdir \"$7/files\"");
+        machine.does("mount", "mkdir \"$6/files\"");
         machine.does("umount", "rmdir \"$1/files\"");
         let snapshots = machine.take(VolumeKind::Lvm, &["mnt/files"]).unwrap();
         let place = snapshots.places()[0].1.clone();

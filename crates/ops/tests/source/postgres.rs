@@ -89,13 +89,20 @@ fn half_a_dump_changes_nothing() {
         matches!(error, Err(SourceError::Failed { .. })),
         "{error:?}"
     );
+    let left = "SELECT count(*) FROM pg_database WHERE datname = 'half'";
     assert_eq!(
-        server.run(
-            "half",
-            "SELECT count(*) FROM pg_tables WHERE tablename = 't'"
-        ),
-        "0"
+        server.run("postgres", left),
+        "0",
+        "nor does it leave a database"
     );
+
+    // One that was there, and is empty, stays as it was.
+    server.create_database("half");
+    let half = std::io::Cursor::new(whole[..whole.len() / 2].to_vec());
+    let error = one.restore("shop.pgdump", Box::new(half), &target, &world.environment());
+    assert!(error.is_err());
+    let tables = "SELECT count(*) FROM pg_tables WHERE tablename = 't'";
+    assert_eq!(server.run("half", tables), "0");
 }
 
 #[test]
@@ -135,13 +142,5 @@ fn a_dump_is_tried_and_leaves_nothing() {
     world
         .rehearse(&all, "shop.pgdump", half.clone())
         .unwrap_err();
-    // Nor does a restore that fails leave the database that it has made.
-    let target = keepwatch_ops::source::RestoreTarget {
-        into: Some("half".to_owned()),
-        force: false,
-    };
-    let half = Box::new(std::io::Cursor::new(half));
-    let failed = all.restore("shop.pgdump", half, &target, &world.environment());
-    assert!(failed.is_err());
     assert_eq!(server.run("postgres", databases), before);
 }
