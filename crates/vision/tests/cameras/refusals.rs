@@ -53,7 +53,17 @@ fn it_closes_each_connection() {
 
 #[test]
 fn it_resets_each_connection() {
-    is_refused(answering(Stage::Connect, Answer::Reset), CLOSED);
+    let scene = Scene::of(answering(Stage::Connect, Answer::Reset));
+    let tries = "tried again";
+    let status = scene.watched.until(tries, |status| status.reconnects >= 2);
+    assert_eq!(status.frames, 0);
+    let events = scene.stop();
+    let told = told(&events);
+    let [(CameraOffline, why)] = told[..] else {
+        panic!("{told:?}");
+    };
+    // A reset that comes before the connection is looked at cannot be told from a refusal.
+    assert!([CLOSED, UNREACHABLE].contains(&why), "{why}");
 }
 
 #[test]
