@@ -4,6 +4,7 @@ mod count;
 mod rules;
 mod virtual_tree;
 
+use std::borrow::Cow;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -150,7 +151,7 @@ fn now() -> Result<Time> {
 struct Entry<'n> {
     dir: Arc<SourceDir>,
     /// What it is called there.
-    at: Vec<u8>,
+    at: Cow<'n, [u8]>,
     /// What it is called in the snapshot.
     name: &'n [u8],
     /// The key of the directory that it is in in the snapshot.
@@ -284,22 +285,25 @@ impl Walker<'_, '_, '_> {
 
     /// Where an entry is read, what it is called there, and what it is. A source may be elsewhere
     /// than in the directory that it is in in the snapshot.
-    fn find(
+    fn find<'n>(
         &self,
         dir: Option<&Arc<SourceDir>>,
-        name: &[u8],
+        name: &'n [u8],
         explicit: Option<&Root>,
-    ) -> std::io::Result<(Arc<SourceDir>, Vec<u8>, Stat)> {
+    ) -> std::io::Result<(Arc<SourceDir>, Cow<'n, [u8]>, Stat)> {
         let source = explicit.and_then(|root| root.source);
         let place = source.and_then(|number| self.sources[number].place());
         let place = place.and_then(|place| Some((place.parent()?, place.file_name()?)));
         let (dir, at) = match (place, dir) {
-            (Some((parent, at)), _) => (Arc::new(SourceDir::open(parent)?), at.as_bytes()),
-            (None, Some(dir)) => (dir.clone(), name),
+            (Some((parent, at)), _) => {
+                let at = Cow::Owned(at.as_bytes().to_vec());
+                (Arc::new(SourceDir::open(parent)?), at)
+            }
+            (None, Some(dir)) => (dir.clone(), Cow::Borrowed(name)),
             (None, None) => return Err(std::io::ErrorKind::NotFound.into()),
         };
-        let stat = dir.stat_entry(at)?;
-        Ok((dir, at.to_vec(), stat))
+        let stat = dir.stat_entry(&at)?;
+        Ok((dir, at, stat))
     }
 
     fn walk(&mut self, dir: Arc<SourceDir>, device: u64, explicit: Option<&Root>) -> Result<()> {
@@ -521,7 +525,7 @@ impl Walker<'_, '_, '_> {
             .filter(|_| self.scan.last.is_some());
         let what = What::File {
             dir: entry.dir.clone(),
-            name: entry.at.clone(),
+            name: entry.at.to_vec(),
         };
         self.read(name, meta, key, before, what)
     }
