@@ -44,7 +44,8 @@ pub struct RefillReport {
 }
 
 impl Repository {
-    /// Stores the chunks of packs again that [`Repository::repair`] could not bring back.
+    /// Stores the chunks of packs again that [`Repository::repair`] could not bring back, and those of
+    /// all others that are missing.
     ///
     /// Chunks that are sound in a damaged pack come first, then those found in `remains`, in that
     /// order, as long as any is missing. A pack whose chunks are all elsewhere leaves the index, and
@@ -63,7 +64,16 @@ impl Repository {
     ) -> Result<RefillReport> {
         self.needs_full("storing lost chunks again")?;
         self.refresh_index()?;
-        let packs: HashSet<Id> = lost.iter().copied().collect();
+        // What is in no storage holds nothing either, whether it was named or not.
+        let present = self.list_packs()?;
+        let mut packs: HashSet<Id> = lost.iter().copied().collect();
+        packs.extend(
+            self.index()?
+                .packs()
+                .filter_map(|(id, _)| (!present.contains_key(&id)).then_some(id)),
+        );
+        let mut lost: Vec<Id> = packs.iter().copied().collect();
+        lost.sort();
         let mut refill = Refill {
             repository: self,
             wanted: Arc::new(self.chunks_only_in(&packs)?),
@@ -85,7 +95,7 @@ impl Repository {
         let missing = refill.missing()?;
         let mut report = refill.report;
         report.chunks = (all - missing.len()) as u64;
-        self.part_with(lost, &missing, &mut report)?;
+        self.part_with(&lost, &missing, &mut report)?;
         progress.finish();
         Ok(report)
     }

@@ -131,9 +131,10 @@ fn all_packs_come_back_from_a_repository_with_other_keys() {
         world.storage.remove(&pack).unwrap();
     }
     let lost = world.lost();
+    // Those that are missing need not be named: a chunk may be in several of them.
     let report = world
         .open()
-        .refill(&lost, vec![Remains::Repository(&other)], &Silent)
+        .refill(&lost[..1], vec![Remains::Repository(&other)], &Silent)
         .unwrap();
     assert_eq!(report.lost, []);
     assert_eq!(report.packs, lost);
