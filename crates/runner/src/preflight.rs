@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use keepwatch_config::{Config, JobConfig};
 use keepwatch_core::with_causes;
 use keepwatch_ops::hook::Environment;
+use keepwatch_ops::source::DatabaseSettings;
 use keepwatch_remote::Location;
 use rustix::fs::statvfs;
 
@@ -67,7 +68,15 @@ pub(crate) fn databases(
     job: &JobConfig,
     environment: &Environment,
 ) -> Vec<String> {
-    let named = job.databases.iter().chain(job.scratch.values());
+    // A dump of SQLite is tried in a file of its own: that which is named need not be there.
+    let is_server = |name: &&String| {
+        !matches!(
+            config.databases.get(*name),
+            Some(DatabaseSettings::Sqlite(_))
+        )
+    };
+    let scratch = job.scratch.values().filter(is_server);
+    let named = job.databases.iter().chain(scratch);
     named
         .filter_map(|name| {
             let error = config.databases.get(name)?.probe(environment).err()?;
