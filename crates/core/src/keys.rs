@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::keyring::{Keyring, Role};
 use crate::keyslot::KeySlot;
-use crate::repository::{Repository, key_slots};
+use crate::keyslots::key_slots;
+use crate::repository::Repository;
 use crate::storage::{ObjectKind, ObjectName};
 
 /// A key slot, as far as it may be shown.

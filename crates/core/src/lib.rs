@@ -31,6 +31,7 @@ mod gc;
 mod keyring;
 mod keys;
 mod keyslot;
+mod keyslots;
 mod listing;
 mod mark;
 mod object;

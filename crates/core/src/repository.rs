@@ -21,6 +21,7 @@ use crate::id::Id;
 use crate::index::{Frozen, LocalIndex, Segment};
 use crate::keyring::{Keyring, Role};
 use crate::keyslot::KeySlot;
+use crate::keyslots::{read_key_slots, sort_key_slots};
 use crate::object::{self, Session};
 use crate::parallel::{join, map};
 use crate::read::ChunkReader;
@@ -606,59 +607,4 @@ fn read_config(storage: &dyn Storage) -> Result<Vec<u8>> {
             },
             error => error.into(),
         })
-}
-
-/// The key slots of a repository.
-pub(crate) struct KeySlots {
-    /// Those that can be read, and what is wrong with the others. Of one slot the version with the
-    /// newest keys comes first.
-    pub own: Vec<(Id, Result<KeySlot>)>,
-    /// Left by an interrupted `init`; they open nothing.
-    pub foreign: Vec<Id>,
-}
-
-pub(crate) fn key_slots(storage: &dyn Storage, config: &Config) -> Result<KeySlots> {
-    Ok(sort_key_slots(read_key_slots(storage)?, config))
-}
-
-/// Key slots as they were read.
-type RawSlots = Vec<(Id, std::result::Result<Vec<u8>, StorageError>)>;
-
-fn read_key_slots(storage: &dyn Storage) -> Result<RawSlots> {
-    let mut ids = Vec::new();
-    storage.list(ObjectKind::Key, &mut |id, _| ids.push(id))?;
-    ids.sort();
-    let read = map(&ids, storage.parallelism(), |id| {
-        storage.read(&ObjectName::new(ObjectKind::Key, *id))
-    });
-    Ok(ids.into_iter().zip(read).collect())
-}
-
-fn sort_key_slots(read: RawSlots, config: &Config) -> KeySlots {
-    let mut slots = KeySlots {
-        own: Vec::new(),
-        foreign: Vec::new(),
-    };
-    for (id, read) in read {
-        let name = ObjectName::new(ObjectKind::Key, id);
-        let slot = match read {
-            // It has just been renewed or removed.
-            Err(StorageError::NotFound { .. }) => continue,
-            Err(error) => Err(error.into()),
-            Ok(bytes) if Id::of(&bytes) != id => {
-                Err(Error::damaged(name, "its content does not fit its name"))
-            }
-            Ok(bytes) if KeySlot::is_foreign(&bytes, config.id()) => {
-                slots.foreign.push(id);
-                continue;
-            }
-            Ok(bytes) => KeySlot::parse(bytes, config.id()),
-        };
-        slots.own.push((id, slot));
-    }
-    let epoch = |slot: &Result<KeySlot>| slot.as_ref().map_or(0, |slot| slot.epoch);
-    slots
-        .own
-        .sort_by_key(|(_, slot)| std::cmp::Reverse(epoch(slot)));
-    slots
 }
