@@ -168,9 +168,12 @@ fn files_that_the_kernel_makes_up_are_not_empty() {
 fn what_is_read_elsewhere_is_kept_as_if_it_was_read_in_its_place() {
     let fixture = Fixture::with_tree();
     let (live, held) = (fixture.source(), fixture.dir.path().join("held/moment"));
-    let options = || BackupOptions::at("2026-11-05T12:00:00Z".parse().unwrap());
-    let backup = |sources| {
-        let report = fixture.repository.backup(sources, &options(), &Silent);
+    // Each a minute later: of two at the same time either may be the latest.
+    let mut now: jiff::Timestamp = "2026-11-05T12:00:00Z".parse().unwrap();
+    let mut backup = |sources| {
+        now += jiff::SignedDuration::from_mins(1);
+        let options = BackupOptions::at(now);
+        let report = fixture.repository.backup(sources, &options, &Silent);
         report.unwrap()
     };
     let first = backup(vec![Source::at(&live).unwrap()]);
