@@ -91,6 +91,11 @@ impl Cache {
         self.lasting.then(|| self.dir.join("scrub.sqlite"))
     }
 
+    /// A small file of this name, if it outlives this process.
+    pub fn record(&self, name: &str) -> Option<PathBuf> {
+        self.lasting.then(|| self.dir.join(name))
+    }
+
     /// Who this cache is to the repository: the same 16 bytes as long as the cache lives.
     pub fn client(&self) -> Result<[u8; 16]> {
         let path = self.dir.join("client");

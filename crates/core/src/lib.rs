@@ -28,6 +28,7 @@ mod drill;
 mod error;
 mod forget;
 mod gc;
+mod holds;
 mod keyring;
 mod keys;
 mod keyslot;

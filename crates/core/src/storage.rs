@@ -19,6 +19,8 @@ pub use local::LocalStorage;
 pub use memory::MemoryStorage;
 pub use name::{ObjectKind, ObjectName};
 
+use std::time::Duration;
+
 use crate::id::Id;
 
 /// The largest object, or part of one, that is read into memory: 512 MiB.
@@ -143,6 +145,23 @@ pub trait Storage: Send + Sync + std::fmt::Debug {
     /// stays removed.
     fn sweep_temporaries(&self) -> Result<u64, StorageError> {
         Ok(0)
+    }
+
+    /// Holds on to an object that is there for [`Storage::held_for`] from now on, whoever tries to
+    /// remove it. Nothing to do where storages cannot.
+    ///
+    /// # Errors
+    /// [`StorageError::NotFound`]; any other error: it is held for as long as it was before, or
+    /// longer.
+    fn hold(&self, _name: &ObjectName) -> Result<(), StorageError> {
+        Ok(())
+    }
+
+    /// For how long objects of lasting kinds are held after they were created: until then they can
+    /// be had back whatever was done with [`Storage::remove`] or by other means. `None` where nothing
+    /// is held.
+    fn held_for(&self) -> Option<Duration> {
+        None
     }
 
     /// Where this storage is, for messages. Holds no secrets.

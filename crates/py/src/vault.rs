@@ -448,7 +448,11 @@ fn run_backup(
     let stop = Stop::default();
     options.stop = Some(stop.clone());
     Ok(teller.run(py, &stop, || {
-        opened.repository.backup(sources, &options, &*counter)
+        let report = opened.repository.backup(sources, &options, &*counter)?;
+        if report.snapshot.is_some() {
+            opened.repository.renew_holds(options.time, &stop)?;
+        }
+        Ok::<_, core::Error>(report)
     })??)
 }
 

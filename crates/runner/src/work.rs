@@ -176,11 +176,18 @@ fn prune(opened: &Opened, task: &Task) -> Result<keepwatch_core::PruneReport, Er
         stop: Some(task.stop.clone()),
     };
     let report = opened.repository.prune(&options, task.now)?;
+    renew_holds(opened, task)?;
     if let Err(error) = opened.storage.sweep_temporaries() {
         let error = keepwatch_core::with_causes(&error);
         tracing::warn!(error, "cannot remove what interrupted writes have left");
     }
     Ok(report)
+}
+
+/// Holds on to what snapshots need, where the storage can; when that is due.
+fn renew_holds(opened: &Opened, task: &Task) -> Result<(), Error> {
+    opened.repository.renew_holds(task.now, &task.stop)?;
+    Ok(())
 }
 
 /// The newest snapshot, whoever made it.

@@ -136,6 +136,7 @@ pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
         .exclude(args.excludes.patterns()?)?
         .build()?;
     let opened = context.open()?;
+    let stop = stop_flag()?;
     let options = BackupOptions {
         mode: match args.mode {
             ModeName::Full => Mode::Full,
@@ -160,7 +161,7 @@ pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
         skip: never_enter(&context.global)?,
         compression: args.compression.into(),
         dry_run: args.dry_run,
-        stop: Some(stop_flag()?),
+        stop: Some(stop.clone()),
     };
     let sources = sources(args, &context.global)?;
     let bar = context.bar();
@@ -176,6 +177,9 @@ pub fn run(args: BackupArgs, context: &mut Context) -> Outcome {
         context.out.json(&report)?;
     } else {
         render(&report, context)?;
+    }
+    if report.snapshot.is_some() {
+        opened.repository.renew_holds(context.now(), &stop)?;
     }
     match report.errors.is_empty() {
         true => Ok(Code::Ok),

@@ -1,6 +1,7 @@
 //! `keepwatch copy`
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use keepwatch_core::CopyOptions;
@@ -55,6 +56,10 @@ pub fn run(args: &CopyArgs, context: &mut Context) -> Outcome {
         .repository
         .copy_from(&from.repository, snapshots, &options, &bar)?;
     drop(bar);
+    if !args.dry_run {
+        let stop = AtomicBool::new(false);
+        to.repository.renew_holds(context.now(), &stop)?;
+    }
     if context.out.json {
         context.out.json(&Copied {
             report: &report,

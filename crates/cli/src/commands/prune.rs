@@ -33,16 +33,18 @@ pub struct PruneArgs {
 /// Frees what no snapshot needs.
 pub fn run(args: &PruneArgs, context: &mut Context) -> Outcome {
     let opened = context.open()?;
+    let stop = stop_flag()?;
     let options = PruneOptions {
         dry_run: args.dry_run,
         max_unused_percent: args.max_unused,
         keep_trash: args.keep_trash,
         drop_pending: args.drop_pending,
-        stop: Some(stop_flag()?),
+        stop: Some(stop.clone()),
     };
     let report = opened.repository.prune(&options, context.now())?;
     if !args.dry_run {
         sweep(&opened);
+        opened.repository.renew_holds(context.now(), &stop)?;
     }
     if context.out.json {
         context.out.json(&report)?;

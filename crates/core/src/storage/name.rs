@@ -41,6 +41,15 @@ impl ObjectKind {
         ObjectKind::Parity,
     ];
 
+    /// Whether its objects are what the repository consists of, and not what is there for a run or
+    /// for as long as something can be taken back.
+    pub const fn is_lasting(self) -> bool {
+        !matches!(
+            self,
+            ObjectKind::Pending | ObjectKind::Gc | ObjectKind::Trash
+        )
+    }
+
     /// The directory of this kind's objects; none for the configuration, which is at the top.
     pub const fn directory(self) -> Option<&'static str> {
         match self {

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod far;
 mod fixture;
+mod holds;
 mod interleave;
 mod keys;
 mod no_space;

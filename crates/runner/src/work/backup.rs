@@ -20,7 +20,7 @@ use serde_json::json;
 
 use volumes::Volumes;
 
-use super::{Ended, Task, host_name, problems, prune, summary};
+use super::{Ended, Task, host_name, problems, prune, renew_holds, summary};
 use crate::record::{Destination, Status};
 use crate::repositories::Opened;
 
@@ -139,7 +139,7 @@ fn to_one(
             };
             if opened.repository.role() == Role::Writer {
                 // What it has written it cannot read: neither to hand it on, nor to forget it.
-                return Ok(());
+                return renew_holds(&opened, task);
             }
             let (id, snapshot) = opened.repository.find_snapshot(&id.to_string())?;
             (id, snapshot)
@@ -286,7 +286,7 @@ fn keep_rules(
     there: &mut Destination,
 ) -> Result<(), Error> {
     if !whole {
-        return Ok(());
+        return renew_holds(opened, task);
     }
     if let Some(keep) = &task.job.keep {
         let filter = Filter {
@@ -300,8 +300,8 @@ fn keep_rules(
             .forget_by_policy(&filter, &policy, task.now, false)?;
         there.forgotten = report.removed.len() as u64;
     }
-    if task.job.prune {
-        prune(opened, task)?;
+    match task.job.prune {
+        true => prune(opened, task).map(drop),
+        false => renew_holds(opened, task),
     }
-    Ok(())
 }
