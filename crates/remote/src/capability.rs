@@ -4,7 +4,7 @@
 //! some ignore it, and then an object would be replaced without a word.
 
 use futures_util::future;
-use keepwatch_core::storage::{RemoteFault, StorageError};
+use keepwatch_core::storage::StorageError;
 use opendal::{ErrorKind, Operator};
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,9 @@ const MAX_RECORD: u64 = 4096;
 
 /// What is wrong with a store whose listings are late.
 pub(crate) const LATE: &str = "its listings show late what was written or removed";
+/// What is wrong with a store that takes an object lock for nothing.
+pub(crate) const FREE: &str =
+    "it does not hold on to objects, as object_lock says: the bucket was made without object lock";
 
 /// What a store does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct Capabilities {
     pub refuses_existing: bool,
     /// A listing shows what was written before it began, and not what was removed.
     pub list_after_write: bool,
+    /// What is written under an object lock is held; looked at only where a lock is asked for.
+    #[serde(default)]
+    pub object_lock: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,15 +91,7 @@ impl Capabilities {
     /// Tries it.
     fn probe(storage: &CloudStorage) -> Result<Self, StorageError> {
         let operator = storage.operator();
-        let mut number = [0; 16];
-        getrandom::fill(&mut number).map_err(|error| StorageError::Remote {
-            operation: "name",
-            object: "a probe".to_owned(),
-            location: String::new(),
-            fault: RemoteFault::Refused,
-            source: error.to_string().into(),
-        })?;
-        let path = format!("tmp/{}", hex::encode(number));
+        let path = storage.temporary()?;
         let conditional = operator.info().capability().write_with_if_not_exists;
         // At the same time, and not one after the other: some stores look first and write then.
         let created = storage.run("write", &path, |_| async {
@@ -114,6 +112,7 @@ impl Capabilities {
             conditional_create: refused && created <= 1,
             refuses_existing: refused,
             list_after_write: shown && gone,
+            object_lock: storage.holds_objects()?,
         })
     }
 }

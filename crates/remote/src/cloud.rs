@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -16,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use crate::capability::{self, Capabilities};
+use crate::locking::Locking;
 use crate::retry::{Fault, Retry};
 
 /// How a new object becomes visible, and whether one that is there can be replaced by it.
@@ -43,6 +45,8 @@ pub(crate) struct CloudStorage {
     commit: OnceLock<Commit>,
     /// Whether a listing can be had of everything beneath a name at once.
     flat: bool,
+    /// What holds objects, and the operator that writes them so.
+    held: Option<(Locking, Operator)>,
 }
 
 impl CloudStorage {
@@ -53,7 +57,12 @@ impl CloudStorage {
         retry: Retry,
         connections: usize,
         service: Commit,
+        locking: Option<Locking>,
     ) -> Self {
+        let held = locking.map(|locking| {
+            let writer = locking.operator(&operator);
+            (locking, writer)
+        });
         let flat = operator.info().capability().list_with_recursive;
         Self {
             operator,
@@ -65,6 +74,7 @@ impl CloudStorage {
             service,
             commit: OnceLock::new(),
             flat,
+            held,
         }
     }
 
@@ -79,14 +89,8 @@ impl CloudStorage {
             return Ok(*commit);
         }
         let found = self.capabilities()?;
-        if !found.list_after_write {
-            return Err(StorageError::Remote {
-                operation: "rely on listings for",
-                object: "what is created".to_owned(),
-                location: self.location.clone(),
-                fault: RemoteFault::Refused,
-                source: capability::LATE.into(),
-            });
+        if let Some(problem) = self.unfit(&found) {
+            return Err(self.refused("write", "what is created", problem));
         }
         let commit = match self.service {
             Commit::Conditional if !(found.conditional_create || found.refuses_existing) => {
@@ -95,6 +99,68 @@ impl CloudStorage {
             service => service,
         };
         Ok(*self.commit.get_or_init(|| commit))
+    }
+
+    /// What keeps a repository from being written here.
+    pub fn unfit(&self, found: &Capabilities) -> Option<&'static str> {
+        if !found.list_after_write {
+            return Some(capability::LATE);
+        }
+        (self.held.is_some() && !found.object_lock).then_some(capability::FREE)
+    }
+
+    /// Whether an object that is written under the lock is held. Where there is none, none is.
+    pub fn holds_objects(&self) -> Result<bool, StorageError> {
+        let Some((locking, _)) = &self.held else {
+            return Ok(false);
+        };
+        let trial = locking.trial();
+        let writer = trial.operator(&self.operator);
+        let path = self.temporary()?;
+        let written = self.run("write", &path, |_| async {
+            match writer.write(&path, "trial").await {
+                Ok(_) => Ok(true),
+                Err(error) if may_pass(&error) || error.kind() == ErrorKind::PermissionDenied => {
+                    Err(error)
+                }
+                // Amazon refuses to lock what is in a bucket without.
+                Err(_) => Ok(false),
+            }
+        })?;
+        if !written {
+            return Ok(false);
+        }
+        let held = self.run("look at", &path, |_| trial.holds(&self.operator, &path))?;
+        self.run("remove", &path, |_| self.operator.delete(&path))?;
+        Ok(held)
+    }
+
+    /// The operator that writes objects of a kind: what is needed for as long as the repository is
+    /// held, and not what is there for a run.
+    fn writer(&self, kind: ObjectKind) -> &Operator {
+        match &self.held {
+            Some((_, writer)) if kind.is_lasting() => writer,
+            _ => &self.operator,
+        }
+    }
+
+    /// The name of an object that is there for a moment.
+    pub fn temporary(&self) -> Result<String, StorageError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| self.refused("name", "a new object", &error.to_string()))?;
+        Ok(format!("tmp/{}", hex::encode(bytes)))
+    }
+
+    /// An error that no other try would mend.
+    pub fn refused(&self, operation: &'static str, object: &str, problem: &str) -> StorageError {
+        StorageError::Remote {
+            operation,
+            object: object.to_owned(),
+            location: self.location.clone(),
+            fault: RemoteFault::Refused,
+            source: problem.into(),
+        }
     }
 
     pub fn operator(&self) -> &Operator {
@@ -159,7 +225,7 @@ impl CloudStorage {
     /// Reads a whole object, or its beginning when it is longer than `limit`: then one byte more.
     pub fn get(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, StorageError> {
         self.run("read", path, |_| async move {
-            match self.get_once(path, limit).await {
+            match self.get_once(path, None, limit).await {
                 Ok(bytes) => Ok(Some(bytes)),
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
                 Err(error) => Err(error),
@@ -167,8 +233,18 @@ impl CloudStorage {
         })
     }
 
-    async fn get_once(&self, path: &str, limit: u64) -> opendal::Result<Vec<u8>> {
-        let reader = self.operator.reader(path).await?;
+    /// Reads an object, or one version of it, up to `limit`: when it is longer, one byte more.
+    pub async fn get_once(
+        &self,
+        path: &str,
+        version: Option<&str>,
+        limit: u64,
+    ) -> opendal::Result<Vec<u8>> {
+        let reader = self.operator.reader_with(path);
+        let reader = match version {
+            Some(version) => reader.version(version).await?,
+            None => reader.await?,
+        };
         let mut stream = reader.into_stream(..).await?;
         let mut bytes = Vec::new();
         while let Some(more) = stream.try_next().await? {
@@ -215,10 +291,10 @@ impl CloudStorage {
     fn put(&self, name: &ObjectName, content: &Buffer) -> Result<Put, StorageError> {
         let path = name.path();
         let commit = self.commit()?;
+        let writer = self.writer(name.kind);
         if commit == Commit::Conditional {
             return self.run("write", &path, |tries| {
-                let writing = self
-                    .operator
+                let writing = writer
                     .write_with(&path, content.clone())
                     .if_not_exists(true);
                 async move {
@@ -241,11 +317,11 @@ impl CloudStorage {
             return Ok(Put::Taken { maybe_by_us: false });
         }
         let target = match commit {
-            Commit::Move => format!("tmp/{}", hex::encode(random(&self.location)?)),
+            Commit::Move => self.temporary()?,
             _ => path.clone(),
         };
         self.run("write", &path, |_| {
-            let writing = self.operator.write(&target, content.clone());
+            let writing = writer.write(&target, content.clone());
             async move { writing.await.map(drop) }
         })?;
         if commit == Commit::Move {
@@ -323,13 +399,7 @@ impl Storage for CloudStorage {
         check_range(name, size, offset, len)?;
         match len {
             0 => Ok(Vec::new()),
-            _ => Err(StorageError::Remote {
-                operation: "read",
-                object: name.path(),
-                location: self.location.clone(),
-                fault: RemoteFault::Refused,
-                source: "it gives less than it has".into(),
-            }),
+            _ => Err(self.refused("read", &name.path(), "it gives less than it has")),
         }
     }
 
@@ -373,6 +443,29 @@ impl Storage for CloudStorage {
 
     fn location(&self) -> String {
         self.location.clone()
+    }
+
+    fn hold(&self, name: &ObjectName) -> Result<(), StorageError> {
+        let Some((locking, _)) = &self.held else {
+            return Ok(());
+        };
+        let path = name.path();
+        let held = self.run("hold", &path, |_| async {
+            match locking.renew(&self.operator, &path).await {
+                Ok(()) => Ok(true),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+                Err(error) => Err(error),
+            }
+        })?;
+        match held {
+            true => Ok(()),
+            false => Err(not_found(name)),
+        }
+    }
+
+    fn held_for(&self) -> Option<Duration> {
+        let (locking, _) = self.held.as_ref()?;
+        locking.period().try_into().ok()
     }
 
     fn parallelism(&self) -> usize {
@@ -436,28 +529,16 @@ impl fmt::Debug for CloudStorage {
 }
 
 /// The object of a kind that is at a path, if it is where such an object belongs.
-fn object_at(kind: ObjectKind, path: &str) -> Option<Id> {
+pub(crate) fn object_at(kind: ObjectKind, path: &str) -> Option<Id> {
     let (_, file) = path.rsplit_once('/')?;
     let id: Id = file.parse().ok()?;
     (ObjectName::new(kind, id).path() == path).then_some(id)
 }
 
-fn not_found(name: &ObjectName) -> StorageError {
+pub(crate) fn not_found(name: &ObjectName) -> StorageError {
     StorageError::NotFound {
         object: name.canonical(),
     }
-}
-
-fn random(location: &str) -> Result<[u8; 16], StorageError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| StorageError::Remote {
-        operation: "name",
-        object: "a new object".to_owned(),
-        location: location.to_owned(),
-        fault: RemoteFault::Refused,
-        source: error.to_string().into(),
-    })?;
-    Ok(bytes)
 }
 
 /// Whether an operation is worth another try.

@@ -2,6 +2,8 @@
 
 use keepwatch_core::storage::StorageError;
 
+use crate::capability::FREE;
+
 /// The result of opening a storage.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -66,6 +68,9 @@ impl Error {
             Error::Option { .. } => None,
             Error::Plaintext { .. } => Some("use webdavs://"),
             Error::Program { .. } => Some("install it, or check that it is in PATH"),
+            Error::Unfit { problem, .. } if *problem == FREE => {
+                Some("make the bucket with object lock, or leave object_lock out of the address")
+            }
             Error::Unfit { .. } => Some(
                 "a repository needs a storage that shows at once what was written to it; use \
                  another one",

@@ -3,10 +3,13 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use jiff::Timestamp;
 use url::Url;
 
 use crate::error::{Error, Result};
+use crate::object_lock::ObjectLock;
 
 /// A path, or an address of one of [`Location::SCHEMES`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +23,9 @@ pub enum Location {
 /// A place that is not a directory of this machine. `Display` writes it as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remote {
-    /// `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`: Amazon S3 and what speaks its protocol.
+    /// `s3://BUCKET/PREFIX?endpoint=URL&region=NAME`: Amazon S3 and what speaks its protocol. With
+    /// `&object_lock=30d` what is written cannot be removed for so long; with `&at=TIME` the
+    /// repository is read as it was at that time, whatever was removed or written over since.
     S3 {
         /// The bucket.
         bucket: String,
@@ -30,6 +35,10 @@ pub enum Remote {
         endpoint: Option<Url>,
         /// The region.
         region: Option<String>,
+        /// For how long the bucket holds on to what is written.
+        object_lock: Option<ObjectLock>,
+        /// The time whose objects are read.
+        at: Option<Timestamp>,
     },
     /// `sftp://USER@HOST:PORT/PATH`, or `/~/PATH` for one in the home directory.
     Sftp(Sftp),
@@ -143,6 +152,8 @@ impl Remote {
                 prefix: prefix(&url)?,
                 endpoint: query.url("endpoint")?,
                 region: query.take("region"),
+                object_lock: query.parse("object_lock")?,
+                at: query.parse("at")?,
             },
             "gs" => Remote::Gcs {
                 bucket: host(&url, "bucket")?,
@@ -238,9 +249,16 @@ impl fmt::Display for Remote {
                 prefix,
                 endpoint,
                 region,
+                object_lock,
+                at,
             } => {
                 add("endpoint", endpoint.as_ref().map(Url::as_str));
                 add("region", region.as_deref());
+                add(
+                    "object_lock",
+                    object_lock.map(|lock| lock.to_string()).as_deref(),
+                );
+                add("at", at.map(|at| at.to_string()).as_deref());
                 write!(f, "s3://{bucket}/{prefix}")?;
             }
             Remote::Gcs {
@@ -324,6 +342,14 @@ impl Query {
         }
     }
 
+    fn parse<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Result<Option<T>> {
+        let read = |text: String| {
+            text.parse()
+                .map_err(|error| bad(format!("{name}: {error}")))
+        };
+        self.take(name).map(read).transpose()
+    }
+
     fn finish(self) -> Result<()> {
         match self.0.into_iter().next() {
             None => Ok(()),
@@ -383,6 +409,9 @@ mod tests {
             "s3://bucket/",
             "s3://bucket/a/b",
             "s3://bucket/a?endpoint=http%3A%2F%2F127.0.0.1%3A3900%2F&region=garage",
+            "s3://bucket/a?object_lock=30d",
+            "s3://bucket/a?region=eu&object_lock=7d-governance",
+            "s3://bucket/a?at=2026-11-01T12%3A00%3A00Z",
             "gs://bucket/prefix",
             "azblob://container/a?account=mine",
             "gs://bucket/dots/are..names",
@@ -416,6 +445,9 @@ mod tests {
             ("s3://bucket/a?endpoint=file:///etc", "no address of http"),
             ("s3://bucket/a?regoin=x", "regoin says nothing here"),
             ("s3://bucket/a?region=x&region=y", "twice"),
+            ("s3://bucket/a?object_lock=forever", "no object lock"),
+            ("s3://bucket/a?at=yesterday", "at: "),
+            ("gs://bucket/a?object_lock=1d", "object_lock says nothing"),
             ("s3:///a", "bucket"),
             ("s3://user@bucket/a", "no user"),
             ("sftp://host", "no directory"),

@@ -10,19 +10,22 @@ use opendal::{HttpTransporter, OperationContext, Operator};
 use tokio::runtime::Handle;
 use url::{Host, Url};
 
-use crate::capability::LATE;
 use crate::cloud::{CloudStorage, Commit};
 use crate::error::{Error, Result};
 use crate::launch::Launcher;
 use crate::location::Remote;
+use crate::locking::Locking;
 use crate::options::{Limits, Options};
 use crate::pace::Pace;
+use crate::past::PastStorage;
 use crate::retry::Retry;
 use crate::sftp::SftpStorage;
 use crate::transport::Transport;
 
 /// Connections take no longer than this to be made.
 const CONNECT: Duration = Duration::from_secs(15);
+/// Where Amazon's own tools look for a region.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// Opens a storage that has a repository, or may have one.
 ///
@@ -35,7 +38,11 @@ pub fn open(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Arc<
     if let Some(storage) = sftp(remote, options, runtime)? {
         return Ok(Arc::new(storage));
     }
-    Ok(Arc::new(cloud(remote, options, runtime)?))
+    let storage = cloud(remote, options, runtime)?;
+    match remote {
+        Remote::S3 { at: Some(at), .. } => Ok(Arc::new(PastStorage::new(storage, *at))),
+        _ => Ok(Arc::new(storage)),
+    }
 }
 
 /// Opens a storage for a new repository, finds out what it does and writes that down.
@@ -48,12 +55,18 @@ pub fn create(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Ar
     if let Some(storage) = sftp(remote, options, runtime)? {
         return Ok(Arc::new(storage));
     }
+    if matches!(remote, Remote::S3 { at: Some(_), .. }) {
+        return Err(Error::Option {
+            what: "at",
+            problem: "no repository can be made in the past".to_owned(),
+        });
+    }
     let storage = cloud(remote, options, runtime)?;
     let found = storage.capabilities()?;
-    if !found.list_after_write {
+    if let Some(problem) = storage.unfit(&found) {
         return Err(Error::Unfit {
             location: remote.to_string(),
-            problem: LATE,
+            problem,
         });
     }
     if !found.conditional_create {
@@ -89,6 +102,7 @@ fn cloud(remote: &Remote, options: &Options, runtime: &Handle) -> Result<CloudSt
         Pace::new(limits.upload).map(Arc::new),
         Pace::new(limits.download).map(Arc::new),
     );
+    let locking = locking(remote, options, &transport)?;
     let (operator, commit) = operator(remote, options)?;
     let context = OperationContext::new().with_http_transport(HttpTransporter::new(transport));
     Ok(CloudStorage::new(
@@ -100,7 +114,41 @@ fn cloud(remote: &Remote, options: &Options, runtime: &Handle) -> Result<CloudSt
         },
         limits.connections,
         commit,
+        locking,
     ))
+}
+
+/// What holds objects, where they are to be held.
+fn locking(remote: &Remote, options: &Options, transport: &Transport) -> Result<Option<Locking>> {
+    let Remote::S3 {
+        endpoint,
+        region,
+        object_lock: Some(lock),
+        at: None,
+        ..
+    } = remote
+    else {
+        return Ok(None);
+    };
+    let region = signed_region(region.as_deref(), endpoint.as_ref())
+        .or_else(|| REGIONS.iter().find_map(|name| std::env::var(name).ok()))
+        .ok_or_else(|| Error::Option {
+            what: "region",
+            problem: "neither the address nor the environment names one".to_owned(),
+        })?;
+    Ok(Some(Locking::new(
+        *lock,
+        &region,
+        &options.credentials,
+        transport.clone(),
+    )))
+}
+
+/// The region that requests are signed for, when the address says.
+fn signed_region(region: Option<&str>, endpoint: Option<&Url>) -> Option<String> {
+    // A server of one's own mostly does not care, and a signature has one.
+    let region = region.or(endpoint.map(|_| "us-east-1"));
+    region.map(str::to_owned)
 }
 
 fn client(options: &Options) -> Result<reqwest::Client> {
@@ -152,16 +200,19 @@ fn operator(remote: &Remote, options: &Options) -> Result<(Operator, Commit)> {
             prefix,
             endpoint,
             region,
+            object_lock,
+            at: _,
         } => {
             let mut s3 = S3::default().bucket(bucket).root(&root(prefix));
             if let Some(endpoint) = endpoint {
                 s3 = s3.endpoint(endpoint.as_str());
             }
-            // A server of one's own mostly does not care, and a signature has one.
-            match (region, endpoint) {
-                (Some(region), _) => s3 = s3.region(region),
-                (None, Some(_)) => s3 = s3.region("us-east-1"),
-                (None, None) => {}
+            if let Some(region) = signed_region(region.as_deref(), endpoint.as_ref()) {
+                s3 = s3.region(&region);
+            }
+            if object_lock.is_some() {
+                // What is locked must come with a checksum (Amazon S3 API reference, `PutObject`).
+                s3 = s3.checksum_algorithm("md5");
             }
             if let Some(id) = &who.user {
                 s3 = s3.access_key_id(id);
