@@ -11,7 +11,7 @@
 //!   as a test asks.
 //! - [`onnx`] writes small networks.
 //! - [`mariadb`] and [`postgres`] start database servers.
-//! - [`proxy`] is a line that goes bad.
+//! - [`proxy`] is a line that goes bad, and [`network`] a network in which packets vanish.
 //! - [`program`] runs any server for a test, [`s3`] one for objects, [`ssh`] one for files and
 //!   [`mosquitto`] one for messages.
 //! - [`testdata`] finds the fixtures.
@@ -25,6 +25,7 @@ mod fault;
 pub mod locked_s3;
 pub mod mariadb;
 pub mod mosquitto;
+pub mod network;
 mod no_space;
 pub mod onnx;
 pub mod postgres;

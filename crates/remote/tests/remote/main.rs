@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod faults;
+mod network;
 mod object_lock;
 mod rclone;
 mod s3;

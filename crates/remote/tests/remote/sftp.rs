@@ -10,7 +10,7 @@ use keepwatch_testkit::storage_conformance;
 
 use crate::{create, runtime};
 
-fn options(server: &Ssh) -> Options {
+pub fn options(server: &Ssh) -> Options {
     Options {
         credentials: Credentials {
             key_file: Some(server.key()),
