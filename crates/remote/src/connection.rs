@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::launch::{Launcher, Manners};
+use crate::moved::Moved;
 use crate::options::Limits;
 use crate::pace::Pace;
 use crate::retry::Fault;
@@ -214,9 +215,24 @@ impl Connection {
         &self,
         act: impl Future<Output = Result<T, SftpError>>,
     ) -> Result<T, SftpError> {
-        match timeout(self.stall, act).await {
-            Ok(done) => done,
-            Err(_) => Err(SftpError::IOError(std::io::ErrorKind::TimedOut.into())),
+        self.while_moving(&Moved::now(), act).await
+    }
+
+    /// Waits for one of several answers that come one after the other: all the time that one of them
+    /// takes, the others wait.
+    async fn while_moving<T>(
+        &self,
+        moved: &Moved,
+        act: impl Future<Output = Result<T, SftpError>>,
+    ) -> Result<T, SftpError> {
+        tokio::select! {
+            done = act => {
+                moved.touch(Instant::now());
+                done
+            }
+            () = moved.stalled(self.stall) => {
+                Err(SftpError::IOError(std::io::ErrorKind::TimedOut.into()))
+            }
         }
     }
 
@@ -262,6 +278,7 @@ impl Connection {
 
     async fn write_pieces(&self, file: &File, content: Bytes) -> Result<(), SftpError> {
         let Manners { piece, window, .. } = self.manners;
+        let moved = &Moved::now();
         let pieces = (0..content.len()).step_by(piece).map(|at| {
             let piece = content.slice(at..content.len().min(at + piece));
             let mut file = file.clone();
@@ -269,8 +286,11 @@ impl Connection {
                 file.seek(std::io::SeekFrom::Start(at as u64)).await?;
                 if let Some(pace) = &self.upload {
                     sleep_until(pace.reserve(piece.len(), Instant::now())).await;
+                    moved.touch(Instant::now());
                 }
-                self.within(file.write_all_zero_copy(&mut [piece])).await
+                let mut piece = [piece];
+                let writing = file.write_all_zero_copy(&mut piece);
+                self.while_moving(moved, writing).await
             }
         });
         let window = if self.upload.is_some() { 1 } else { window };
@@ -361,9 +381,10 @@ impl Connection {
 
     async fn read_pieces(&self, file: &File, offset: u64, len: u64) -> Result<Vec<u8>, SftpError> {
         let Manners { piece, window, .. } = self.manners;
+        let moved = Moved::now();
         let pieces = (0..len).step_by(piece).map(|at| {
             let wanted = (len - at).min(piece as u64) as usize;
-            self.read_piece(file.clone(), offset + at, wanted)
+            self.read_piece(file.clone(), offset + at, wanted, &moved)
         });
         let window = if self.download.is_some() { 1 } else { window };
         let mut reading = pin!(stream::iter(pieces).buffered(window));
@@ -380,16 +401,19 @@ impl Connection {
         mut file: File,
         offset: u64,
         wanted: usize,
+        moved: &Moved,
     ) -> Result<BytesMut, SftpError> {
         if let Some(pace) = &self.download {
             sleep_until(pace.reserve(wanted, Instant::now())).await;
+            moved.touch(Instant::now());
         }
         let mut piece = BytesMut::with_capacity(wanted);
         while piece.len() < wanted {
             let left = (wanted - piece.len()) as u32;
             let start = offset + piece.len() as u64;
             file.seek(std::io::SeekFrom::Start(start)).await?;
-            match self.within(file.read(left, BytesMut::new())).await? {
+            let reading = file.read(left, BytesMut::new());
+            match self.while_moving(moved, reading).await? {
                 Some(more) if !more.is_empty() => piece.extend_from_slice(&more),
                 _ => {
                     let ended = std::io::ErrorKind::UnexpectedEof;

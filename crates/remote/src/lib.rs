@@ -33,6 +33,7 @@ mod error;
 mod launch;
 mod location;
 mod locking;
+mod moved;
 mod object_lock;
 mod open;
 mod options;

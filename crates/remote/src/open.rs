@@ -155,14 +155,23 @@ fn client(options: &Options) -> Result<reqwest::Client> {
     let Limits {
         connections, stall, ..
     } = options.limits;
+    // Two probes that are not answered tell of a dead line while an answer is waited for. The system
+    // counts in seconds.
+    let probe = (stall / 2).clamp(Duration::from_secs(1), Duration::from_secs(15));
     let mut building = reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
         // One connection for each upload: over one together they would share its window.
         .http1_only()
         .pool_max_idle_per_host(connections)
         .connect_timeout(CONNECT.min(stall))
-        .tcp_keepalive(Duration::from_secs(15))
+        .tcp_keepalive(probe)
+        .tcp_keepalive_interval(probe)
         .tcp_nodelay(true);
+    // What was sent and does not arrive: only the system knows of that.
+    #[cfg(target_os = "linux")]
+    {
+        building = building.tcp_user_timeout(stall);
+    }
     if !options.credentials.ambient {
         building = building.no_proxy();
     }

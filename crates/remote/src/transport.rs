@@ -2,11 +2,13 @@
 //!
 //! A deadline for a whole request would have to allow for the largest object on the slowest line.
 //! What is watched instead is progress: when no byte went either way for [`Limits::stall`], the
-//! request is given up and counts as a fault that may pass.
+//! request is given up and counts as a fault that may pass. Bytes that the system has taken and not
+//! yet sent look the same on a slow line and on a dead one: they get time here, and a dead line is
+//! told by TCP, which knows what has arrived.
 
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use http_body::{Body, Frame, SizeHint};
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use tokio::time::{Instant, Sleep};
 
+use crate::moved::Moved;
 use crate::pace::{PIECE, Pace};
 
 /// What goes over one storage's connections.
@@ -113,32 +116,6 @@ fn stalled(after: Duration) -> Error {
     Error::new(ErrorKind::Unexpected, text).set_temporary()
 }
 
-/// When a byte last went out.
-#[derive(Clone)]
-struct Moved(Arc<Mutex<Instant>>);
-
-impl Moved {
-    fn now() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-
-    fn touch(&self, at: Instant) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
-    }
-
-    /// Returns when nothing has moved for so long.
-    async fn stalled(&self, stall: Duration) {
-        loop {
-            let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let end = last + stall;
-            if Instant::now() >= end {
-                return;
-            }
-            tokio::time::sleep_until(end).await;
-        }
-    }
-}
-
 /// A request's body, handed out in pieces when they may go.
 struct Upload {
     left: Buffer,
@@ -160,7 +137,7 @@ impl Body for Upload {
         if let Some(waiting) = &mut this.waiting {
             std::task::ready!(waiting.as_mut().poll(context));
             this.waiting = None;
-            this.moved.touch(Instant::now());
+            this.moved.hand_over(this.piece.len(), Instant::now());
             return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut this.piece)))));
         }
         if this.piece.is_empty() {
@@ -173,7 +150,7 @@ impl Body for Upload {
         let Some(pace) = &this.pace else {
             // Pieces even so: each is a sign of life, and what was handed over is not yet sent.
             let piece = this.piece.split_to(this.piece.len().min(16 * PIECE));
-            this.moved.touch(now);
+            this.moved.hand_over(piece.len(), now);
             return Poll::Ready(Some(Ok(Frame::data(piece))));
         };
         let rest = this.piece.split_off(this.piece.len().min(PIECE));

@@ -109,6 +109,18 @@ impl Network {
         must("nft", "flush chain inet keepwatch cable", "");
     }
 
+    /// From now on the network carries no more than this, both directions together.
+    ///
+    /// # Panics
+    /// When the system refuses.
+    pub fn slow(&self, kilobytes_per_second: u32) {
+        let bucket = format!(
+            "rate {}kbit burst 16kb latency 50ms",
+            kilobytes_per_second * 8
+        );
+        must("tc", &format!("qdisc replace dev lo root tbf {bucket}"), "");
+    }
+
     /// How many packets have vanished.
     ///
     /// # Panics

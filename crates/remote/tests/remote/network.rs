@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use keepwatch_core::id::Id;
 use keepwatch_core::storage::{ObjectKind, ObjectName, RemoteFault, Storage, StorageError};
-use keepwatch_core::{Error, ReadData, Repository, Silent};
+use keepwatch_core::{Error, InitOptions, ReadData, Repository, Silent};
 use keepwatch_remote::{Limits, Options};
 use keepwatch_testkit::network::{self, Network};
 use keepwatch_testkit::s3::S3;
@@ -169,6 +169,23 @@ fn a_cable_stays_pulled(network: &Network, to: &Destination) {
     }
 }
 
+/// What is sent waits behind all that is sent beside it, and longer than a stall may last.
+fn a_slow_line_is_no_stall(network: &Network, to: &Destination) {
+    let source = tempfile::tempdir().unwrap();
+    tree::write(source.path(), "film", tree::noise(6_000_000, 1));
+    let options = InitOptions {
+        pack_size: 4 << 20,
+        ..vault::small()
+    };
+    let cache = tempfile::tempdir().unwrap();
+    let repository = vault::init(to.create("r", 5, 0), &options, cache.path());
+    network.slow(500);
+    let report = vault::backup(&repository, source.path()).unwrap();
+    assert!(report.errors.is_empty());
+    let checked = repository.check(ReadData::All, &Silent).unwrap();
+    assert!(checked.errors.is_empty(), "{:?}", checked.errors);
+}
+
 #[test]
 fn lost_packets_are_sent_again_by_s3() {
     network::own("network::lost_packets_are_sent_again_by_s3", |network| {
@@ -211,5 +228,19 @@ fn s3_ends_when_a_cable_stays_pulled() {
 fn sftp_ends_when_a_cable_stays_pulled() {
     network::own("network::sftp_ends_when_a_cable_stays_pulled", |network| {
         a_cable_stays_pulled(network, &Destination::sftp());
+    });
+}
+
+#[test]
+fn a_slow_line_to_s3_is_no_stall() {
+    network::own("network::a_slow_line_to_s3_is_no_stall", |network| {
+        a_slow_line_is_no_stall(network, &Destination::s3());
+    });
+}
+
+#[test]
+fn a_slow_line_to_sftp_is_no_stall() {
+    network::own("network::a_slow_line_to_sftp_is_no_stall", |network| {
+        a_slow_line_is_no_stall(network, &Destination::sftp());
     });
 }
