@@ -244,3 +244,10 @@ fn a_slow_line_to_sftp_is_no_stall() {
         a_slow_line_is_no_stall(network, &Destination::sftp());
     });
 }
+
+/// Or a test that was renamed would pass without having run.
+#[test]
+#[should_panic(expected = "there is no test network::of_another_name")]
+fn a_name_that_is_wrong_is_told() {
+    network::own("network::of_another_name", |_| ());
+}
