@@ -42,6 +42,7 @@ fn help_reads_so() {
     #[cfg(feature = "vision")]
     {
         commands.push(vec!["config", "import"]);
+        commands.push(vec!["restore-db"]);
         commands.extend(["show", "install"].map(|name| vec!["service", name]));
         commands.extend(["face", "plate", "model", "doctor"].map(|name| vec![name]));
         let face = [

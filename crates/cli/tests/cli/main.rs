@@ -7,6 +7,8 @@ mod browse;
 #[cfg(feature = "vision")]
 mod cameras;
 mod check;
+#[cfg(feature = "vision")]
+mod databases;
 mod exit_codes;
 mod forget;
 mod help;
