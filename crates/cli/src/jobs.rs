@@ -10,6 +10,7 @@ use keepwatch_runner::{Repositories, Setup, State};
 
 use crate::args::Global;
 use crate::exit::Failure;
+use crate::interrupt::waits;
 use crate::open::{cache_place, home_directory, runtime};
 
 /// What jobs need.
@@ -20,7 +21,8 @@ pub fn setup(config: &Config, global: &Global) -> Result<Setup, Failure> {
     };
     Ok(Setup {
         state: State::open(&state)?,
-        repositories: Repositories::new(cache_place(global)?, runtime()?.clone()),
+        repositories: Repositories::new(cache_place(global)?, runtime()?.clone())
+            .stopped_by(waits()),
         environment: std::env::vars_os().collect(),
         clock: Arc::new(Timestamp::now),
         zone: TimeZone::system(),

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::args::Global;
 use crate::credentials;
 use crate::exit::Failure;
+use crate::interrupt::waits;
 
 /// An open repository and what it was opened with.
 pub struct Opened {
@@ -157,6 +158,7 @@ fn remote_options(global: &Global) -> Result<Options, Failure> {
             ..defaults
         },
         scratch: std::env::temp_dir(),
+        stop: waits(),
     })
 }
 

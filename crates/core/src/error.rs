@@ -107,7 +107,7 @@ pub enum Error {
     Interrupted,
     /// The storage failed.
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
     /// The local copy of the index failed.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -202,6 +202,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// A wait that was to end is an operation that was.
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Interrupted => Error::Interrupted,
+            error => Error::Storage(error),
+        }
+    }
 }
 
 impl Error {

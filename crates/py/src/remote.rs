@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keepwatch_core::storage::{LocalStorage, Storage};
 use keepwatch_crypto::zeroize::Zeroizing;
-use keepwatch_remote::{Credentials, Error, Limits, Location, Options};
+use keepwatch_remote::{Credentials, Error, Limits, Location, Options, Stop};
 use pyo3::prelude::*;
 use tokio::runtime::Runtime;
 
@@ -79,6 +79,7 @@ impl Remote {
                 ..defaults
             },
             scratch: std::env::temp_dir(),
+            stop: Stop::default(),
         }))
     }
 }

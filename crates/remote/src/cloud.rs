@@ -194,6 +194,9 @@ impl CloudStorage {
     }
 
     fn error(&self, operation: &'static str, path: &str, error: opendal::Error) -> StorageError {
+        if may_pass(&error) && self.retry.stop.is_set() {
+            return StorageError::Interrupted;
+        }
         let fault = match error.kind() {
             ErrorKind::PermissionDenied => RemoteFault::Denied,
             _ if may_pass(&error) => RemoteFault::Unavailable,

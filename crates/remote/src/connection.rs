@@ -20,10 +20,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::launch::{Launcher, Manners};
 use crate::moved::Moved;
-use crate::options::Limits;
+use crate::options::Options;
 use crate::pace::Pace;
 use crate::retry::Fault;
 use crate::sftp::is_missing;
+use crate::stop::Stop;
 
 /// So many requests are on their way at once, at most.
 const MOST_REQUESTS: u16 = 16;
@@ -36,6 +37,7 @@ const SAID: usize = 4096;
 pub(crate) struct Lines {
     launcher: Launcher,
     stall: Duration,
+    stop: Stop,
     upload: Option<Arc<Pace>>,
     download: Option<Arc<Pace>>,
     most: usize,
@@ -56,6 +58,7 @@ pub(crate) struct Connection {
     said: Said,
     manners: Manners,
     stall: Duration,
+    stop: Stop,
     upload: Option<Arc<Pace>>,
     download: Option<Arc<Pace>>,
     _permit: OwnedSemaphorePermit,
@@ -79,10 +82,12 @@ impl std::fmt::Display for Trouble {
 struct Said(Arc<Mutex<VecDeque<u8>>>);
 
 impl Lines {
-    pub fn new(launcher: Launcher, limits: &Limits, most: usize) -> Self {
+    pub fn new(launcher: Launcher, options: &Options, most: usize) -> Self {
+        let limits = &options.limits;
         Self {
             launcher,
             stall: limits.stall,
+            stop: options.stop.clone(),
             upload: Pace::new(limits.upload).map(Arc::new),
             download: Pace::new(limits.download).map(Arc::new),
             most,
@@ -118,6 +123,7 @@ impl Lines {
                 true => self.stall * 10,
                 false => self.stall,
             },
+            stop: self.stop.clone(),
             upload: self.upload.clone(),
             download: self.download.clone(),
             _permit: permit,
@@ -162,17 +168,18 @@ impl Lines {
             .max_pending_requests(NonZeroU16::MIN.saturating_add(MOST_REQUESTS))
             .requests_buffer_size(NonZeroUsize::MIN.saturating_add(64 << 10))
             .responses_buffer_size(NonZeroUsize::MIN.saturating_add(64 << 10));
-        match timeout(self.stall, Sftp::new(stdin, stdout, options)).await {
-            Ok(Ok(sftp)) => Ok(Idle { sftp, child, said }),
-            Ok(Err(error)) => {
+        let answer = Sftp::new(stdin, stdout, options);
+        match self.stop.within(self.stall, answer).await {
+            Some(Ok(sftp)) => Ok(Idle { sftp, child, said }),
+            Some(Err(error)) => {
                 // It ends by itself, and says why before.
-                let ended = timeout(self.stall, child.wait()).await;
-                if ended.is_ok() {
-                    timeout(self.stall, listening).await.ok();
+                let ended = self.stop.within(self.stall, child.wait()).await;
+                if ended.is_some() {
+                    self.stop.within(self.stall, listening).await;
                 }
                 Err(said.explain(program, &error.to_string()))
             }
-            Err(_) => Err(said.explain(program, "it does not answer")),
+            None => Err(said.explain(program, "it does not answer")),
         }
     }
 }
@@ -230,7 +237,7 @@ impl Connection {
                 moved.touch(Instant::now());
                 done
             }
-            () = moved.stalled(self.stall) => {
+            () = moved.stalled(self.stall, &self.stop) => {
                 Err(SftpError::IOError(std::io::ErrorKind::TimedOut.into()))
             }
         }

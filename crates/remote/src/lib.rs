@@ -41,6 +41,7 @@ mod pace;
 mod past;
 mod retry;
 mod sftp;
+mod stop;
 mod transport;
 
 pub use capability::Capabilities;
@@ -49,3 +50,4 @@ pub use location::{Location, Remote, Sftp};
 pub use object_lock::{LockMode, ObjectLock};
 pub use open::{create, open};
 pub use options::{Credentials, Limits, Options};
+pub use stop::Stop;

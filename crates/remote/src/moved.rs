@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::stop::Stop;
+
 /// The slowest that a connection may be without counting as stalled, in bytes a second: eight of
 /// them fill a line of 1 Mbit/s.
 const SLOWEST: u64 = 16 << 10;
@@ -42,18 +44,15 @@ impl Moved {
         });
     }
 
-    /// Returns when nothing has moved for so long, and longer than unsent bytes can explain.
-    pub async fn stalled(&self, stall: Duration) {
-        loop {
-            let end = self.change(|state| {
-                let unsent = state.handed_over.min(MOST_UNSENT);
-                state.last + stall + Duration::from_millis(unsent * 1000 / SLOWEST)
-            });
-            if Instant::now() >= end {
-                return;
-            }
-            tokio::time::sleep_until(end).await;
-        }
+    /// Returns when nothing has moved for so long, and longer than unsent bytes can explain; sooner
+    /// when nobody wants to wait any more.
+    pub async fn stalled(&self, stall: Duration, stop: &Stop) {
+        let allowed = |state: &mut State| {
+            let unsent = state.handed_over.min(MOST_UNSENT);
+            let sending = Duration::from_millis(unsent * 1000 / SLOWEST);
+            (state.last, stall + sending)
+        };
+        stop.silence(|| self.change(allowed)).await;
     }
 
     fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
@@ -76,7 +75,9 @@ mod tests {
             let begin = Instant::now();
             let moved = Moved::now();
             prepare(&moved);
-            moved.stalled(Duration::from_secs(30)).await;
+            moved
+                .stalled(Duration::from_secs(30), &Stop::default())
+                .await;
             begin.elapsed()
         })
     }

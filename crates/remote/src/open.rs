@@ -89,7 +89,7 @@ fn sftp(remote: &Remote, options: &Options, runtime: &Handle) -> Result<Option<S
         launcher,
         root,
         remote.to_string(),
-        &options.limits,
+        options,
         runtime,
     )))
 }
@@ -101,6 +101,7 @@ fn cloud(remote: &Remote, options: &Options, runtime: &Handle) -> Result<CloudSt
         limits.stall,
         Pace::new(limits.upload).map(Arc::new),
         Pace::new(limits.download).map(Arc::new),
+        options.stop.clone(),
     );
     let locking = locking(remote, options, &transport)?;
     let (operator, commit) = operator(remote, options)?;
@@ -111,6 +112,7 @@ fn cloud(remote: &Remote, options: &Options, runtime: &Handle) -> Result<CloudSt
         remote.to_string(),
         Retry {
             patience: limits.patience,
+            stop: options.stop.clone(),
         },
         limits.connections,
         commit,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+use crate::stop::Stop;
 
 /// How a remote storage is used.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Options {
     pub limits: Limits,
     /// A directory for temporary files; a script without secrets goes there for SFTP by password.
     pub scratch: PathBuf,
+    /// Ends waits for a storage that does not answer.
+    pub stop: Stop,
 }
 
 /// Bounds for what goes to and from a storage.

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::stop::Stop;
+
 /// The first wait. Each is up to twice as long as the one before.
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait between two tries.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// How long an operation is tried again before it counts as failed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Retry {
     pub patience: Duration,
+    /// Ends it before.
+    pub stop: Stop,
 }
 
 /// What became of one try.
@@ -25,7 +29,7 @@ pub(crate) enum Fault<E> {
 }
 
 impl Retry {
-    /// Runs `act` until it works, fails for good, or patience ends. `act` is told how many tries
+    /// Runs `act` until it works, fails for good, or patience ends, as it does with a stop. `act` is told how many tries
     /// there were before.
     ///
     /// Waits grow by doubling, and each is between half and all of that: many clients of a server
@@ -48,12 +52,15 @@ impl Retry {
                 Err(Fault::Lasting(error)) => return Err(error),
                 Err(Fault::Passing(error)) => {
                     let wait = longest.mul_f64(0.5 + 0.5 * share());
-                    if Instant::now() + wait >= end {
+                    if self.stop.is_set() || Instant::now() + wait >= end {
                         return Err(error);
                     }
                     tries += 1;
                     tracing::warn!(%error, tries, "cannot {what}; trying again");
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.stop.wanted() => return Err(error),
+                    }
                     longest = (longest * 2).min(LONGEST);
                 }
             }
@@ -83,6 +90,7 @@ mod tests {
     fn what_passes_is_tried_again() {
         let retry = Retry {
             patience: Duration::from_secs(60),
+            stop: Stop::default(),
         };
         let result: Result<u32, String> = run(retry.run("act", |tries| async move {
             match tries {
@@ -97,6 +105,7 @@ mod tests {
     fn what_lasts_is_not() {
         let retry = Retry {
             patience: Duration::from_secs(60),
+            stop: Stop::default(),
         };
         let result: Result<u32, String> = run(retry.run("act", |tries| async move {
             assert_eq!(tries, 0);
@@ -109,6 +118,7 @@ mod tests {
     fn patience_ends() {
         let retry = Retry {
             patience: Duration::from_secs(60),
+            stop: Stop::default(),
         };
         let (result, took) = run(async {
             let begin = Instant::now();
@@ -120,5 +130,39 @@ mod tests {
         assert_eq!(result, Err("away".to_owned()));
         assert!(took <= Duration::from_secs(60), "{took:?}");
         assert!(took >= Duration::from_secs(35), "{took:?}");
+    }
+
+    #[test]
+    fn a_stop_ends_patience() {
+        let retry = Retry {
+            patience: Duration::from_secs(60),
+            stop: Stop::default(),
+        };
+        let stop = retry.stop.clone();
+        let (result, took) = run(async {
+            let begin = Instant::now();
+            // It comes during the wait after a try.
+            let acting = retry.run("act", |_| async { Err(Fault::Passing("away".to_owned())) });
+            let stopping = async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                stop.stop();
+                std::future::pending::<Result<(), String>>().await
+            };
+            let result = tokio::select! {
+                result = acting => result,
+                result = stopping => result,
+            };
+            (result, begin.elapsed())
+        });
+        assert_eq!(result, Err("away".to_owned()));
+        assert!(took < Duration::from_millis(90), "{took:?}");
+
+        let mut tries = 0;
+        let result: Result<(), String> = run(retry.run("act", |_| {
+            tries += 1;
+            async { Err(Fault::Passing("away".to_owned())) }
+        }));
+        assert_eq!(result, Err("away".to_owned()));
+        assert_eq!(tries, 1);
     }
 }

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 
 use crate::connection::{Connection, Lines, Trouble};
 use crate::launch::Launcher;
-use crate::options::Limits;
+use crate::options::Options;
 use crate::retry::{Fault, Retry};
 
 /// Two at a time keep both sides busy with encryption; more wait for the same disk.
@@ -48,16 +48,18 @@ impl SftpStorage {
         launcher: Launcher,
         root: &str,
         location: String,
-        limits: &Limits,
+        options: &Options,
         runtime: &Handle,
     ) -> Self {
+        let limits = &options.limits;
         Self {
-            lines: Lines::new(launcher, limits, limits.connections.min(MOST_LINES)),
+            lines: Lines::new(launcher, options, limits.connections.min(MOST_LINES)),
             root: PathBuf::from(root),
             runtime: runtime.clone(),
             location,
             retry: Retry {
                 patience: limits.patience,
+                stop: options.stop.clone(),
             },
         }
     }
@@ -80,12 +82,17 @@ impl SftpStorage {
             }
         });
         let result = self.runtime.block_on(tries);
-        result.map_err(|trouble| StorageError::Remote {
-            operation: what,
-            object: object.to_owned(),
-            location: self.location.clone(),
-            fault: trouble.fault,
-            source: trouble.text.into(),
+        result.map_err(|trouble| {
+            if trouble.fault == RemoteFault::Unavailable && self.retry.stop.is_set() {
+                return StorageError::Interrupted;
+            }
+            StorageError::Remote {
+                operation: what,
+                object: object.to_owned(),
+                location: self.location.clone(),
+                fault: trouble.fault,
+                source: trouble.text.into(),
+            }
         })
     }
 

@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::moved::Moved;
 use crate::pace::{PIECE, Pace};
+use crate::stop::Stop;
 
 /// What goes over one storage's connections.
 #[derive(Clone)]
@@ -29,6 +30,7 @@ pub(crate) struct Transport {
     stall: Duration,
     upload: Option<Arc<Pace>>,
     download: Option<Arc<Pace>>,
+    stop: Stop,
 }
 
 impl Transport {
@@ -37,12 +39,14 @@ impl Transport {
         stall: Duration,
         upload: Option<Arc<Pace>>,
         download: Option<Arc<Pace>>,
+        stop: Stop,
     ) -> Self {
         Self {
             client,
             stall,
             upload,
             download,
+            stop,
         }
     }
 }
@@ -71,7 +75,9 @@ impl HttpTransport for Transport {
         let sending = building.send();
         let response = tokio::select! {
             response = sending => response.map_err(|error| failed("send a request", error))?,
-            () = moved.stalled(self.stall) => return Err(stalled(self.stall)),
+            () = moved.stalled(self.stall, &self.stop) => {
+                return Err(stalled(self.stall));
+            }
         };
         if response.status() == http::StatusCode::UNAUTHORIZED {
             // Some services take it for something unexpected.
@@ -90,11 +96,18 @@ impl HttpTransport for Transport {
             true => None,
             false => response.content_length(),
         };
+        // What was asked has arrived: none of it is unsent.
+        let moved = Moved::now();
+        let quiet = {
+            let (moved, stall, stop) = (moved.clone(), self.stall, self.stop.clone());
+            async move { moved.stalled(stall, &stop).await }
+        };
         let body = Download {
             inner: Box::pin(response.bytes_stream()),
             pace: self.download.clone(),
             waiting: None,
-            quiet: Box::pin(tokio::time::sleep(self.stall)),
+            quiet: Box::pin(quiet),
+            moved,
             stall: self.stall,
         };
         answer
@@ -180,7 +193,8 @@ struct Download {
     inner: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send + Sync>>,
     pace: Option<Arc<Pace>>,
     waiting: Option<Pin<Box<Sleep>>>,
-    quiet: Pin<Box<Sleep>>,
+    moved: Moved,
+    quiet: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
     stall: Duration,
 }
 
@@ -195,7 +209,7 @@ impl Stream for Download {
         if let Some(waiting) = &mut this.waiting {
             std::task::ready!(waiting.as_mut().poll(context));
             this.waiting = None;
-            this.quiet.as_mut().reset(Instant::now() + this.stall);
+            this.moved.touch(Instant::now());
         }
         match this.inner.as_mut().poll_next(context) {
             Poll::Ready(Some(Ok(bytes))) => {
@@ -205,7 +219,7 @@ impl Stream for Download {
                     let next = pace.reserve(0, now);
                     this.waiting = Some(Box::pin(tokio::time::sleep_until(next)));
                 }
-                this.quiet.as_mut().reset(now + this.stall);
+                this.moved.touch(now);
                 Poll::Ready(Some(Ok(Buffer::from(bytes))))
             }
             Poll::Ready(Some(Err(error))) => {

@@ -10,7 +10,7 @@ use keepwatch_core::crypto::{Credential, Key, Passphrase, SecretKey};
 use keepwatch_core::fs::read_secret;
 use keepwatch_core::storage::{LocalStorage, Storage};
 use keepwatch_core::{CachePlace, Error, Repository};
-use keepwatch_remote::{Credentials, Limits, Location, Options};
+use keepwatch_remote::{Credentials, Limits, Location, Options, Stop};
 use tokio::runtime::Handle;
 
 /// Opens repositories.
@@ -19,6 +19,8 @@ pub struct Repositories {
     cache: CachePlace,
     /// What drives the network for those on other machines.
     runtime: Handle,
+    /// Ends waits for them.
+    stop: Stop,
 }
 
 /// An open one.
@@ -32,7 +34,17 @@ pub struct Opened {
 impl Repositories {
     /// With what is kept on this machine, and what drives the network.
     pub fn new(cache: CachePlace, runtime: Handle) -> Self {
-        Self { cache, runtime }
+        Self {
+            cache,
+            runtime,
+            stop: Stop::default(),
+        }
+    }
+
+    /// Waits for storages on other machines end with this.
+    #[must_use]
+    pub fn stopped_by(self, stop: Stop) -> Self {
+        Self { stop, ..self }
     }
 
     /// What is kept on this machine.
@@ -68,39 +80,40 @@ impl Repositories {
         match Location::parse(config.path.as_os_str()).map_err(bad)? {
             Location::Local(path) => Ok(Arc::new(LocalStorage::open(path).map_err(none)?)),
             Location::Remote(remote) => {
-                let options = remote_options(&config.remote, &self.cache);
+                let options = self.remote_options(&config.remote);
                 keepwatch_remote::open(&remote, &options, &self.runtime).map_err(bad)
             }
         }
     }
-}
 
-/// How a repository on another machine is reached.
-fn remote_options(config: &RemoteConfig, cache: &CachePlace) -> Options {
-    let (CachePlace::Dir(scratch) | CachePlace::Temporary(scratch)) = cache;
-    let defaults = Limits::default();
-    let secret = config.password.as_ref();
-    Options {
-        credentials: Credentials {
-            user: config.user.clone(),
-            secret: secret.map(|secret| Zeroizing::new(secret.expose().to_owned())),
-            token: None,
-            key_file: config.key_file.clone(),
-            known_hosts: config.known_hosts.clone(),
-            ambient: true,
-        },
-        limits: Limits {
-            upload: config.upload_limit,
-            download: config.download_limit,
-            connections: config
-                .connections
-                .map_or(defaults.connections, |count| count as usize),
-            patience: config.patience.map_or(defaults.patience, |seconds| {
-                Duration::from_secs(seconds.into())
-            }),
-            ..defaults
-        },
-        scratch: scratch.clone(),
+    /// How a repository on another machine is reached.
+    fn remote_options(&self, config: &RemoteConfig) -> Options {
+        let (CachePlace::Dir(scratch) | CachePlace::Temporary(scratch)) = &self.cache;
+        let defaults = Limits::default();
+        let secret = config.password.as_ref();
+        Options {
+            credentials: Credentials {
+                user: config.user.clone(),
+                secret: secret.map(|secret| Zeroizing::new(secret.expose().to_owned())),
+                token: None,
+                key_file: config.key_file.clone(),
+                known_hosts: config.known_hosts.clone(),
+                ambient: true,
+            },
+            limits: Limits {
+                upload: config.upload_limit,
+                download: config.download_limit,
+                connections: config
+                    .connections
+                    .map_or(defaults.connections, |count| count as usize),
+                patience: config.patience.map_or(defaults.patience, |seconds| {
+                    Duration::from_secs(seconds.into())
+                }),
+                ..defaults
+            },
+            scratch: scratch.clone(),
+            stop: self.stop.clone(),
+        }
     }
 }
 

@@ -80,6 +80,9 @@ pub enum StorageError {
         /// What was said. Holds no secrets.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The operation was asked to stop while it waited for a storage that does not answer.
+    #[error("interrupted")]
+    Interrupted,
     /// The system refused an operation.
     #[error("cannot {operation} {}", path.display())]
     Io {
@@ -158,7 +161,7 @@ impl StorageError {
                 ),
                 _ => None,
             },
-            StorageError::AlreadyExists { .. } => None,
+            StorageError::AlreadyExists { .. } | StorageError::Interrupted => None,
         }
     }
 }

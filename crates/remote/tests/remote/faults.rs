@@ -83,6 +83,36 @@ fn storms_of_503_pass() {
 }
 
 #[test]
+fn a_stop_ends_waits_and_nothing_else() {
+    let server = S3::start();
+    let proxy = Proxy::start(server.port());
+    let runtime = runtime();
+    let options = with(600, 3600);
+    let address = server.address_at("r", proxy.port());
+    let storage = create(&address, &options, &runtime).unwrap();
+    storage.create(&pack("before"), &[b"before"]).unwrap();
+    proxy.set(Line::Stalled);
+    let sent = proxy.sent();
+    thread::scope(|scope| {
+        let reading = scope.spawn(|| storage.read(&pack("before")));
+        while proxy.sent() == sent {
+            thread::sleep(Duration::from_millis(2));
+        }
+        options.stop.stop();
+        let error = reading.join().unwrap().unwrap_err();
+        assert!(matches!(error, StorageError::Interrupted), "{error:?}");
+    });
+    // Nothing is tried again.
+    proxy.set(Line::Cut);
+    let error = storage.read(&pack("before")).unwrap_err();
+    assert!(matches!(error, StorageError::Interrupted), "{error:?}");
+    // What answers goes on, so that work ends in good order.
+    proxy.set(Line::Good);
+    storage.create(&pack("after"), &[b"after"]).unwrap();
+    assert_eq!(storage.read(&pack("after")).unwrap(), b"after");
+}
+
+#[test]
 fn wrong_and_expired_credentials_are_told_at_once() {
     let server = S3::start();
     let runtime = runtime();

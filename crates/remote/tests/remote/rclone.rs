@@ -49,6 +49,7 @@ impl Configured {
                 ..Limits::default()
             },
             scratch: std::env::temp_dir(),
+            ..Options::default()
         }
     }
 }

@@ -22,6 +22,7 @@ pub fn options(server: &Ssh) -> Options {
             ..Limits::default()
         },
         scratch: std::env::temp_dir(),
+        ..Options::default()
     }
 }
 
@@ -96,6 +97,26 @@ fn it_goes_on_when_the_server_is_back() {
         server.program.restart();
         assert_eq!(reading.join().unwrap().unwrap(), b"a");
     });
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_server_that_hangs() {
+    let mut server = Ssh::start();
+    let runtime = runtime();
+    let mut options = options(&server);
+    options.limits.patience = Duration::from_secs(3600);
+    let storage = create(&server.address("x"), &options, &runtime).unwrap();
+    server.program.freeze();
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| storage.create(&pack("a"), &[b"a"]));
+        options.stop.stop();
+        let error = writing.join().unwrap().unwrap_err();
+        assert!(matches!(error, StorageError::Interrupted), "{error:?}");
+    });
+    // What answers goes on.
+    server.program.thaw();
+    storage.create(&pack("b"), &[b"b"]).unwrap();
+    assert_eq!(storage.read(&pack("b")).unwrap(), b"b");
 }
 
 #[test]
