@@ -28,6 +28,7 @@ mod plates;
 mod remote;
 mod restore;
 mod sealed;
+mod served;
 #[cfg(feature = "vision")]
 mod users;
 mod world;
