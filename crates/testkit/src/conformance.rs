@@ -26,6 +26,9 @@ pub fn storage_conformance(storage: &dyn Storage) {
 ///
 /// When a promise is broken.
 pub fn storage_conformance_one_by_one(storage: &dyn Storage) {
+    // Before there are many packs: where a listing takes a request for each folder, the folders that
+    // were once made for packs make each of the hundred listings of this several times as slow.
+    concurrent_creates_do_not_disturb_each_other(storage);
     every_kind_works(storage);
     objects_are_never_replaced(storage);
     ranges_are_exact(storage);
@@ -33,7 +36,6 @@ pub fn storage_conformance_one_by_one(storage: &dyn Storage) {
     sizes_at_both_ends(storage);
     listings_show_every_object_once(storage);
     a_listing_may_use_the_storage(storage);
-    concurrent_creates_do_not_disturb_each_other(storage);
     assert!(!storage.location().is_empty());
     for kind in ObjectKind::ALL {
         storage
