@@ -77,6 +77,18 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+/// What `ssh` and `rclone` say of what is wrong with their settings, or with the server's: it stays
+/// so. Whatever rclone cannot begin with besides may be the network's fault.
+const LASTING: [&str; 7] = [
+    "subsystem request failed",
+    "didn't find section in config file",
+    "didn't find backend called",
+    "Failed to load config file",
+    "password not set in config file",
+    "failed to decrypt password",
+    "empty token found",
+];
+
 /// The last of what a program said.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<VecDeque<u8>>>);
@@ -558,10 +570,15 @@ impl Said {
             let problem = last.unwrap_or(&"it was denied");
             return Fault::Lasting(told(RemoteFault::Denied, problem));
         }
-        if has("subsystem request failed")
-            || has("didn't find section in config file")
-            || has("Failed to load config file")
-        {
+        if has("most likely wrong password") {
+            let problem = "the password of its configuration is wrong";
+            return Fault::Lasting(told(RemoteFault::Denied, problem));
+        }
+        if has("not allowed to ask for password") {
+            let problem = "its configuration is encrypted, and no password for it is given";
+            return Fault::Lasting(told(RemoteFault::Denied, problem));
+        }
+        if LASTING.iter().any(|part| has(part)) {
             let problem = last.unwrap_or(&"it is not there");
             return Fault::Lasting(told(RemoteFault::Refused, problem));
         }

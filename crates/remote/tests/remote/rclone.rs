@@ -54,6 +54,11 @@ impl Configured {
     }
 }
 
+/// A configuration with one remote, `disk`, that rclone has encrypted with the password below.
+const ENCRYPTED: &str = "# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\n\
+    xZ37YZO4odh3fGUj+CWjPMUOPm3C1yy9xyAYAHnhm3f/9pECdoiWBUmG3UWANPbRybtLTzSsg/9jUaY2ZA==\n";
+const RIGHT: &str = "the right one";
+
 fn pack(text: &str) -> ObjectName {
     ObjectName::new(ObjectKind::Pack, Id::of(text.as_bytes()))
 }
@@ -99,12 +104,23 @@ fn what_one_process_wrote_another_sees() {
 
 #[test]
 fn what_will_not_work_is_told_at_once() {
-    let configured = Configured::new("[disk]\ntype = local\n");
-    let locked =
+    let named = "[disk]\ntype = local\n\
+                 [typo]\ntype = locla\n\
+                 [bare]\ntype = crypt\nremote = disk:/x\n\
+                 [clear]\ntype = crypt\nremote = disk:/x\npassword = not obscured\n\
+                 [lost]\ntype = alias\nremote = elsewhere:/x\n\
+                 [forgotten]\ntype = drive\n";
+    let configured = Configured::new(named);
+    let broken =
         Configured::new("# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nAAAA\n");
     for (configured, name, said) in [
         (&configured, "elsewhere", "didn't find section"),
-        (&locked, "disk", "Failed to load config file"),
+        (&configured, "typo", "didn't find backend"),
+        (&configured, "bare", "password not set"),
+        (&configured, "clear", "failed to decrypt password"),
+        (&configured, "lost", "didn't find section"),
+        (&configured, "forgotten", "empty token"),
+        (&broken, "disk", "Failed to load config file"),
     ] {
         let runtime = runtime();
         let begun = Instant::now();
@@ -134,13 +150,35 @@ fn what_will_not_work_is_told_at_once() {
 }
 
 #[test]
-fn the_password_of_a_configuration_is_not_told() {
-    let locked =
-        Configured::new("# Encrypted rclone configuration File\n\nRCLONE_ENCRYPT_V0:\nAAAA\n");
-    let mut options = locked.options();
-    options.credentials.secret = Some("not it".to_owned().into());
+fn a_wrong_password_of_a_configuration_is_told_at_once() {
+    let locked = Configured::new(ENCRYPTED);
     let runtime = runtime();
-    let storage = create("rclone://disk/r", &options, &runtime).unwrap();
+    for (secret, said) in [
+        (Some("not it"), "the password of its configuration is wrong"),
+        (None, "no password for it is given"),
+    ] {
+        let mut options = locked.options();
+        options.credentials.secret = secret.map(|secret| secret.to_owned().into());
+        options.limits.patience = Duration::from_secs(3600);
+        let storage = create("rclone://disk/r", &options, &runtime).unwrap();
+        let error = storage.read(&pack("a")).unwrap_err();
+        let text = format!("{error:?}");
+        assert!(text.contains(said) && !text.contains("not it"), "{text}");
+        assert!(
+            matches!(
+                error,
+                StorageError::Remote {
+                    fault: RemoteFault::Denied,
+                    ..
+                }
+            ),
+            "{text}"
+        );
+    }
+    // With the right one there is somebody to ask.
+    let mut options = locked.options();
+    options.credentials.secret = Some(RIGHT.to_owned().into());
+    let storage = create("rclone://disk/no-such-folder", &options, &runtime).unwrap();
     let error = storage.read(&pack("a")).unwrap_err();
-    assert!(!format!("{error:?}").contains("not it"), "{error:?}");
+    assert!(matches!(error, StorageError::NotFound { .. }), "{error:?}");
 }
