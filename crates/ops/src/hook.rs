@@ -37,6 +37,8 @@ use crate::process::{self, Program};
 
 pub use crate::process::{Ending, MAX_OUTPUT, Output};
 pub use crate::run::{RunFacts, RunStatus};
+pub(crate) use environment::is_harmless;
+
 pub use environment::Environment;
 pub use settings::{HookError, HookSettings, HooksSettings, OnFailure};
 

@@ -27,6 +27,7 @@ pub mod notify;
 mod process;
 mod run;
 pub mod schedule;
+mod secrets;
 pub mod service;
 pub mod source;
 pub mod tailscale;

@@ -22,7 +22,8 @@
 //! # Passwords
 //!
 //! They reach a program by its environment (`MYSQL_PWD`, `PGPASSWORD`) or in a file that the user
-//! names, never in its arguments, and are in no error.
+//! names, never in its arguments. They are in no error, even if the program repeats what it was given:
+//! `…` stands in their place.
 
 mod dump;
 mod error;
@@ -46,6 +47,7 @@ use keepwatch_core::{Source, Stream};
 
 use crate::hook::Environment;
 use crate::process::ask::{Answer, Bounds, Runner};
+use crate::secrets::Secrets;
 
 pub use crate::process::WideOutput;
 pub use error::SourceError;
@@ -98,6 +100,7 @@ impl DatabaseSettings {
                     dump::Spec {
                         argv: settings.command.clone(),
                         environment: command_environment(settings, environment),
+                        secrets: Secrets::of_variables(&settings.environment),
                     },
                     dump::Whole::ByStatus,
                     settings.stall_timeout,
@@ -157,6 +160,7 @@ impl DatabaseSettings {
                 let spec = dump::Spec {
                     argv,
                     environment: command_environment(settings, environment),
+                    secrets: Secrets::of_variables(&settings.environment),
                 };
                 feed::feed(&spec, dump)
             }
@@ -235,6 +239,7 @@ fn count(program: &str, said: &[String]) -> Result<u64, SourceError> {
 fn ask(
     environment: &Environment,
     own: &BTreeMap<OsString, OsString>,
+    secrets: &Secrets,
     argv: &[String],
 ) -> Result<Vec<String>, SourceError> {
     let mut inherited = environment.harmless();
@@ -258,7 +263,7 @@ fn ask(
         }),
         Answer::Failed { complaint, code } => Err(SourceError::Failed {
             program: program(),
-            problem: match (complaint.trim(), code) {
+            problem: match (secrets.hide(&complaint).trim(), code) {
                 ("", Some(code)) => format!("it ended with status {code}"),
                 ("", None) => "a signal ended it".to_owned(),
                 (complaint, _) => complaint.to_owned(),

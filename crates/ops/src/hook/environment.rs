@@ -117,7 +117,8 @@ fn cleaned(text: &str) -> String {
     text[..end].replace('\0', "\u{fffd}")
 }
 
-fn is_harmless(name: &OsStr, value: &OsStr) -> bool {
+/// Whether a variable is one that secrets are not kept in.
+pub(crate) fn is_harmless(name: &OsStr, value: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_uppercase();
     let has_secret_name = SECRET_NAMES.contains(&&*name)
         || SECRET_PARTS.iter().any(|part| name.contains(part))

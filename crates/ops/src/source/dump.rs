@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{Ended, told_by};
 use crate::process::{Output, WideOutput, name_of, timespec};
+use crate::secrets::Secrets;
 
 /// So much of the end is looked at.
 const END: usize = 512;
@@ -27,6 +28,8 @@ pub(super) struct Spec {
     pub argv: Vec<String>,
     /// All of it.
     pub environment: BTreeMap<OsString, OsString>,
+    /// What of that nobody is to read in an error.
+    pub secrets: Secrets,
 }
 
 impl Spec {
@@ -154,7 +157,7 @@ impl Dump {
         drop(running.output);
         let program = name_of(&self.spec.argv);
         let status = running.child.wait();
-        let said = heard(&running.complaint);
+        let said = self.spec.secrets.hide(&heard(&running.complaint));
         match status {
             Ok(status) if status.success() => {}
             Ok(status) => {

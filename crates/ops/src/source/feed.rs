@@ -34,7 +34,7 @@ pub(super) fn feed(spec: &Spec, mut dump: impl Read) -> Result<(), SourceError> 
     }
     drop(input);
     let status = child.wait().map_err(|error| failed(error.to_string()))?;
-    let said = heard(&complaint);
+    let said = spec.secrets.hide(&heard(&complaint));
     match (status.success(), fed) {
         (true, Ok(())) => Ok(()),
         (true, Err(_)) => Err(failed("it ended before it had taken everything".to_owned())),

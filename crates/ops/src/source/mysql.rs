@@ -14,6 +14,7 @@ use super::rename::Renamed;
 use super::settings::{MysqlSettings, Tls};
 use super::{RestoreTarget, SourceError, ask, chosen, count, find};
 use crate::hook::Environment;
+use crate::secrets::Secrets;
 
 /// Databases of the server itself.
 const OWN: [&str; 4] = ["information_schema", "performance_schema", "mysql", "sys"];
@@ -48,6 +49,7 @@ pub(super) fn streams(
         let spec = Spec {
             argv,
             environment: client.environment.clone(),
+            secrets: client.secrets.clone(),
         };
         stream(
             folder.join(file),
@@ -109,6 +111,7 @@ pub(super) struct Client<'s> {
     is_mariadb: bool,
     own: BTreeMap<OsString, OsString>,
     environment: BTreeMap<OsString, OsString>,
+    secrets: Secrets,
 }
 
 impl<'s> Client<'s> {
@@ -130,6 +133,7 @@ impl<'s> Client<'s> {
             program,
             own,
             environment,
+            secrets: Secrets::of_password(settings.password.as_ref()),
         })
     }
 
@@ -177,7 +181,7 @@ impl<'s> Client<'s> {
         argv.extend(self.connection(self.is_mariadb));
         argv.extend(["--batch", "--skip-column-names", "--execute"].map(str::to_owned));
         argv.push(sql.to_owned());
-        ask(self.inherited, &self.own, &argv)
+        ask(self.inherited, &self.own, &self.secrets, &argv)
     }
 
     pub fn probe(&self) -> Result<(), SourceError> {
@@ -223,6 +227,7 @@ impl<'s> Client<'s> {
         let spec = Spec {
             argv,
             environment: self.environment.clone(),
+            secrets: self.secrets.clone(),
         };
         if SEVERAL.contains(&name) {
             if target.into.is_some() {
@@ -271,7 +276,7 @@ fn is_mariadb(program: &str, environment: &Environment) -> Result<bool, SourceEr
         return Ok(true);
     }
     let argv = [program.to_owned(), "--version".to_owned()];
-    let said = ask(environment, &BTreeMap::new(), &argv)?;
+    let said = ask(environment, &BTreeMap::new(), &Secrets::default(), &argv)?;
     Ok(said.iter().any(|line| line.contains("MariaDB")))
 }
 

@@ -13,6 +13,7 @@ use super::names::{database_name, file_name};
 use super::settings::{PostgresSettings, Tls};
 use super::{RestoreTarget, SourceError, ask, chosen, count};
 use crate::hook::Environment;
+use crate::secrets::Secrets;
 
 /// Where to ask what there is.
 const FIRST: &str = "postgres";
@@ -53,6 +54,7 @@ pub(super) struct Client<'s> {
     settings: &'s PostgresSettings,
     inherited: &'s Environment,
     own: BTreeMap<OsString, OsString>,
+    secrets: Secrets,
 }
 
 impl<'s> Client<'s> {
@@ -81,6 +83,7 @@ impl<'s> Client<'s> {
             settings,
             inherited,
             own,
+            secrets: Secrets::of_password(settings.password.as_ref()),
         })
     }
 
@@ -101,6 +104,7 @@ impl<'s> Client<'s> {
         Spec {
             argv: all,
             environment,
+            secrets: self.secrets.clone(),
         }
     }
 
@@ -110,7 +114,7 @@ impl<'s> Client<'s> {
         spec.argv.push(format!("--dbname={}", database(name)));
         spec.argv.push("--set=ON_ERROR_STOP=1".to_owned());
         spec.argv.push(format!("--command={sql}"));
-        ask(self.inherited, &self.own, &spec.argv)
+        ask(self.inherited, &self.own, &self.secrets, &spec.argv)
     }
 
     pub fn probe(&self) -> Result<(), SourceError> {

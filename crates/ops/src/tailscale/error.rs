@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-/// Less of a key than `tskey-` tells nothing.
-const MIN_CUT: usize = 6;
+use crate::secrets::without;
 
 /// Why a machine is not connected, or not disconnected.
 #[derive(Debug, thiserror::Error)]
@@ -108,18 +107,4 @@ impl TailscaleError {
             (error, _) => error,
         }
     }
-}
-
-/// The text without the secret, which is ASCII, and without the beginning of it at its end: only so
-/// much of what a program says is kept, and what is cut may be the secret.
-fn without(text: &str, secret: &str) -> String {
-    let mut text = text.replace(secret, "…");
-    let cut = (MIN_CUT..secret.len())
-        .rev()
-        .find(|length| text.ends_with(&secret[..*length]));
-    if let Some(length) = cut {
-        text.truncate(text.len() - length);
-        text.push('…');
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! Commands.
 
 use keepwatch_core::with_causes;
+use keepwatch_ops::source::RestoreTarget;
 use serde_json::json;
 
 use crate::world::{World, settings};
@@ -41,6 +42,36 @@ fn a_command_that_fails_leaves_no_snapshot() {
     let told = with_causes(&world.backup(&missing).unwrap_err());
     assert!(told.contains("no-such-program"), "{told}");
     assert!(world.open().snapshots().unwrap().0.is_empty());
+}
+
+/// A command that says all that it knows, as with `set -x`, when it is backed up and restored.
+#[test]
+fn what_a_command_says_of_its_secrets_is_in_no_error() {
+    let world = World::new();
+    let tells = settings(json!({
+        "kind": "command",
+        "command": ["sh", "-c", "echo \"curl: (22) https://me:$SECRET@db.lan/\" >&2; exit 4"],
+        "environment": { "SECRET": "hunter2", "OTHER": "a much longer one", "LEVEL": "22" },
+        "restore": ["sh", "-c", "echo \"no $OTHER $SECRET\" >&2; exit 5"],
+    }));
+    let told = with_causes(&world.backup(&tells).unwrap_err());
+    assert!(told.contains("curl: (22) https://me:…@db.lan/"), "{told}");
+    let dump = Box::new(std::io::empty());
+    let target = RestoreTarget::default();
+    let restored = tells.restore("output", dump, &target, &world.environment());
+    assert_eq!(restored.unwrap_err().to_string(), "sh: no … …");
+
+    // The end of a long complaint is kept, which may begin within the secret.
+    let endless = settings(json!({
+        "kind": "command",
+        "command": ["sh", "-c", "yes \"$SECRET\" | head -c 200000 >&2; exit 4"],
+        "environment": { "SECRET": "correct horse battery staple" },
+    }));
+    let told = with_causes(&world.backup(&endless).unwrap_err());
+    assert!(told.contains('…'));
+    for part in ["correct", "horse", "battery", "staple"] {
+        assert!(!told.contains(part));
+    }
 }
 
 #[test]
