@@ -43,8 +43,8 @@ HAS_TESTDATA := $(wildcard $(KEEPWATCH_TESTDATA)/vectors)
 # Where the library of ONNX Runtime is, which `setup` has installed.
 ONNXRUNTIME = $(lastword $(sort $(wildcard $(VENV)/lib/python3*/site-packages/onnxruntime/capi/libonnxruntime.so*)))
 test-rust test-outside test-wheel: export ORT_DYLIB_PATH = $(ONNXRUNTIME)
-# A server of S3 with object lock.
-test-rust: export KEEPWATCH_MOTO = $(CARGO_TARGET_DIR)/venv-outside/bin/moto_server
+# Where servers are that `setup` has installed from PyPI.
+test-rust: export KEEPWATCH_SERVERS = $(CARGO_TARGET_DIR)/venv-outside/bin
 test-rust:
 	$(if $(HAS_TESTDATA),,@echo "no test data at $(KEEPWATCH_TESTDATA): leaving out the tests of published vectors, genuine files and real video")
 	cargo nextest run $(CARGO_FLAGS) --workspace --features keepwatch-core/postgres $(if $(HAS_TESTDATA),,-E 'not (test(/wycheproof::|genuine|^vlc::/) or binary(film))')

@@ -12,6 +12,7 @@ use keepwatch_core::storage::{
     ObjectKind, ObjectName, RemoteFault, Storage, StorageError, check_object_size, check_range,
     max_object_size,
 };
+use opendal::options::WriteOptions;
 use opendal::{Buffer, Entry, ErrorKind, Operator};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -45,6 +46,8 @@ pub(crate) struct CloudStorage {
     commit: OnceLock<Commit>,
     /// Whether a listing can be had of everything beneath a name at once.
     flat: bool,
+    /// With a type of content, where there are types: some servers stumble over none.
+    written_as: WriteOptions,
     /// What holds objects, and the operator that writes them so.
     held: Option<(Locking, Operator)>,
 }
@@ -63,7 +66,14 @@ impl CloudStorage {
             let writer = locking.operator(&operator);
             (locking, writer)
         });
-        let flat = operator.info().capability().list_with_recursive;
+        let capability = operator.info().capability();
+        let flat = capability.list_with_recursive;
+        let written_as = WriteOptions {
+            content_type: capability
+                .write_with_content_type
+                .then(|| "application/octet-stream".to_owned()),
+            ..WriteOptions::default()
+        };
         Self {
             operator,
             runtime,
@@ -74,6 +84,7 @@ impl CloudStorage {
             service,
             commit: OnceLock::new(),
             flat,
+            written_as,
             held,
         }
     }
@@ -297,9 +308,11 @@ impl CloudStorage {
         let writer = self.writer(name.kind);
         if commit == Commit::Conditional {
             return self.run("write", &path, |tries| {
-                let writing = writer
-                    .write_with(&path, content.clone())
-                    .if_not_exists(true);
+                let how = WriteOptions {
+                    if_not_exists: true,
+                    ..self.written_as.clone()
+                };
+                let writing = writer.write_options(&path, content.clone(), how);
                 async move {
                     match writing.await {
                         Ok(_) => Ok(Put::Done),
@@ -324,7 +337,7 @@ impl CloudStorage {
             _ => path.clone(),
         };
         self.run("write", &path, |_| {
-            let writing = writer.write(&target, content.clone());
+            let writing = writer.write_options(&target, content.clone(), self.written_as.clone());
             async move { writing.await.map(drop) }
         })?;
         if commit == Commit::Move {

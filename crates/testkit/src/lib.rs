@@ -22,6 +22,7 @@ mod conformance;
 pub mod corrupt;
 mod crash_disk;
 mod fault;
+pub mod gcs;
 pub mod locked_s3;
 pub mod mariadb;
 pub mod mosquitto;

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::program::{Program, free_port};
+use crate::program::{Program, free_port, from_pypi};
 
 /// A bucket that was made with object lock.
 pub const LOCKED: &str = "locked";
@@ -26,12 +26,11 @@ impl LockedS3 {
     /// Starts one with both buckets.
     ///
     /// # Panics
-    /// When that fails; most likely moto is not installed, which `make setup` does. `KEEPWATCH_MOTO`
-    /// says where its program is, when that is not in `PATH`.
+    /// When that fails; most likely moto is not installed, which `make setup` does.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        let program = std::env::var("KEEPWATCH_MOTO").unwrap_or_else(|_| "moto_server".to_owned());
+        let program = from_pypi("moto_server");
         let command = [&program, "--host", "127.0.0.1", "--port", &port.to_string()];
         let server = Self {
             _program: Program::start(&command, port, &dir.path().join("log")),

@@ -25,6 +25,14 @@ kill -KILL "$server"
 wait "$server"
 "#;
 
+/// A program that `make setup` installs from PyPI: where `KEEPWATCH_SERVERS` says, or in `PATH`.
+pub(crate) fn from_pypi(name: &str) -> String {
+    match std::env::var("KEEPWATCH_SERVERS") {
+        Ok(directory) => format!("{directory}/{name}"),
+        Err(_) => name.to_owned(),
+    }
+}
+
 /// A running program. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Program {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod faults;
+mod gcs;
 mod network;
 mod object_lock;
 mod rclone;
