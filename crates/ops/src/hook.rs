@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use crate::process::{self, Program};
+use crate::secrets::Secrets;
 
 pub use crate::process::{Ending, MAX_OUTPUT, Output};
 pub use crate::run::{RunFacts, RunStatus};
@@ -79,13 +80,19 @@ pub struct HookResult {
     pub program: String,
     /// How it ended.
     pub ending: Ending,
-    /// The end of what it wrote, standard output and error together.
+    /// The end of what it wrote, standard output and error together, as it wrote it.
     pub output: Output,
     /// How long it took.
     pub took: Duration,
+    secrets: Secrets,
 }
 
 impl HookResult {
+    /// The end of what it wrote, with `…` in place of secrets that its settings gave to it.
+    pub fn said(&self) -> String {
+        self.secrets.hide(&self.output.text())
+    }
+
     /// Whether it did what it was to do.
     pub fn is_success(&self) -> bool {
         self.ending == Ending::Exited(0)
@@ -241,6 +248,7 @@ pub fn run_hook(
         ending,
         output,
         took: begun.elapsed(),
+        secrets: environment.secrets_of(hook),
     };
     match result.error() {
         None => tracing::info!(

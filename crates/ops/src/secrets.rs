@@ -13,7 +13,7 @@ const MIN_CUT: usize = 6;
 const MIN_UNNAMED: usize = 8;
 
 /// What nobody is to read in a message.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Secrets(Vec<SecretText>);
 
 impl Secrets {

@@ -4,11 +4,17 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
+use keepwatch_core::SecretText;
+
 use super::{HookSettings, RunFacts, Stage};
+use crate::secrets::Secrets;
 
 /// A variable is shorter than 128 KiB on Linux (`MAX_ARG_STRLEN`), and texts of errors are not
 /// read beyond this.
 const MAX_FACT: usize = 4096;
+
+/// What the names of facts begin with.
+pub(super) const FACTS: &str = "KEEPWATCH_";
 
 /// Names of variables in which programs look for secrets.
 const SECRET_NAMES: [&str; 4] = ["MYSQL_PWD", "PGPASSFILE", "NETRC", "TS_AUTHKEY"];
@@ -58,6 +64,19 @@ impl Environment {
         harmless
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
+    }
+
+    /// What of that of one hook nobody is to read in a message.
+    pub(super) fn secrets_of(&self, hook: &HookSettings) -> Secrets {
+        let passed = hook.pass_environment.iter().filter_map(|name| {
+            let value = self.0.get(OsStr::new(name))?.to_str()?;
+            Some((name.clone(), SecretText::new(value.to_owned())))
+        });
+        let own = hook.environment.iter();
+        let own = own.map(|(name, value)| (name.clone(), value.clone()));
+        let given = passed.chain(own);
+        // Facts are no secrets, and stand in many messages.
+        Secrets::of_variables(&given.filter(|(name, _)| !name.starts_with(FACTS)).collect())
     }
 
     /// That of one hook: what it inherits, what its settings add, and the facts.

@@ -11,6 +11,7 @@ use keepwatch_core::SecretText;
 use serde::Deserialize;
 
 use super::Stage;
+use super::environment::FACTS;
 use crate::process;
 
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -159,7 +160,7 @@ impl HookSettings {
             if name.is_empty() || name.contains('=') || has_nul(name) || has_nul(value.expose()) {
                 return Err("environment: a name is not empty and has no \"=\", and neither a NUL");
             }
-            if name.starts_with("KEEPWATCH_") {
+            if name.starts_with(FACTS) {
                 return Err("environment: names that begin with KEEPWATCH_ are for facts");
             }
         }

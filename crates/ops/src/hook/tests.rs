@@ -211,6 +211,32 @@ fn a_hook_knows_the_facts_and_no_secrets() {
 }
 
 #[test]
+fn what_a_hook_says_of_its_secrets_is_not_repeated() {
+    let passed = ("PASSED_TOKEN".into(), "passed".into());
+    let path = ("PATH".into(), std::env::var_os("PATH").unwrap());
+    let settings = HookSettings {
+        pass_environment: vec!["PASSED_TOKEN".to_owned()],
+        environment: [
+            ("OWN", "a long secret"),
+            ("LEVEL", "debug"),
+            ("KEEPWATCH_DRILL_DIR", "/tmp/drill"),
+        ]
+        .map(|(name, value)| (name.to_owned(), SecretText::new(value.to_owned())))
+        .into(),
+        ..hook(&[
+            "sh",
+            "-c",
+            "echo $PASSED_TOKEN, $OWN, $LEVEL, $KEEPWATCH_DRILL_DIR",
+        ])
+    };
+    let environment = Environment::new([passed, path]);
+    let result = run_hook(&settings, Stage::Check, &facts(), &environment);
+    assert_eq!(result.said(), "…, …, debug, /tmp/drill\n");
+    assert!(result.output.text().contains("a long secret"));
+    assert!(!format!("{:?}", result.secrets).contains("secret\""));
+}
+
+#[test]
 fn arguments_are_handed_over_as_they_are_and_shown_to_nobody() {
     let hostile = "$(touch /tmp/x) `id` ; * \"'\n--token=s3cret";
     let settings = hook(&["printf", "%s", hostile]);

@@ -106,7 +106,7 @@ pub fn drill(
         check.environment.insert(variable, SecretText::new(place));
         let result = run_hook(&check, Stage::Check, &plan.facts, &plan.environment);
         if let Some(error) = result.error() {
-            let said = result.output.text();
+            let said = result.said();
             ended.problems.push(match said.trim() {
                 "" => error.to_string(),
                 said => format!("{error}; it said: {}", last_of(said)),
