@@ -103,7 +103,7 @@ lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --features keepwatch-core/postgres -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --all-targets -- -D warnings
-	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-ops --package keepwatch-recognition --package keepwatch-server --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-core/postgres,keepwatch-ops/fuzzing,keepwatch-recognition/fuzzing,keepwatch-server/fuzzing,keepwatch-vision/fuzzing -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --package keepwatch-core --package keepwatch-mount --package keepwatch-ops --package keepwatch-recognition --package keepwatch-server --package keepwatch-vision --features keepwatch-core/fuzzing,keepwatch-core/postgres,keepwatch-mount/fuzzing,keepwatch-ops/fuzzing,keepwatch-recognition/fuzzing,keepwatch-server/fuzzing,keepwatch-vision/fuzzing -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch --no-default-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --package keepwatch-py --features vision -- -D warnings
 

@@ -6,6 +6,9 @@
 
 mod answer;
 mod content;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod page;
 mod path;
 mod range;
