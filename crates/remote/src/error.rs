@@ -68,9 +68,10 @@ impl Error {
             Error::Option { .. } => None,
             Error::Plaintext { .. } => Some("use webdavs://"),
             Error::Program { .. } => Some("install it, or check that it is in PATH"),
-            Error::Unfit { problem, .. } if *problem == FREE => {
-                Some("make the bucket with object lock, or leave object_lock out of the address")
-            }
+            Error::Unfit { problem, .. } if *problem == FREE => Some(
+                "make the bucket with object lock, and permit s3:PutObjectRetention and \
+                 s3:GetObjectRetention; or leave object_lock out of the address",
+            ),
             Error::Unfit { .. } => Some(
                 "a repository needs a storage that shows at once what was written to it; use \
                  another one",

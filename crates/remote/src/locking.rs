@@ -32,8 +32,8 @@ const UNTIL: HeaderName = HeaderName::from_static("x-amz-object-lock-retain-unti
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-/// What a lock is tried with: objects of a trial are in nobody's way for longer.
-const TRIAL: SignedDuration = SignedDuration::from_secs(60);
+/// What a lock is tried with: more than clocks may differ, and in nobody's way for longer.
+const TRIAL: SignedDuration = SignedDuration::from_hours(1);
 /// An answer is read up to this size, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
 
@@ -75,7 +75,7 @@ impl Locking {
         self.period
     }
 
-    /// The same for a moment only.
+    /// The same for a short time only.
     pub fn trial(&self) -> Self {
         Self {
             period: TRIAL,
