@@ -130,8 +130,8 @@ impl Session {
         body.extend(payload);
         self.write(CONNECT, &body)?;
         match self.read()? {
-            (CONNACK, [_, 0]) => Ok(()),
-            (CONNACK, [_, code]) => Err(NotifyError::Refused {
+            (CONNACK, Some([_, 0])) => Ok(()),
+            (CONNACK, Some([_, code])) => Err(NotifyError::Refused {
                 host: self.host.clone(),
                 protocol: "MQTT",
                 code: code.into(),
@@ -152,7 +152,7 @@ impl Session {
         body.extend(payload);
         self.write(PUBLISH | RETAIN, &body)?;
         match self.read()? {
-            (PUBACK, id) if id == self.last_id.to_be_bytes() => Ok(()),
+            (PUBACK, Some(id)) if id == self.last_id.to_be_bytes() => Ok(()),
             _ => Err(self.nonsense()),
         }
     }
@@ -160,7 +160,7 @@ impl Session {
     pub(super) fn ping(&mut self) -> Result<(), NotifyError> {
         self.write(PINGREQ, &[])?;
         match self.read()? {
-            (PINGRESP, _) => Ok(()),
+            (PINGRESP, None) => Ok(()),
             _ => Err(self.nonsense()),
         }
     }
@@ -190,20 +190,20 @@ impl Session {
         written.map_err(|error| NotifyError::io(&self.host, &error))
     }
 
-    /// An acknowledgement.
-    fn read(&mut self) -> Result<(u8, [u8; 2]), NotifyError> {
+    /// An acknowledgement, and what it says, if it says anything.
+    fn read(&mut self) -> Result<(u8, Option<[u8; 2]>), NotifyError> {
         let mut head = [0; 2];
         let mut body = [0; 2];
         let read = self
             .wire
             .read_exact(&mut head)
             .and_then(|()| match head[1] {
-                0 => Ok(()),
-                2 => self.wire.read_exact(&mut body),
+                0 => Ok(None),
+                2 => self.wire.read_exact(&mut body).map(|()| Some(body)),
                 _ => Err(io::ErrorKind::InvalidData.into()),
             });
         match read {
-            Ok(()) => Ok((head[0], body)),
+            Ok(body) => Ok((head[0], body)),
             Err(error)
                 if error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_none() =>
             {
@@ -230,7 +230,7 @@ fn text(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// A broker that answers with these bytes, whatever it hears.
-#[cfg(feature = "fuzzing")]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn talk_to(settings: &MqttSettings, answers: &[u8]) -> Result<(), NotifyError> {
     struct Broker(io::Cursor<Vec<u8>>);
     impl Read for Broker {
@@ -267,4 +267,29 @@ fn tls(host: &str, network: &Network) -> Result<ClientConnection, NotifyError> {
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|_| error())?;
     ClientConnection::new(Arc::new(config), name).map_err(|_| error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_acknowledgements_count() {
+        let settings: MqttSettings =
+            serde_json::from_str(r#"{"host":"broker"}"#).expect("these are settings");
+        let good = [0x20, 2, 0, 0, 0x40, 2, 0, 1, 0xd0, 0];
+        talk_to(&settings, &good).expect("it was acknowledged");
+        for bad in [
+            // What has no return code accepts nothing.
+            &[0x20, 0, 0x40, 2, 0, 1, 0xd0, 0][..],
+            &[0x20, 2, 0, 5, 0x40, 2, 0, 1, 0xd0, 0],
+            &[0x20, 2, 0, 0, 0x40, 0, 0xd0, 0],
+            &[0x20, 2, 0, 0, 0x40, 2, 0, 2, 0xd0, 0],
+            &[0x20, 2, 0, 0, 0x40, 2, 0, 1, 0xd0, 2, 0, 0],
+            &[0x20, 3, 0, 0, 0],
+            &[0x20],
+        ] {
+            talk_to(&settings, bad).expect_err("it is no acknowledgement");
+        }
+    }
 }
