@@ -29,8 +29,8 @@ pub(crate) enum Fault<E> {
 }
 
 impl Retry {
-    /// Runs `act` until it works, fails for good, or patience ends, as it does with a stop. `act` is told how many tries
-    /// there were before.
+    /// Runs `act` until it works, fails for good, or patience ends, as it does with a stop. `act` is
+    /// told how many tries there were before.
     ///
     /// Waits grow by doubling, and each is between half and all of that: many clients of a server
     /// that comes back do not all ask at once.

@@ -1,10 +1,11 @@
 //! `keepwatch copy`
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
-use keepwatch_core::CopyOptions;
+use keepwatch_core::{CopyOptions, CopyReport};
 use serde::Serialize;
 
 use crate::commands::{Context, Outcome};
@@ -38,7 +39,7 @@ pub struct CopyArgs {
 #[derive(Serialize)]
 struct Copied<'a> {
     #[serde(flatten)]
-    report: &'a keepwatch_core::CopyReport,
+    report: &'a CopyReport,
     dry_run: bool,
 }
 
@@ -56,24 +57,24 @@ pub fn run(args: &CopyArgs, context: &mut Context) -> Outcome {
         .repository
         .copy_from(&from.repository, snapshots, &options, &bar)?;
     drop(bar);
+    show(&report, args.dry_run, context)?;
     if !args.dry_run {
         let stop = AtomicBool::new(false);
         to.repository.renew_holds(context.now(), &stop)?;
     }
+    Ok(Code::Ok)
+}
+
+fn show(report: &CopyReport, dry_run: bool, context: &mut Context) -> io::Result<()> {
     if context.out.json {
-        context.out.json(&Copied {
-            report: &report,
-            dry_run: args.dry_run,
-        })?;
-        return Ok(Code::Ok);
+        return context.out.json(&Copied { report, dry_run });
     }
-    let would = if args.dry_run { "would be " } else { "" };
+    let would = if dry_run { "would be " } else { "" };
     context.out.line(format_args!(
         "{} {would}copied, {} there already; {} new, {} stored",
         counted(report.copied.len() as u64, "snapshot"),
         report.present.len(),
         human_size(report.bytes_new),
         human_size(report.bytes_stored)
-    ))?;
-    Ok(Code::Ok)
+    ))
 }

@@ -44,12 +44,14 @@ pub fn run(args: &PruneArgs, context: &mut Context) -> Outcome {
     let report = opened.repository.prune(&options, context.now())?;
     if !args.dry_run {
         sweep(&opened);
-        opened.repository.renew_holds(context.now(), &stop)?;
     }
     if context.out.json {
         context.out.json(&report)?;
     } else {
         render(&report, args.dry_run, context)?;
+    }
+    if !args.dry_run {
+        opened.repository.renew_holds(context.now(), &stop)?;
     }
     Ok(Code::Ok)
 }
